@@ -1,0 +1,176 @@
+"""Other people's kernels: a Python file that offers batch norm as functions, on NumPy arrays.
+
+The file need not import this project. It offers, with channels on axis 1, any of::
+
+    forward_training(x, weight, bias, running_mean, running_var, *, momentum, eps)
+        -> y, running_mean, running_var, saved
+    forward_inference(x, weight, bias, running_mean, running_var, *, eps) -> y
+    backward(dy, saved) -> dx, dweight, dbias
+    backward_inference(dy, x, weight, running_mean, running_var, *, eps) -> dx, dweight, dbias
+
+weight and bias may be None. Running statistics come back as new arrays, or as None where the given ones were updated
+in place. Parameters and statistics are float32 beside half types and have x's dtype otherwise. What is absent is not
+claimed. ``CLAIMS = {...}`` states what differs from the default claims.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args, get_type_hints
+
+from bnconform_adapters.contract import AnyArray, Case, Claims, Layer, Outcome, describe_error
+from bnconform_adapters.memory import arrange
+from bnconform_adapters.registry import AdapterError
+from bnconform_reference.dialect import Dialect
+
+FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference")
+_CLAIMS = {field.name for field in fields(Claims)} - {"dialect", "modes", "gradients", "cost"}
+_DIALECT = {field.name for field in fields(Dialect)}
+
+
+def load_candidate(path: Path, name: str | None = None) -> Candidate:
+    """Load a candidate from a file, or from an object called `name` in it.
+
+    Raises
+    ------
+    AdapterError
+        The file does not exist, cannot be imported, offers none of the contract's functions, or claims something
+        that there is not.
+    """
+    if not path.is_file():
+        raise AdapterError(f"no such file: {path}; pass the path of a Python file")
+    module = _import(path)
+    offered: Any = module
+    if name is not None:
+        if not hasattr(module, name):
+            raise AdapterError(f"{path} has no {name!r}; pass PATH.py:NAME with a name that the file defines")
+        offered = getattr(module, name)
+    functions = {f: getattr(offered, f) for f in FUNCTIONS if callable(getattr(offered, f, None))}
+    if not {"forward_training", "forward_inference"} & set(functions):
+        where = f"{path}:{name}" if name else str(path)
+        raise AdapterError(
+            f"{where} defines none of batch norm's functions; define forward_training or forward_inference "
+            "(and backward, backward_inference), or pass PATH.py:NAME of an object that does"
+        )
+    stated = getattr(offered, "CLAIMS", getattr(module, "CLAIMS", {}))
+    title = f"{path.name}:{name}" if name else path.name
+    return Candidate(title, _claims(stated, functions, path), functions)
+
+
+def _import(path: Path) -> ModuleType:
+    unique = f"_bnconform_candidate_{path.stem}"
+    spec = importlib.util.spec_from_file_location(unique, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module  # dataclasses and pickling look their module up
+    sys.path.insert(0, str(path.parent.resolve()))  # a kernel may be several files
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise AdapterError(f"{path} cannot be imported: {describe_error(error)}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module
+
+
+def _claims(stated: Any, functions: Mapping[str, Any], path: Path) -> Claims:
+    if not isinstance(stated, Mapping):
+        raise AdapterError(f"CLAIMS in {path} is a {type(stated).__name__}; make it a dict")
+    for key in stated:
+        if key not in _CLAIMS | _DIALECT:
+            close = get_close_matches(str(key), _CLAIMS | _DIALECT, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(_CLAIMS | _DIALECT))}"
+            raise AdapterError(f"CLAIMS in {path} has an unknown key {key!r}; {hint}")
+    for key, value in stated.items():
+        _check_value(key, value, path)
+    modes = {"training": "forward_training", "inference": "forward_inference"}
+    gradients = {"training": "backward", "inference": "backward_inference"}
+    dialect = Dialect(cumulative=False)  # the contract has no place for a count of batches
+    return replace(
+        Claims(
+            dialect=replace(dialect, **{k: v for k, v in stated.items() if k in _DIALECT}),
+            modes=tuple(mode for mode, f in modes.items() if f in functions),  # type: ignore[misc]
+            gradients=tuple(mode for mode, f in gradients.items() if f in functions),  # type: ignore[misc]
+        ),
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in stated.items() if k in _CLAIMS},
+    )
+
+
+def _check_value(key: str, value: Any, path: Path) -> None:
+    """Refuse a value that the key's type does not have, where the type lists them."""
+    hint = get_type_hints(Claims if key in _CLAIMS else Dialect)[key]
+    many = getattr(hint, "__origin__", None) is tuple
+    allowed = get_args(get_args(hint)[0]) if many else get_args(hint)
+    allowed = tuple(a for a in allowed if isinstance(a, str))
+    if many and not isinstance(value, list | tuple):
+        raise AdapterError(f"CLAIMS in {path} has {key} = {value!r}; make it a list")
+    for one in value if many else [value]:
+        if allowed and one not in allowed:
+            raise AdapterError(f"CLAIMS in {path} has {key} = {one!r}; pass one of {', '.join(allowed)}")
+
+
+class Candidate:
+    """The adapter of a candidate file."""
+
+    def __init__(self, name: str, claims: Claims, functions: Mapping[str, Callable[..., Any]]) -> None:
+        self.name = name
+        self.claims = claims
+        self._functions = functions
+
+    def layer(self, case: Case) -> Layer:
+        """See :class:`~bnconform_adapters.contract.Adapter`."""
+        state = {name: _copy(getattr(case, name)) for name in ("running_mean", "running_var")}
+        parameters = {name: _copy(getattr(case, name)) for name in ("weight", "bias")}
+        momentum = case.momentum
+        if momentum is not None and self.claims.dialect.momentum_weighs == "old":
+            momentum = 1.0 - momentum
+
+        def step(case: Case) -> Outcome:
+            inputs = {"x": arrange(case.x, case.layout), **parameters}
+            weight, bias, x = parameters["weight"], parameters["bias"], inputs["x"]
+            mean, var = state["running_mean"], state["running_var"]
+            saved: Any = None
+            if case.training:
+                y, new_mean, new_var, saved = self._functions["forward_training"](
+                    x, weight, bias, mean, var, momentum=momentum, eps=case.eps
+                )
+                state["running_mean"] = mean if new_mean is None else new_mean
+                state["running_var"] = var if new_var is None else new_var
+            else:
+                y = self._functions["forward_inference"](x, weight, bias, mean, var, eps=case.eps)
+            y = _copy(y)  # a backward pass may reuse its memory
+            gradients: tuple[Any, Any, Any] = (None, None, None)
+            mode = "training" if case.training else "inference"
+            if case.dy is not None and mode in self.claims.gradients:
+                dy = inputs["dy"] = arrange(case.dy, case.dy_layout)
+                if case.training:
+                    gradients = self._functions["backward"](dy, saved)
+                else:
+                    gradients = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
+            dx, dweight, dbias = map(_copy, gradients)
+            return Outcome(
+                y=y,
+                running_mean=_copy(state["running_mean"]),
+                running_var=_copy(state["running_var"]),
+                dx=dx,
+                dweight=None if weight is None else dweight,
+                dbias=None if bias is None else dbias,
+                inputs_after={name: array.copy() for name, array in inputs.items() if array is not None},
+            )
+
+        return step
+
+
+def _copy(array: AnyArray | None) -> AnyArray | None:
+    if array is None:
+        return None
+    if not hasattr(array, "copy") or not hasattr(array, "dtype"):
+        raise TypeError(f"returned a {type(array).__name__} where the contract asks for a NumPy array")
+    return array.copy()

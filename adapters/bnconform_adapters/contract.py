@@ -1,0 +1,202 @@
+"""What the suite and an adapter tell each other: a Case in, an Outcome out, and Claims beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from bnconform_reference.dialect import PYTORCH, Dialect
+from bnconform_reference.precision import DtypeName, Grade
+
+AnyArray: TypeAlias = NDArray[Any]
+Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced", "expanded"]
+Parameters: TypeAlias = Literal["both", "weight", "bias", "neither"]
+Mode: TypeAlias = Literal["training", "inference"]
+Cost: TypeAlias = Literal["cheap", "compiles per shape", "interpreted"]
+
+DTYPES: dict[DtypeName, np.dtype[Any]] = {
+    "float16": np.dtype(np.float16),
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+    "float32": np.dtype(np.float32),
+    "float64": np.dtype(np.float64),
+}
+
+
+def parameter_dtype(dtype: DtypeName) -> DtypeName:
+    """dtype of weight, bias and statistics beside x of `dtype`: float32 for half types."""
+    return "float64" if dtype == "float64" else "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One call of a batch norm, complete and immutable.
+
+    Attributes
+    ----------
+    x : array, shape (N, C, *spatial), of one of the dtypes in :data:`DTYPES`
+        Canonical axes and C-contiguous; `layout` says how the implementation gets to see it in memory.
+    dy : array of x's shape and dtype, or None
+        Gradient of a loss with respect to y. None asks for no backward pass.
+    weight, bias : arrays, shape (C,), or None where absent
+    running_mean, running_var : arrays, shape (C,), or None where nothing is tracked
+    training : bool
+        Normalize by batch statistics and move the running ones; else by the running statistics.
+    momentum : float or None
+        Weight of the *new* batch, whatever the implementation's own sense; None is the cumulative average.
+    eps : float
+    layout, dy_layout : str
+        Memory layout of x and of dy.
+    origin : str
+        How the case was made, in a form that makes it again: regime, shape, seed.
+    """
+
+    x: AnyArray
+    dy: AnyArray | None = None
+    weight: AnyArray | None = None
+    bias: AnyArray | None = None
+    running_mean: AnyArray | None = None
+    running_var: AnyArray | None = None
+    training: bool = True
+    momentum: float | None = 0.1
+    eps: float = 1e-5
+    layout: Layout = "contiguous"
+    dy_layout: Layout = "contiguous"
+    origin: str = ""
+
+    @property
+    def dtype(self) -> DtypeName:
+        """Name of x's dtype."""
+        name: DtypeName = self.x.dtype.name
+        return name
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return int(self.x.shape[1])
+
+    @property
+    def values_per_channel(self) -> int:
+        """n, the reduction length: N times the product of the spatial axes."""
+        return int(self.x.shape[0] * np.prod(self.x.shape[2:], dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What an implementation made of a Case.
+
+    Arrays have the Case's canonical axes and the implementation's own dtypes; None means not given.
+
+    Attributes
+    ----------
+    y, dx : arrays of x's shape
+    running_mean, running_var, dweight, dbias : arrays, shape (C,)
+    error : str or None
+        Type and message of the exception, if it raised.
+    inputs_after : mapping of str to array
+        The input arrays as the implementation left them, under the names of the Case's fields.
+    """
+
+    y: AnyArray | None = None
+    running_mean: AnyArray | None = None
+    running_var: AnyArray | None = None
+    dx: AnyArray | None = None
+    dweight: AnyArray | None = None
+    dbias: AnyArray | None = None
+    error: str | None = None
+    inputs_after: Mapping[str, AnyArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an implementation says of itself; what it does not claim is never held against it.
+
+    The defaults are those of a candidate file that states nothing.
+
+    Attributes
+    ----------
+    dialect : Dialect
+    dtypes : tuple of str
+        dtypes of x. Parameters and statistics are float32 beside half types.
+    ranks : tuple of int
+        Ranks of x, from 2 to 5.
+    layouts : tuple of str
+        Memory layouts of x and dy that it takes; those it would copy before use are not worth claiming.
+    modes : tuple of str
+        "training", "inference".
+    gradients : tuple of str
+        Modes in which it gives dx, dweight and dbias.
+    parameters : tuple of str
+        Which of weight and bias may be absent.
+    eps_min : float
+        Smallest eps it accepts; 0 where eps = 0 works on data whose variance is not 0.
+    grade : str
+        Accumulation grade, see :data:`bnconform_reference.precision.Grade`.
+    default_eps, default_momentum : float or None
+        What it uses when nothing is given, momentum in its own sense; None where it must be given.
+    cost : str
+        What a new shape costs: nothing, a compilation, or everything (an interpreter).
+    """
+
+    dialect: Dialect = PYTORCH
+    dtypes: tuple[DtypeName, ...] = ("float32",)
+    ranks: tuple[int, ...] = (2, 3, 4, 5)
+    layouts: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
+    modes: tuple[Mode, ...] = ("training", "inference")
+    gradients: tuple[Mode, ...] = ("training", "inference")
+    parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")
+    eps_min: float = 1e-12
+    grade: Grade = "NW"
+    default_eps: float | None = None
+    default_momentum: float | None = None
+    cost: Cost = "cheap"
+
+
+Layer: TypeAlias = Callable[[Case], Outcome]
+"""A built layer: each call runs one step on the case's x, dy and mode, and keeps state for the next."""
+
+
+class Adapter(Protocol):
+    """How to call one implementation. Translation, never judgement."""
+
+    @property
+    def name(self) -> str:
+        """Unique, as `--adapter` takes it."""
+
+    @property
+    def claims(self) -> Claims:
+        """What the implementation says of itself."""
+
+    def layer(self, case: Case) -> Layer:
+        """Build a new layer with the case's parameters, statistics, eps and momentum."""
+
+
+def run_steps(adapter: Adapter, cases: Sequence[Case]) -> list[Outcome]:
+    """Call one new layer with each case in turn; parameters and statistics come from the first.
+
+    An exception ends its own step only: it becomes that Outcome's `error`.
+    """
+    outcomes: list[Outcome] = []
+    layer: Layer | None = None
+    for case in cases:
+        try:
+            layer = layer or adapter.layer(cases[0])
+            outcomes.append(layer(case))
+        except Exception as error:
+            outcomes.append(Outcome(error=describe_error(error)))
+    return outcomes
+
+
+def run(adapter: Adapter, case: Case) -> Outcome:
+    """Call a new layer once."""
+    return run_steps(adapter, [case])[0]
+
+
+def describe_error(error: BaseException) -> str:
+    """An exception as one line: its type and the first line of its message."""
+    message = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__

@@ -1,0 +1,65 @@
+"""Flax nnx.BatchNorm, channels last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from bnconform_adapters.contract import Case, Claims, Layer
+from bnconform_adapters.flax_linen import FLAX_DIALECT, HALF_TYPES
+from bnconform_adapters.jax_arrays import compiled, layer
+
+
+class _Nnx:
+    name = "flax.nnx"
+    claims = Claims(
+        dialect=FLAX_DIALECT,
+        dtypes=("float32", "float64", *HALF_TYPES),
+        layouts=("contiguous",),
+        default_eps=1e-5,
+        default_momentum=0.99,
+        cost="compiles per shape",
+    )
+
+    def layer(self, case: Case) -> Layer:
+        return layer(case, _step())
+
+
+@cache
+def _step() -> Callable[..., Any]:
+    from flax import nnx
+
+    def forward(
+        parameters: Mapping[str, Any],
+        x: Any,
+        statistics: tuple[Any, Any],
+        *,
+        momentum: Any,
+        eps: Any,
+        training: bool,
+    ) -> tuple[Any, tuple[Any, Any]]:
+        module = nnx.BatchNorm(
+            x.shape[-1],
+            use_running_average=not training,
+            momentum=1 - momentum,
+            epsilon=eps,
+            dtype=x.dtype if x.dtype.name in HALF_TYPES else None,
+            use_scale="weight" in parameters,
+            use_bias="bias" in parameters,
+            param_dtype=statistics[0].dtype,
+            rngs=nnx.Rngs(0),
+        )
+        module.mean[...], module.var[...] = statistics
+        names = {"weight": "scale", "bias": "bias"}
+        for key, value in parameters.items():
+            getattr(module, names[key])[...] = value
+        y = module(x)
+        return y, (module.mean[...], module.var[...])
+
+    return compiled(forward)
+
+
+def nnx() -> _Nnx:
+    """The adapter of flax.nnx.BatchNorm."""
+    return _Nnx()

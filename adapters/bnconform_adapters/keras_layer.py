@@ -1,0 +1,82 @@
+"""keras.layers.BatchNormalization on the TensorFlow backend, channels last, called eagerly."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from bnconform_adapters.contract import Case, Claims, Layer, Outcome
+from bnconform_adapters.jax_arrays import channels_last, channels_second
+from bnconform_reference.dialect import Dialect
+
+# Half types as Keras users have them: computation in half, variables in float32.
+_POLICY = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+
+
+class _KerasTensorFlow:
+    name = "keras.tensorflow"
+    claims = Claims(
+        dialect=Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False),
+        dtypes=("float32", "float64", "float16", "bfloat16"),
+        layouts=("contiguous",),
+        default_eps=1e-3,
+        default_momentum=0.99,
+    )
+
+    def layer(self, case: Case) -> Layer:
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import keras
+        import tensorflow as tf
+
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(f"Keras runs on {keras.backend.backend()} here; set KERAS_BACKEND=tensorflow")
+        if case.momentum is None:
+            raise ValueError("momentum is None; Keras needs a number")
+        built = keras.layers.BatchNormalization(
+            momentum=1 - case.momentum,
+            epsilon=case.eps,
+            center=case.bias is not None,
+            scale=case.weight is not None,
+            dtype=_POLICY.get(case.dtype, case.dtype),
+        )
+        built.build((None,) * (case.x.ndim - 1) + (case.channels,))
+        variables = {"weight": (built.gamma, case.weight), "bias": (built.beta, case.bias)}
+        for variable, value in (
+            *variables.values(),
+            (built.moving_mean, case.running_mean),
+            (built.moving_variance, case.running_var),
+        ):
+            if value is not None:
+                variable.assign(value)
+        parameters = {name: variable for name, (variable, value) in variables.items() if value is not None}
+
+        def step(case: Case) -> Outcome:
+            x = tf.constant(channels_last(case.x))
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = built(x, training=case.training)
+            inputs: dict[str, Any] = {"x": channels_second(x)}
+            found: dict[str, Any] = {}
+            if case.dy is not None:
+                dy = tf.constant(channels_last(case.dy))
+                sources = {"dx": x} | {f"d{name}": v.value for name, v in parameters.items()}
+                found = tape.gradient(y, sources, output_gradients=dy, unconnected_gradients="zero")
+                found = {k: channels_second(v) if k == "dx" else np.asarray(v) for k, v in found.items()}
+                inputs["dy"] = channels_second(dy)
+            return Outcome(
+                y=channels_second(y),
+                running_mean=np.array(built.moving_mean),
+                running_var=np.array(built.moving_variance),
+                **found,
+                inputs_after=inputs | {name: np.array(v) for name, v in parameters.items()},
+            )
+
+        return step
+
+
+def tensorflow() -> _KerasTensorFlow:
+    """The adapter of keras.layers.BatchNormalization under TensorFlow."""
+    return _KerasTensorFlow()

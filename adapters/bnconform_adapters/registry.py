@@ -1,0 +1,114 @@
+"""The implementations that come with the suite, as a table. Nothing here imports a framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module, metadata, util
+from pathlib import Path
+
+from bnconform_adapters.contract import Adapter
+
+
+class AdapterError(Exception):
+    """An adapter cannot be had; the message is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One bundled implementation.
+
+    Attributes
+    ----------
+    name : str
+        As `--adapter` takes it.
+    factory : str
+        ``module:function`` inside this package; calling it makes the adapter.
+    packages : mapping of str to str
+        Import name to distribution name of what it needs; the first is the implementation itself.
+    extra : str
+        The project's extra that installs them.
+    """
+
+    name: str
+    factory: str
+    packages: tuple[tuple[str, str], ...]
+    extra: str
+
+    def missing(self) -> list[str]:
+        """Distributions that are not installed, found without importing anything."""
+        return [dist for module, dist in self.packages if util.find_spec(module) is None]
+
+    @property
+    def install(self) -> str:
+        """The command that installs what it needs."""
+        return f"pip install 'bnconform[{self.extra}]'"
+
+    def versions(self) -> dict[str, str]:
+        """Installed versions of what it needs."""
+        return {dist: metadata.version(dist) for module, dist in self.packages if util.find_spec(module)}
+
+
+_TORCH = (("torch", "torch"),)
+_FLAX = (("flax", "flax"), ("jax", "jax"))
+_KERAS = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
+_TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
+
+REGISTRY: tuple[Entry, ...] = (
+    Entry("torch", "pytorch:module", _TORCH, "torch"),
+    Entry("torch.functional", "pytorch:functional", _TORCH, "torch"),
+    Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
+    Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),
+    Entry("keras.tensorflow", "keras_layer:tensorflow", _KERAS, "tensorflow"),
+    Entry("tf.fused", "tensorflow_fused:fused", _TENSORFLOW, "tensorflow"),
+)
+
+
+def find(name: str) -> Entry:
+    """Look an entry up by name.
+
+    Raises
+    ------
+    AdapterError
+        No bundled implementation has this name.
+    """
+    for entry in REGISTRY:
+        if entry.name == name:
+            return entry
+    known = [entry.name for entry in REGISTRY]
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise AdapterError(
+        f"unknown adapter {name!r}: {hint}pass one of {', '.join(known)}, or the path of a Python file (PATH.py)"
+    )
+
+
+def create(entry: Entry) -> Adapter:
+    """Make the adapter of an entry.
+
+    Raises
+    ------
+    AdapterError
+        What it needs is not installed, or cannot be imported.
+    """
+    if missing := entry.missing():
+        raise AdapterError(f"adapter {entry.name!r} needs {', '.join(missing)}: {entry.install}")
+    module, function = entry.factory.split(":")
+    adapter: Adapter = getattr(import_module(f"bnconform_adapters.{module}"), function)()
+    return adapter
+
+
+def load(spec: str) -> Adapter:
+    """Make an adapter from what a user wrote: the name of a bundled one, or ``PATH.py[:NAME]``.
+
+    Raises
+    ------
+    AdapterError
+        There is no such adapter or file, or the file offers nothing to test.
+    """
+    path, _, attribute = spec.partition(".py:")
+    if spec.endswith(".py") or attribute:
+        from bnconform_adapters.candidate import load_candidate
+
+        return load_candidate(Path(spec if spec.endswith(".py") else f"{path}.py"), attribute or None)
+    return create(find(spec))

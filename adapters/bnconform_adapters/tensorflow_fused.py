@@ -1,0 +1,73 @@
+"""tf.compat.v1.nn.fused_batch_norm, called eagerly in both of TensorFlow's channels-last forms."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from bnconform_adapters.contract import Case, Claims, Layer, Outcome
+from bnconform_adapters.jax_arrays import channels_last, channels_second
+from bnconform_reference.dialect import Dialect
+
+
+class _Fused:
+    name = "tf.fused"
+    claims = Claims(
+        # exponential_avg_factor weighs the new batch; one value per channel blends in a variance of 0.
+        dialect=Dialect(stored_variance="unbiased", one_value="zero_variance", cumulative=False),
+        dtypes=("float32", "float16", "bfloat16"),
+        ranks=(4, 5),
+        layouts=("contiguous",),
+        parameters=("both",),
+        default_eps=1e-3,
+        default_momentum=1.0,
+    )
+
+    def layer(self, case: Case) -> Layer:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        weight, bias = tf.constant(case.weight), tf.constant(case.bias)
+        state = {"mean": case.running_mean, "var": case.running_var}
+
+        def step(case: Case) -> Outcome:
+            x = tf.constant(channels_last(case.x))
+            sources = {"dx": x, "dweight": weight, "dbias": bias}
+            with tf.GradientTape() as tape:
+                tape.watch(list(sources.values()))
+                y, mean, var = tf.compat.v1.nn.fused_batch_norm(
+                    x,
+                    weight,
+                    bias,
+                    mean=state["mean"],
+                    variance=state["var"],
+                    epsilon=case.eps,
+                    data_format="NHWC" if case.x.ndim == 4 else "NDHWC",
+                    is_training=case.training,
+                    exponential_avg_factor=case.momentum,
+                )
+            if case.training:
+                state["mean"], state["var"] = np.array(mean), np.array(var)
+            inputs: dict[str, Any] = {"x": channels_second(x), "weight": np.array(weight), "bias": np.array(bias)}
+            found: dict[str, Any] = {}
+            if case.dy is not None:
+                dy = tf.constant(channels_last(case.dy))
+                found = tape.gradient(y, sources, output_gradients=dy)
+                found = {k: channels_second(v) if k == "dx" else np.array(v) for k, v in found.items()}
+                inputs["dy"] = channels_second(dy)
+            return Outcome(
+                y=channels_second(y),
+                running_mean=state["mean"],
+                running_var=state["var"],
+                **found,
+                inputs_after=inputs,
+            )
+
+        return step
+
+
+def fused() -> _Fused:
+    """The adapter of TensorFlow's fused batch norm."""
+    return _Fused()

@@ -1,0 +1,100 @@
+"""Cases as files: JSON with raw bytes, bit-exact, without pickle."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bnconform_adapters.contract import DTYPES, AnyArray, Case
+
+FORMAT = "bnconform.case/1"
+_READABLE = 64
+"""Arrays of up to this many elements are also written as numbers, for the reader; only the bytes count."""
+
+
+class CaseFileError(Exception):
+    """A file is not a case file; the message is one line that says why."""
+
+
+def _encode(value: object) -> object:
+    if not isinstance(value, np.ndarray):
+        return value
+    little = value.astype(value.dtype.newbyteorder("<")) if value.dtype.name != "bfloat16" else value
+    encoded: dict[str, Any] = {
+        "dtype": value.dtype.name,
+        "shape": list(value.shape),
+        "bytes": b64encode(little.tobytes()).decode(),
+    }
+    if 0 < value.size <= _READABLE and np.isfinite(value.astype(np.float64)).all():
+        encoded["values"] = value.astype(np.float64).tolist()
+    return encoded
+
+
+def _decode(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    dtype = DTYPES[value["dtype"]]
+    return np.frombuffer(b64decode(value["bytes"], validate=True), dtype).reshape(value["shape"]).copy()
+
+
+def to_json(steps: tuple[Case, ...], **about: str) -> dict[str, Any]:
+    """The steps of one layer as JSON data; `about` is kept beside them (requirement, implementation)."""
+    return {
+        "format": FORMAT,
+        **about,
+        "steps": [{field.name: _encode(getattr(case, field.name)) for field in fields(case)} for case in steps],
+    }
+
+
+def from_json(data: Any) -> tuple[Case, ...]:
+    """The steps of one layer from what :func:`to_json` gave.
+
+    Raises
+    ------
+    CaseFileError
+        The data is of another format, or damaged.
+    """
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise CaseFileError(f"not a case file of format {FORMAT}")
+    try:
+        return tuple(Case(**{name: _decode(value) for name, value in step.items()}) for step in data["steps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CaseFileError(f"the case file is damaged: {error}") from error
+
+
+def write(path: Path, steps: tuple[Case, ...], **about: str) -> None:
+    """Write the steps of one layer to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(to_json(steps, **about), indent=1) + "\n")
+
+
+def read(path: Path) -> tuple[Case, ...]:
+    """Read the steps of one layer from a file.
+
+    Raises
+    ------
+    CaseFileError
+        There is no such file, or it is not a case file.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except OSError as error:
+        raise CaseFileError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CaseFileError(f"{path} is not JSON: {error}") from error
+    try:
+        return from_json(data)
+    except CaseFileError as error:
+        raise CaseFileError(f"{path}: {error}") from error
+
+
+def same(a: AnyArray | None, b: AnyArray | None) -> bool:
+    """Whether two arrays of a case are equal in dtype, shape and bits."""
+    if a is None or b is None:
+        return a is b
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()

@@ -1,0 +1,124 @@
+"""A broken law, as a value and as a text that a person can act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnconform.requirements import BY_ID
+from bnconform_adapters.contract import AnyArray, Case
+
+SHOWN = 12
+"""Arrays of up to this many elements are printed whole."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One requirement broken by one implementation on one case.
+
+    Attributes
+    ----------
+    requirement, implementation : str
+    quantity : str
+        What was wrong: "y", "running_var", "dx", ...
+    problem : str
+        What was wrong with it, in one line.
+    index : tuple of int or None
+        The worst element.
+    got, expected, allowed : float or None
+        There, where the problem is a value.
+    ratio, ulp : float
+        |got - expected| as a multiple of the allowed error, and in units in the last place of the output's dtype.
+    """
+
+    requirement: str
+    implementation: str
+    quantity: str
+    problem: str
+    index: tuple[int, ...] | None = None
+    got: float | None = None
+    expected: float | None = None
+    allowed: float | None = None
+    ratio: float = float("inf")
+    ulp: float = float("inf")
+
+
+class Broken(AssertionError):
+    """Raised by the judge; carries the finding and the steps that led to it."""
+
+    def __init__(self, finding: Finding, steps: tuple[Case, ...]) -> None:
+        super().__init__(f"{finding.requirement}: {finding.quantity} {finding.problem}")
+        self.finding = finding
+        self.steps = steps
+
+
+_SHORT = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
+
+
+def signature(array: AnyArray) -> str:
+    """An array's dtype and shape, as in ``f32[2,3]``."""
+    return f"{_SHORT.get(array.dtype.name, array.dtype.name)}[{','.join(map(str, array.shape))}]"
+
+
+def show(array: AnyArray) -> str:
+    """Dtype and shape; values where they are few, their range otherwise."""
+    head = signature(array)
+    if array.size == 0:
+        return head
+    wide = array.astype(np.float64)
+    if array.size <= SHOWN:
+        return f"{head} {_nested(wide.tolist())}"
+    return f"{head} from {number(float(np.min(wide)))} to {number(float(np.max(wide)))}"
+
+
+def _nested(values: object) -> str:
+    if isinstance(values, list):
+        return "[" + ", ".join(_nested(value) for value in values) + "]"
+    assert isinstance(values, float)
+    return number(values)
+
+
+def number(value: float) -> str:
+    """A number in as few digits as tell it apart among float32."""
+    return f"{value:.9g}"
+
+
+def describe_case(case: Case) -> list[str]:
+    """A case as lines: mode and scalars, then its arrays."""
+    mode = "training" if case.training else "inference"
+    scalars = f"eps {number(case.eps)}"
+    if case.training:
+        scalars += f", momentum {'None' if case.momentum is None else number(case.momentum)}"
+    lines = [f"case      {signature(case.x)} {mode}, {scalars}"]
+    if case.layout != "contiguous" or case.dy_layout != "contiguous":
+        lines.append(f"memory    x {case.layout}" + (f", dy {case.dy_layout}" if case.dy is not None else ""))
+    for name in ("x", "dy", "weight", "bias", "running_mean", "running_var"):
+        array = getattr(case, name)
+        if array is not None:
+            lines.append(f"{name:<9} {show(array)}" if len(name) < 10 else f"{name} {show(array)}")
+    return lines
+
+
+def explain(finding: Finding, steps: tuple[Case, ...], again: str) -> str:
+    """The whole message: law, implementation, case, got and expected, how to run it again."""
+    lines = [f"{finding.requirement} broken by {finding.implementation}: {BY_ID[finding.requirement].statement}"]
+    if len(steps) == 1:
+        lines += [f"  {line}" for line in describe_case(steps[0])]
+    else:
+        lines.append(f"  case      {len(steps)} calls of one layer")
+        for i, case in enumerate(steps, 1):
+            described = describe_case(case)
+            described = described if i == 1 else [described[0], *(text for text in described if text[:2] == "x ")]
+            lines += [f"  call {i}    {described[0][10:]}", *(f"    {line}" for line in described[1:])]
+    lines.append(f"  {finding.quantity:<9} {finding.problem}")
+    if finding.got is not None and finding.expected is not None and finding.allowed is not None:
+        where = "" if finding.index is None else f" at {list(finding.index)}"
+        lines.append(f"  got       {number(finding.got)}{where}")
+        lines.append(f"  expected  {number(finding.expected)}")
+        lines.append(
+            f"  allowed   {finding.allowed:.3g}; the error is {finding.ratio:.4g} times that ({finding.ulp:.3g} ulp)"
+        )
+    if origin := steps[0].origin:
+        lines.append(f"  made by   {origin}")
+    return "\n".join([*lines, f"  again     {again}"])

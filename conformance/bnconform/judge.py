@@ -1,0 +1,211 @@
+"""The judge: the only place where what an implementation gave meets what the oracle expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import numpy as np
+
+from bnconform.findings import Broken, Finding, signature
+from bnconform.oracle import Expected, Quantity, expect
+from bnconform.tally import Tally
+from bnconform_adapters.contract import Adapter, AnyArray, Case, Claims, Outcome, run_steps
+from bnconform_reference.double_double import Array, distance, high
+from bnconform_reference.precision import (
+    GRADES,
+    LARGEST,
+    SMALLEST_SUBNORMAL,
+    UNIT_ROUNDOFF,
+    DtypeName,
+)
+
+STATISTICS = ("running_mean", "running_var")
+GRADIENTS = ("dx", "dweight", "dbias")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far one output is from what is expected, in multiples of what is allowed."""
+
+    ratio: Array
+    """Elementwise; 0 where nothing can be said, infinite where only one of the two is finite."""
+    error: Array
+    unbounded: int
+    overflowing: int
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """Index of the worst element."""
+        return tuple(int(i) for i in np.unravel_index(int(np.argmax(self.ratio)), self.ratio.shape))
+
+
+def compare(actual: AnyArray, quantity: Quantity) -> Comparison:
+    """Compare one output with its expected value, elementwise.
+
+    Where the expected value is not finite, any non-finite output is right. Where value and allowed error reach past
+    the largest number of the output's dtype, an infinity of the right sign is.
+    """
+    dtype: DtypeName = actual.dtype.name
+    got = actual.astype(np.float64)
+    value, allowed = high(quantity.value), np.where(np.isnan(quantity.allowed), np.inf, quantity.allowed)
+    with np.errstate(all="ignore"):
+        error = distance(got, quantity.value)
+        ratio = np.where(np.isfinite(got), error / allowed, np.inf)
+        unbounded = np.isinf(allowed) & np.isfinite(value)
+        ratio = np.where(unbounded | (error == 0), 0.0, ratio)
+        overflow = LARGEST[dtype] * (1 + UNIT_ROUNDOFF[dtype])
+        overflowing = np.isinf(got) & (np.sign(got) == np.sign(value)) & (np.abs(value) + allowed >= overflow)
+        ratio = np.where(overflowing, 0.0, ratio)
+        ratio = np.where(np.isfinite(value), ratio, np.where(np.isfinite(got), np.inf, 0.0))
+    return Comparison(ratio, error, int(unbounded.sum()), int(overflowing.sum()))
+
+
+def ulp(value: float, dtype: DtypeName) -> float:
+    """Distance of neighbouring numbers of a dtype at `value`."""
+    if value == 0 or not np.isfinite(value):
+        return SMALLEST_SUBNORMAL[dtype]
+    step = 2.0 ** (np.floor(np.log2(abs(value)))) * 2 * UNIT_ROUNDOFF[dtype]
+    return max(float(step), SMALLEST_SUBNORMAL[dtype])
+
+
+class Judge:
+    """What a law talks to: runs the implementation, asks the oracle, and raises :class:`Broken`.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    claims : Claims
+        What is held against the implementation; usually the adapter's own.
+    requirement : str
+        Id of the law being judged.
+    tally : Tally
+        Where counts and worst errors go.
+    """
+
+    def __init__(self, adapter: Adapter, claims: Claims, requirement: str, tally: Tally) -> None:
+        self.adapter = adapter
+        self.claims = claims
+        self.requirement = requirement
+        self.tally = tally
+        self._steps: tuple[Case, ...] = ()
+        self._telling = True
+
+    def begin(self, steps: tuple[Case, ...]) -> None:
+        """Start an example."""
+        self._steps, self._telling = steps, True
+
+    def end(self) -> None:
+        """Finish an example in which nothing was broken."""
+        self.tally.cases += 1
+        self.tally.mistrusted += not self._telling
+
+    def mistrust(self) -> None:
+        """Say that this example could not have failed."""
+        self._telling = False
+
+    def broken(self, quantity: str, problem: str) -> NoReturn:
+        """Report what is not a matter of values."""
+        __tracebackhide__ = True
+        raise Broken(Finding(self.requirement, self.adapter.name, quantity, problem), self._steps)
+
+    def run(self, case: Case) -> Outcome:
+        """Call a new layer once; an exception breaks the law."""
+        return self.run_steps((case,))[0]
+
+    def run_steps(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Call a new layer with each case; an exception breaks the law."""
+        outcomes = self.attempt_steps(cases)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                self.broken("call", f"raised {outcome.error}")
+        return outcomes
+
+    def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Call a new layer with each case; exceptions are the law's to judge."""
+        return run_steps(self.adapter, cases)
+
+    def expect(self, case: Case) -> Expected:
+        """What the oracle says, at the claimed grade."""
+        return expect(case, self.claims)
+
+    def agrees(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> Expected:
+        """Break the law unless each named output is within its allowed error of the oracle's.
+
+        Gradients of absent parameters are passed over.
+        """
+        expected = self.expect(case)
+        for name in quantities:
+            if name in expected:
+                self.close(name, getattr(outcome, name), expected[name])
+        return expected
+
+    def close(self, name: str, actual: AnyArray | None, quantity: Quantity) -> None:
+        """Break the law unless one output is within its allowed error."""
+        comparison = self._compare(name, actual, quantity)
+        assert actual is not None
+        if not comparison.ratio.size:
+            return
+        index = comparison.worst
+        ratio, dtype = float(comparison.ratio[index]), actual.dtype.name
+        expected = float(high(quantity.value)[index])
+        ulps = float(comparison.error[index]) / ulp(expected, dtype) if ratio else 0.0
+        self.tally.note_ratio(ratio, ulps, self._steps)
+        if not ratio <= 1.0:
+            finding = Finding(
+                self.requirement,
+                self.adapter.name,
+                name,
+                "is off",
+                index,
+                float(actual[index]),
+                expected,
+                float(quantity.allowed[index]),
+                ratio,
+                ulps,
+            )
+            raise Broken(finding, self._steps)
+
+    def _compare(self, name: str, actual: AnyArray | None, quantity: Quantity) -> Comparison:
+        value = high(quantity.value)
+        if actual is None:
+            self.broken(name, "is missing")
+        if actual.shape != value.shape:
+            self.broken(name, f"is {signature(actual)}; the case asks for shape {list(value.shape)}")
+        comparison = compare(actual, quantity)
+        self.tally.elements += value.size
+        self.tally.unbounded += comparison.unbounded
+        self.tally.overflowing += comparison.overflowing
+        if value.size and 2 * comparison.unbounded > value.size:
+            self.mistrust()
+        return comparison
+
+    def near(self, name: str, first: AnyArray | None, second: AnyArray | None, allowed: Array) -> None:
+        """Break the law unless two outputs that should be equal are within `allowed` of each other."""
+        if second is None:
+            self.broken(name, "is missing")
+        self.close(name, first, Quantity(second.astype(np.float64), allowed))
+
+    def same_bits(self, name: str, first: AnyArray | None, second: AnyArray | None, when: str) -> None:
+        """Break the law unless two arrays are equal bit for bit; any two NaN are equal."""
+        if first is None or second is None:
+            if first is not second:
+                self.broken(name, f"is present in one of two calls {when}")
+            return
+        if signature(first) != signature(second):
+            self.broken(name, f"is {signature(first)} and {signature(second)} {when}")
+        equal = (first == second) & (np.signbit(first) == np.signbit(second)) | (np.isnan(first) & np.isnan(second))
+        if not equal.all():
+            index = tuple(int(i) for i in np.argwhere(~equal)[0])
+            self.broken(name, f"is {first[index]!s} and {second[index]!s} at {list(index)} {when}")
+
+    def grade(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> None:
+        """Note how the outputs stand at every accumulation grade; breaks nothing."""
+        names = tuple(quantities)
+        for grade in GRADES:
+            expected = expect(case, replace(self.claims, grade=grade))
+            for name in names:
+                actual = getattr(outcome, name)
+                if name in expected and actual is not None and actual.size:
+                    self.tally.note_grade(grade, float(compare(actual, expected[name]).ratio.max()))

@@ -1,0 +1,153 @@
+"""A law: a requirement, where its examples come from, and the function that judges one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Concatenate, Protocol
+
+import hypothesis
+import pytest
+from hypothesis import errors
+
+from bnconform.findings import Broken, Finding
+from bnconform.judge import Judge
+from bnconform.requirements import BY_ID
+from bnconform.strategies import Signature, Source, Steps
+from bnconform.tally import Tally
+from bnconform_adapters.contract import Adapter, Case, Claims
+
+LawFunction = Callable[Concatenate[Judge, ...], None]
+
+
+@dataclass(frozen=True)
+class Law:
+    """One executable requirement.
+
+    Attributes
+    ----------
+    requirement : str
+        Id in the catalogue.
+    source : Source
+        Where its examples come from.
+    function : callable
+        ``function(judge, *steps)``; raises :class:`Broken` through the judge.
+    """
+
+    requirement: str
+    source: Source
+    function: LawFunction
+
+    def judge(self, judge: Judge, steps: Steps) -> None:
+        """Judge one example."""
+        judge.begin(steps)
+        self.function(judge, *steps)
+        judge.end()
+
+
+class Examiner(Protocol):
+    """What runs a law in a test session; the plugin's fixture."""
+
+    def examine(self, law: Law) -> None:
+        """Run the law on the implementation at hand and record the verdict."""
+
+
+def requirement(id: str, given: Source) -> Callable[[LawFunction], Callable[[Examiner], None]]:
+    """Turn a law's function into a test of the requirement `id`, over examples from `given`.
+
+    The test takes the plugin's `examiner` fixture; the law itself stays reachable as ``test.law``.
+
+    Raises
+    ------
+    KeyError
+        The catalogue has no such requirement.
+    """
+    assert BY_ID[id]
+
+    def decorate(function: LawFunction) -> Callable[[Examiner], None]:
+        law = Law(id, given, function)
+
+        def test(examiner: Examiner) -> None:
+            __tracebackhide__ = True
+            examiner.examine(law)
+
+        test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
+        test.__qualname__ = function.__qualname__
+        test.law = law  # type: ignore[attr-defined]
+        test.pytestmark = [pytest.mark.requirement(id)]  # type: ignore[attr-defined]
+        return test
+
+    return decorate
+
+
+def law_seed(seed: int, requirement: str) -> int:
+    """Every law draws its own examples from a run's seed; implementations share them."""
+    return int.from_bytes(blake2b(f"{seed} {requirement}".encode(), digest_size=8).digest(), "little")
+
+
+def search(
+    law: Law,
+    adapter: Adapter,
+    claims: Claims,
+    *,
+    tally: Tally,
+    settings: hypothesis.settings,
+    seed: int,
+    pool: tuple[Signature, ...] = (),
+) -> Broken | None:
+    """Look for a case that breaks the law; return the smallest found, or None where it held.
+
+    Parameters
+    ----------
+    claims : Claims
+        What examples are drawn from and judged by; usually the adapter's own.
+    tally : Tally
+        Is filled.
+    settings : hypothesis.settings
+    seed : int
+        The run's; equal seeds give equal examples.
+    pool : tuple of Signature
+        See :func:`bnconform.strategies.signature_pool`.
+    """
+    judge = Judge(adapter, claims, law.requirement, tally)
+    last: list[Broken] = []
+
+    def examples(steps: Steps) -> None:
+        try:
+            law.judge(judge, steps)
+        except Broken as broken:
+            last[:] = [broken]
+            raise
+
+    wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
+    wrapped = hypothesis.seed(law_seed(seed, law.requirement))(settings(wrapped))
+    try:
+        wrapped()
+    except Broken as broken:
+        return broken
+    except (errors.FlakyFailure, errors.Flaky):
+        finding = last[0].finding
+        flaky = Finding(
+            finding.requirement,
+            finding.implementation,
+            finding.quantity,
+            f"{finding.problem}, but not every time that the same case is run: results are not reproducible",
+            finding.index,
+            finding.got,
+            finding.expected,
+            finding.allowed,
+            finding.ratio,
+            finding.ulp,
+        )
+        return Broken(flaky, last[0].steps)
+    return None
+
+
+def replay(law: Law, adapter: Adapter, claims: Claims, steps: tuple[Case, ...]) -> Broken | None:
+    """Judge one given example; return what it breaks, or None where it holds."""
+    try:
+        law.judge(Judge(adapter, claims, law.requirement, Tally()), steps)
+    except Broken as broken:
+        return broken
+    return None

@@ -1,0 +1,159 @@
+"""The pytest plugin: options, parametrization by implementation, the matrix at the end.
+
+It is loaded in every pytest run of whoever installs the suite, so it imports neither NumPy nor a framework, and does
+nothing unless conformance tests are collected.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from bnconform.session import Examiner, Implementation, Session
+
+_SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_CELL = "bnconform"
+_SEED = "bnconform_seed"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the suite's options."""
+    group = parser.getgroup("bnconform", "batch-norm conformance")
+    group.addoption(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="NAME|PATH.py[:NAME]",
+        help="implementation to test, bundled or your own file; repeatable; default: all that are installed",
+    )
+    group.addoption("--list-adapters", action="store_true", help="list the bundled implementations and stop")
+    group.addoption(
+        "--requirement",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="test only this requirement, e.g. F2; repeatable",
+    )
+    group.addoption("--report", metavar="DIR", help="write results.json, and a case file for every broken law, here")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register markers; register the suite's profiles if one is asked for; refuse what cannot be run."""
+    config.addinivalue_line("markers", "requirement(id): the law of the catalogue that this test checks")
+    profile = config.getoption("--hypothesis-profile", None)
+    if profile in ("quick", "thorough"):
+        from hypothesis import settings
+
+        from bnconform.profiles import settings_for
+
+        settings.register_profile(profile, settings_for(profile, "cheap"))
+    if config.getoption("--adapter") or config.getoption("--requirement"):
+        _session(config)
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer --list-adapters."""
+    if not config.getoption("--list-adapters"):
+        return None
+    from bnconform.cli import list_adapters
+
+    list_adapters()
+    return 0
+
+
+def _session(config: pytest.Config) -> Session:
+    """The state of this run, made when first needed."""
+    if _SESSION not in config.stash:
+        from bnconform.session import Session
+        from bnconform_adapters.registry import AdapterError
+
+        given = getattr(config, "workerinput", {}).get(_SEED, config.getoption("--hypothesis-seed", None))
+        profile = config.getoption("--hypothesis-profile", None)
+        try:
+            config.stash[_SESSION] = Session(
+                specs=config.getoption("--adapter"),
+                requirements=config.getoption("--requirement"),
+                profile=profile or ("ci" if os.environ.get("CI") else "default"),
+                seed=None if given in (None, "random") else int(given),
+                report=config.getoption("--report"),
+            )
+        except AdapterError as error:
+            raise pytest.UsageError(str(error)) from None
+        config.pluginmanager.register(_Collector(config.stash[_SESSION]))
+    return config.stash[_SESSION]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give pytest-xdist's workers the seed of this run."""
+    node.workerinput[_SEED] = _session(node.config).seed
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per law and implementation."""
+    if "examiner" in metafunc.fixturenames and hasattr(metafunc.function, "law"):
+        names = [implementation.name for implementation in _session(metafunc.config).implementations]
+        metafunc.parametrize("implementation", names, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the requirements asked for; let `-k F2` find a law by its id."""
+    laws = {item: getattr(getattr(item, "function", None), "law", None) for item in items}
+    for item, law in laws.items():
+        if law is not None:
+            item.extra_keyword_matches.add(law.requirement)
+    wanted = config.getoption("--requirement")
+    if wanted:
+        config.hook.pytest_deselected(items=[i for i in items if laws[i] and laws[i].requirement not in wanted])
+        items[:] = [i for i in items if not laws[i] or laws[i].requirement in wanted]
+
+
+@pytest.fixture(scope="session")
+def implementation(request: pytest.FixtureRequest) -> Implementation:
+    """The implementation under test; a skip where its framework cannot be imported."""
+    found = _session(request.config).implementation(request.param)
+    if problem := found.problem():
+        pytest.skip(problem)
+    return found
+
+
+@pytest.fixture
+def examiner(request: pytest.FixtureRequest, implementation: Implementation) -> Examiner:
+    """Runs one law on one implementation; its cell of the matrix travels with the test's report."""
+    from bnconform.session import Examiner
+
+    def record(cell: dict[str, Any]) -> None:
+        request.node.user_properties.append((_CELL, cell))
+
+    return Examiner(_session(request.config), implementation, record)
+
+
+class _Collector:
+    """Gathers cells from reports, so that they arrive from pytest-xdist's workers too."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            for name, value in report.user_properties:
+                if name == _CELL:
+                    self._session.add(value)  # type: ignore[arg-type]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the report."""
+    config = session.config
+    if _SESSION in config.stash and not hasattr(config, "workerinput"):
+        config.stash[_SESSION].finish()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The matrix."""
+    if _SESSION in config.stash:
+        config.stash[_SESSION].print_summary(terminalreporter)

@@ -1,0 +1,36 @@
+"""How many examples a law gets: Hypothesis profiles, chosen by `--hypothesis-profile`."""
+
+from __future__ import annotations
+
+from hypothesis import Phase, settings
+
+from bnconform_adapters.contract import Cost
+
+# Phase.explain prints the insides of NumPy and roughly doubles the cost of a failure.
+_PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
+
+EXAMPLES = {"quick": 12, "default": 60, "ci": 60, "thorough": 1000}
+"""Examples per law of a cheap implementation."""
+
+SHARE: dict[Cost, float] = {"cheap": 1.0, "compiles per shape": 0.7, "interpreted": 0.15}
+"""What part of them costlier implementations get."""
+
+CI_SEED = 0
+"""The ci profile's seed: a pipeline must not turn red by luck."""
+
+
+def settings_for(profile: str, cost: Cost) -> settings:
+    """The settings of a law's run.
+
+    A profile of another name is one that the user registered; it is taken as it is.
+    """
+    if profile not in EXAMPLES:
+        return settings.get_profile(profile)
+    return settings(
+        max_examples=max(5, round(EXAMPLES[profile] * SHARE[cost])),
+        deadline=None,
+        database=None,
+        phases=_PHASES,
+        print_blob=False,
+        report_multiple_bugs=False,
+    )

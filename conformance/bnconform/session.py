@@ -1,0 +1,306 @@
+"""One run of the suite: which implementations, which seed, and the verdicts as they come in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bnconform import case_file, ledger
+from bnconform.findings import Broken, explain
+from bnconform.law import Law, replay, search
+from bnconform.profiles import CI_SEED, settings_for
+from bnconform.requirements import BY_ID
+from bnconform.strategies import Signature, signature_pool
+from bnconform.tally import Tally
+from bnconform_adapters.contract import Adapter, Claims, describe_error
+from bnconform_adapters.registry import REGISTRY, AdapterError, Entry, create, find, load
+from bnconform_reference.dialect import PYTORCH
+
+if TYPE_CHECKING:
+    from bnconform_reports.records import Results
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One implementation under test.
+
+    Attributes
+    ----------
+    name : str
+    spec : str
+        As the user wrote it.
+    entry : Entry or None
+        Its place in the registry; None for a candidate file.
+    """
+
+    name: str
+    spec: str
+    entry: Entry | None
+    seed: int
+
+    @cached_property
+    def adapter(self) -> Adapter:
+        """Made when first needed."""
+        return create(self.entry) if self.entry else load(self.spec)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What it is judged by: its own claims, at the grade that the ledger knows it to reach."""
+        return ledger.judged_claims(self.name, self.adapter.claims)
+
+    @cached_property
+    def pool(self) -> tuple[Signature, ...]:
+        """Shapes to draw from, where each costs a compilation."""
+        return signature_pool(self.adapter.claims, self.seed)
+
+    def problem(self) -> str | None:
+        """Why it cannot be run, or None."""
+        if self.entry is None:
+            return None
+        try:
+            for module, _ in self.entry.packages:
+                import_module(module)
+        except Exception as error:  # a broken installation must not stop the others
+            return f"{self.name} not run: {describe_error(error)}"
+        return None
+
+
+class Session:
+    """State of a run.
+
+    Parameters
+    ----------
+    specs : sequence of str
+        Adapters as given; none means all that are installed.
+    requirements : sequence of str
+        Ids asked for; none means all.
+    profile : str
+    seed : int or None
+        None draws one, or takes the ci profile's.
+    report : str or None
+        Folder for results.json and case files.
+
+    Raises
+    ------
+    AdapterError
+        An adapter or a requirement is unknown, or cannot be had.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[str],
+        requirements: Sequence[str] = (),
+        *,
+        profile: str = "default",
+        seed: int | None = None,
+        report: str | None = None,
+    ) -> None:
+        if unknown := [id for id in requirements if id not in BY_ID]:
+            raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
+        if seed is None:
+            seed = CI_SEED if profile == "ci" else SystemRandom().randrange(10**6)
+        self.seed = seed
+        self.profile = profile
+        self.report = Path(report) if report else None
+        self.not_run: dict[str, str] = {}
+        self.implementations = self._implementations(specs)
+        self.cells: list[dict[str, Any]] = []
+
+    def _implementations(self, specs: Sequence[str]) -> list[Implementation]:
+        if not specs:
+            for entry in REGISTRY:
+                if missing := entry.missing():
+                    self.not_run[entry.name] = f"needs {', '.join(missing)}: {entry.install}"
+            found = [Implementation(e.name, e.name, e, self.seed) for e in REGISTRY if not e.missing()]
+            if not found:
+                raise AdapterError(
+                    "no implementation is installed: pip install 'bnconform[torch]' (or jax, tensorflow, all), "
+                    "or pass --adapter PATH.py"
+                )
+            return found
+        implementations = []
+        for spec in dict.fromkeys(specs):
+            if spec.endswith(".py") or ".py:" in spec:
+                implementations.append(Implementation(load(spec).name, spec, None, self.seed))
+                continue
+            entry = find(spec)
+            if missing := entry.missing():
+                raise AdapterError(f"adapter {spec!r} needs {', '.join(missing)}: {entry.install}")
+            implementations.append(Implementation(entry.name, spec, entry, self.seed))
+        return implementations
+
+    def implementation(self, name: str) -> Implementation:
+        """The implementation called `name`."""
+        return next(i for i in self.implementations if i.name == name)
+
+    def command(self, law: Law, implementation: Implementation) -> str:
+        """The command that runs one law on one implementation as this run did."""
+        return (
+            f"pytest --pyargs bnconform --adapter {implementation.spec} --requirement {law.requirement} "
+            f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}"
+        )
+
+    def add(self, cell: dict[str, Any]) -> None:
+        """Take a verdict in."""
+        self.cells.append(cell)
+
+    def results(self) -> Results:
+        """What was found, as a record."""
+        from bnconform_reports.records import Results
+
+        return Results.of_run(
+            cells=self.cells,
+            implementations=[(i.name, i.entry.versions() if i.entry else {}) for i in self.implementations],
+            not_run=self.not_run,
+            requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
+            profile=self.profile,
+            seed=self.seed,
+        )
+
+    def finish(self) -> None:
+        """Write results.json, if a folder was given."""
+        if self.report is not None and self.cells:
+            self.results().write(self.report / "results.json")
+
+    def print_summary(self, reporter: Any) -> None:
+        """Print the matrix to pytest's terminal."""
+        if not self.cells:
+            return
+        from bnconform_reports.matrix import lines
+
+        reporter.section("batch-norm conformance")
+        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+        for text, markup in lines(self.results(), unicode=encoding.lower().startswith("utf")):
+            reporter.write_line(text, **markup)
+        if self.report is not None:
+            reporter.write_line(f"written: {self.report / 'results.json'}")
+
+
+class Examiner:
+    """Runs a law on an implementation and reports the verdict as a pytest outcome and as a cell."""
+
+    def __init__(
+        self, session: Session, implementation: Implementation, record: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._session = session
+        self._implementation = implementation
+        self._record = record
+
+    def examine(self, law: Law) -> None:
+        """Judge the law; fail, skip or expect failure accordingly."""
+        __tracebackhide__ = True
+        name, claims = self._implementation.name, self._implementation.claims
+        if reason := law.source.why_not(claims):
+            self._cell(law, "not claimed", reason=reason)
+            pytest.skip(f"{name}: {reason}")
+        deviation = ledger.find(name, law.requirement)
+        if deviation is None:
+            return self._search(law, self._implementation.adapter.claims if law.requirement == "N1" else claims)
+        return self._expect_failure(law, deviation)
+
+    def _search(self, law: Law, claims: Claims, known: ledger.Deviation | None = None) -> None:
+        __tracebackhide__ = True
+        tally = Tally()
+        broken = search(
+            law,
+            self._implementation.adapter,
+            claims,
+            tally=tally,
+            settings=settings_for(self._session.profile, claims.cost),
+            seed=self._session.seed,
+            pool=self._implementation.pool,
+        )
+        if broken is not None:
+            self._cell(law, "breaks", tally, broken)
+            pytest.fail(self._explain(law, broken), pytrace=False)
+        if known is not None:
+            return self._known(law, known, tally)
+        if tally.mostly_mistrusted:
+            reason = f"{tally.mistrusted} of {tally.cases} cases could not have failed"
+            self._cell(law, "not run", tally, reason=reason)
+            pytest.skip(f"{self._implementation.name}: {law.requirement} is not judged: {reason}")
+        fields = BY_ID[law.requirement].dialect
+        differs = [f for f in fields if getattr(claims.dialect, f) != getattr(PYTORCH, f)]
+        reason = ", ".join(f"{f.replace('_', ' ')}: {getattr(claims.dialect, f)}" for f in differs)
+        return self._cell(law, "differs" if differs else "meets", tally, reason=reason)
+
+    def _expect_failure(self, law: Law, deviation: ledger.Deviation) -> None:
+        __tracebackhide__ = True
+        own = self._implementation.adapter.claims
+        claims = own if law.requirement == "N1" else self._implementation.claims
+        broken = replay(law, self._implementation.adapter, claims, deviation.steps())
+        if broken is None:
+            reason = f"the ledger's entry is stale: its witness no longer breaks the law ({deviation.versions})"
+            self._cell(law, "breaks", reason=reason)
+            pytest.fail(
+                f"{law.requirement} on {self._implementation.name}: {reason}; remove the entry from ledger.toml",
+                pytrace=False,
+            )
+        narrowed = deviation.narrowed(replace(claims, grade=deviation.grade or claims.grade))
+        if narrowed is None:
+            return self._known(law, deviation, Tally(cases=1), broken)
+        return self._search(law, narrowed, deviation)
+
+    def _known(self, law: Law, deviation: ledger.Deviation, tally: Tally, broken: Broken | None = None) -> None:
+        __tracebackhide__ = True
+        broken = broken or replay(
+            law,
+            self._implementation.adapter,
+            self._implementation.adapter.claims if law.requirement == "N1" else self._implementation.claims,
+            deviation.steps(),
+        )
+        known = {"kind": deviation.kind, "reason": deviation.reason, "versions": deviation.versions}
+        self._cell(law, "breaks", tally, broken, known=known | ({"link": deviation.link} if deviation.link else {}))
+        pytest.xfail(f"known {deviation.kind}: {deviation.reason}")
+
+    def _explain(self, law: Law, broken: Broken) -> str:
+        text = explain(broken.finding, broken.steps, self._session.command(law, self._implementation))
+        if self._session.report is not None:
+            path = self._session.report / "cases" / f"{law.requirement}-{Path(self._implementation.name).stem}.json"
+            case_file.write(path, broken.steps, requirement=law.requirement, implementation=self._implementation.name)
+            text += f"\n  case file {path}"
+        return text
+
+    def _cell(
+        self,
+        law: Law,
+        verdict: str,
+        tally: Tally | None = None,
+        broken: Broken | None = None,
+        reason: str = "",
+        known: dict[str, str] | None = None,
+    ) -> None:
+        cell: dict[str, Any] = {
+            "requirement": law.requirement,
+            "implementation": self._implementation.name,
+            "verdict": verdict,
+            "reason": reason,
+        }
+        if tally is not None:
+            cell |= {
+                "cases": tally.cases,
+                "mistrusted": tally.mistrusted,
+                "elements": tally.elements,
+                "unbounded": tally.unbounded,
+                "overflowing": tally.overflowing,
+                "worst_ratio": tally.worst_ratio,
+                "worst_ulp": tally.worst_ulp,
+                "worst_case": tally.worst[0].origin if tally.worst else "",
+                "grade": tally.measured_grade or "",
+            }
+        if broken is not None:
+            cell |= {
+                "finding": asdict(broken.finding),
+                "worst_ratio": broken.finding.ratio,
+                "worst_ulp": broken.finding.ulp,
+                "witness": case_file.to_json(broken.steps),
+            }
+        self._record(cell | ({"known": known} if known else {}))

@@ -1,0 +1,46 @@
+"""Shapes to draw: small ones, many channels, long channels, sizes at block edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+Shape: TypeAlias = tuple[int, ...]
+Chooser: TypeAlias = Callable[[tuple[int, ...]], int]
+Kind: TypeAlias = Literal["small", "wide", "long"]
+
+# Small n carries the numerical sensitivity, large n the structural faults; the latter cost more and come seldom.
+KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "wide", "long")
+SMALL_CHANNELS = (2, 1, 3, 5)
+WIDE_CHANNELS = (9, 17, 33, 65, 130, 1030)
+SMALL_SIZES = (2, 3, 1, 4, 5, 7, 8)
+BLOCK_EDGES = (31, 32, 33, 63, 65, 127, 129, 255, 257, 1023, 1025, 2049, 4097)
+
+
+def shape_of(kind: Kind, rank: int, choose: Chooser) -> Shape:
+    """A shape (N, C, *spatial) of a rank.
+
+    small: few values. wide: many channels of few values. long: few channels, n near a block edge, all of it in N
+    for rank 2 and along the last axis otherwise.
+    """
+    if kind == "wide":
+        return (choose((3, 2, 5)), choose(WIDE_CHANNELS), *(choose((2, 1)) for _ in range(rank - 2)))
+    if kind == "long":
+        channels = choose((2, 1, 3))
+        length = choose(BLOCK_EDGES)
+        return with_values(rank, length, channels, samples=1 if rank == 2 else choose((1, 2, 3)))
+    sizes = [choose(SMALL_SIZES) for _ in range(min(rank - 2, 2))] + [choose((1, 2, 3)) for _ in range(rank - 4)]
+    return (choose(SMALL_SIZES), choose(SMALL_CHANNELS), *sizes)
+
+
+def with_values(rank: int, n: int, channels: int, *, samples: int = 1) -> Shape:
+    """A shape of n values per channel in each of `samples`; in rank 2 they are all in N."""
+    if rank == 2:
+        return (samples * n, channels)
+    return (samples, channels, *(1 for _ in range(rank - 3)), n)
+
+
+def at_least_two_values(shape: Shape) -> Shape:
+    """The shape itself, or one of two samples where it has a single value per channel."""
+    single = all(size == 1 for i, size in enumerate(shape) if i != 1)
+    return (2, *shape[1:]) if single else shape

@@ -1,0 +1,70 @@
+"""Which Cases a law is about: alternatives for every choice of a Recipe, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bnconform_adapters.contract import Claims, Mode
+
+# The first alternative is what shrinking ends at: simple, and informative all the same.
+SHIFTED = ("normal", "two_valued", "outlier", "sorted", "digits")
+
+
+@dataclass(frozen=True)
+class Space:
+    """Alternatives that a law draws from; what the implementation claims narrows them further.
+
+    Attributes
+    ----------
+    mode : str
+        "training" or "inference".
+    n : tuple of int or None
+        Values per channel; None draws small ones mostly, and now and then sizes at block edges.
+    ratios : tuple of float or None
+        |mean| / sd; None takes what x's dtype can hold.
+    gradients : bool or "where claimed"
+        Whether the law asks for a backward pass.
+    also : tuple of str
+        Other modes that the law calls.
+    values, spreads, eps, momenta, weights, biases, statistics, dys, parameters
+        Alternatives of the Recipe's fields; `parameters` None takes what is claimed.
+    """
+
+    mode: Mode = "training"
+    n: tuple[int, ...] | None = None
+    gradients: Literal[True, False, "where claimed"] = False
+    values: tuple[str, ...] = SHIFTED
+    ratios: tuple[float, ...] | None = None
+    spreads: tuple[str, ...] = ("unit", "varied")
+    eps: tuple[float, ...] = (1e-5, 1e-3, 1.0, 0.1, 1e-12)
+    momenta: tuple[float | None, ...] = (0.1, 0.3, 0.9)
+    weights: tuple[str, ...] = ("random", "negative")
+    biases: tuple[str, ...] = ("random",)
+    statistics: tuple[str, ...] = ("random",)
+    dys: tuple[str, ...] = ("random", "expanded")
+    parameters: tuple[str, ...] | None = None
+    also: tuple[Mode, ...] = ()
+
+    def why_not(self, claims: Claims) -> str | None:
+        """Why the law is not claimed, or None where it is."""
+        for mode in (self.mode, *self.also):
+            if mode not in claims.modes:
+                return f"{mode} mode is not claimed"
+        if self.gradients is True and self.mode not in claims.gradients:
+            return f"gradients in {self.mode} are not claimed"
+        if self.parameters is not None and not set(self.parameters) & set(claims.parameters):
+            return f"weight and bias {' or '.join(self.parameters)} is not claimed"
+        if None in self.momenta and not claims.dialect.cumulative:
+            return "momentum None is not claimed"
+        return None
+
+    def wants_gradients(self, claims: Claims) -> bool:
+        """Whether cases ask for a backward pass."""
+        return self.gradients is True or (self.gradients == "where claimed" and self.mode in claims.gradients)
+
+
+TRAINING = Space()
+INFERENCE = Space(mode="inference")
+TRAINING_GRADIENTS = replace(TRAINING, gradients=True)
+INFERENCE_GRADIENTS = replace(INFERENCE, gradients=True)

@@ -1,0 +1,119 @@
+"""S: running statistics."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bnconform.judge import STATISTICS, Judge
+from bnconform.law import requirement
+from bnconform.oracle import expect
+from bnconform.spaces import TRAINING
+from bnconform.strategies import Cases, Sequences
+from bnconform_adapters.contract import Case, Outcome
+from bnconform_reference.double_double import high
+from bnconform_reference.running_statistics import cumulative_momentum
+
+WITH_INFERENCE = replace(TRAINING, also=("inference",))
+
+
+@requirement("S1", given=Cases(replace(TRAINING, momenta=(0.1, 0.3, 0.9, 1.0, 0.0, 2.0**-20))))
+def test_running_statistics_blend_old_and_new(judge: Judge, case: Case) -> None:
+    """The running statistics become (1 - m) old + m new, for m = 0, tiny, ordinary and 1."""
+    judge.agrees(case, judge.run(case), STATISTICS)
+
+
+@requirement(
+    "S2",
+    given=Cases(
+        replace(TRAINING, n=(2, 3, 4), ratios=(1.0, 0.0), values=("normal", "two_valued"), momenta=(0.1, 0.3, 0.9, 1.0))
+    ),
+)
+def test_stored_variance_has_the_declared_divisor(judge: Judge, case: Case) -> None:
+    """The variance that is stored divides by n - 1 or n, as declared, seen at n = 2, 3, 4."""
+    stored = judge.agrees(case, judge.run(case), ["running_var"])["running_var"]
+    biased = judge.claims.dialect.stored_variance == "biased"
+    other_dialect = replace(judge.claims.dialect, stored_variance="unbiased" if biased else "biased")
+    other = expect(case, replace(judge.claims, dialect=other_dialect))["running_var"]
+    if not (np.abs(high(other.value) - high(stored.value)) > stored.allowed).any():
+        judge.mistrust()
+
+
+def follow(judge: Judge, steps: Sequence[Case], outcomes: Sequence[Outcome]) -> None:
+    """Hold each step against the recurrence, applied to the statistics that the step before left.
+
+    Step by step this is the whole recurrence, by induction, and allowed errors do not pile up. An empty batch, or
+    one value per channel where that raises, must leave nothing behind that a later step shows.
+    """
+    mean, var, seen = steps[0].running_mean, steps[0].running_var, 0
+    dialect = judge.claims.dialect
+    for case, outcome in zip(steps, outcomes, strict=True):
+        n = case.values_per_channel
+        refused = case.training and (n == 0 or (n == 1 and dialect.one_value == "raises"))
+        if refused:
+            continue
+        if outcome.error is not None:
+            judge.broken("call", f"raised {outcome.error}")
+        seen += case.training
+        momentum = cumulative_momentum(seen) if case.training and case.momentum is None else case.momentum
+        now = replace(case, running_mean=mean, running_var=var, momentum=momentum)
+        judge.agrees(now, outcome, STATISTICS if case.training else ["y"])
+        if case.training:
+            mean, var = outcome.running_mean, outcome.running_var
+
+
+@requirement(
+    "S3",
+    given=Sequences(
+        replace(
+            TRAINING,
+            momenta=(None,),
+            values=("normal", "two_valued", "digits"),
+            ratios=(1.0, 10.0, 0.0),
+            also=("inference",),
+        ),
+        kinds=("training", "inference", "empty", "single"),
+    ),
+)
+def test_momentum_none_averages_the_batches_seen(judge: Judge, *steps: Case) -> None:
+    """Momentum None gives the plain average over the batches that were really seen."""
+    steps = (*steps, steps[0])
+    follow(judge, steps, judge.attempt_steps(steps))
+
+
+@requirement("S4", given=Sequences(WITH_INFERENCE, kinds=("training", "inference")))
+def test_steps_follow_the_recurrence(judge: Judge, *steps: Case) -> None:
+    """Each of k steps follows the recurrence, and inference afterwards uses what they left."""
+    steps = (*steps, replace(steps[0], training=False))
+    follow(judge, steps, judge.run_steps(steps))
+
+
+@requirement("S5", given=Cases(WITH_INFERENCE))
+def test_only_training_writes_and_only_once(judge: Judge, case: Case) -> None:
+    """Inference leaves the statistics' bits; one training step moves them once."""
+    inference = replace(case, training=False)
+    before, trained, after = judge.run_steps([inference, case, inference])
+    for name in STATISTICS:
+        judge.same_bits(name, getattr(before, name), getattr(case, name), "after inference and before it")
+        judge.same_bits(name, getattr(after, name), getattr(trained, name), "after inference and before it")
+    once = judge.agrees(case, trained, STATISTICS)
+    given = {name: high(quantity.value) for name, quantity in once.items() if name in STATISTICS}
+    twice = judge.expect(
+        replace(case, **{name: value.astype(getattr(case, name).dtype) for name, value in given.items()})
+    )
+    if not any((np.abs(high(twice[n].value) - given[n]) > once[n].allowed).any() for n in STATISTICS):
+        judge.mistrust()
+
+
+@requirement("S9", given=Cases(WITH_INFERENCE))
+def test_empty_batch_spoils_no_statistic(judge: Judge, case: Case) -> None:
+    """After an empty batch the statistics are what they were, bit for bit."""
+    empty = replace(case, x=case.x[:0], layout="contiguous")
+    before, outcome, after = judge.attempt_steps([case, empty, replace(case, training=False)])
+    for step in (before, after):
+        if step.error is not None:
+            judge.broken("call", f"raised {step.error}")
+    for name in STATISTICS:
+        for given in (outcome, after):
+            if given.error is None:
+                judge.same_bits(name, getattr(given, name), getattr(before, name), "after an empty batch and before it")

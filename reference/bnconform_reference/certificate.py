@@ -1,0 +1,96 @@
+"""How far the double-double oracle itself can be from the truth.
+
+The same propagation as :mod:`bnconform_reference.error_bounds`, with the oracle's own constants: a
+double-double chain errs by at most 16 U^2 relative (the costliest, 14.5, is the mean square of deviations: twice 2
+for the difference, 7 for the product, 3.5 for the division), a tree sum over n values by
+``2 L^2 U^2 sum|values|`` with L = ceil(log2 n), U = 2^-53, and a product that underflows by 4 times the smallest
+subnormal (its six partial products lose a half each, its sum one more). The judge trusts an expected value only
+where its certificate is below a thousandth of the allowed error; a certificate is infinite, never NaN, where
+nothing can be said, such as where variance + eps is 0.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+import numpy as np
+
+from bnconform_reference.definition import Gradients, Normalized
+from bnconform_reference.double_double import Array, high
+from bnconform_reference.error_bounds import ForwardBounds, GradientBounds, unbounded_if_nan
+
+U2 = 2.0**-106
+_OPERATION = 16 * U2
+_UNDERFLOW = 8 * 2.0**-1074  # a product and the division after it
+
+_unbounded = np.errstate(divide="ignore", invalid="ignore", over="ignore")
+
+
+def _sum_error(n: int) -> float:
+    levels = ceil(log2(max(n, 2)))
+    return (2 * levels**2 + 16) * U2
+
+
+@_unbounded
+def certify_forward(
+    x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, *, training: bool
+) -> ForwardBounds:
+    """Bound on ``|oracle - exact|`` for each value of an exact forward pass; shapes as the oracle's."""
+    mu, s2, r = high(forward.mean), high(forward.variance), high(forward.invstd)
+    deviation, g = np.abs(x - mu), np.abs(weight)
+    if training:
+        c = _sum_error(x.shape[-1])
+        mean = c * np.mean(np.abs(x), axis=-1, keepdims=True) + _UNDERFLOW
+        variance = c * s2 + mean**2 + _UNDERFLOW
+    else:
+        mean, variance = np.zeros_like(mu), np.zeros_like(s2)
+    # Adding eps loses up to 4 U^2 of the larger part, which matters where they cancel (s2 < 0).
+    relative = (variance + 4 * U2 * (np.abs(s2) + eps)) / (s2 + eps)
+    # (1 - d)^(-1/2) - 1 <= d/2 (1 - d)^(-3/2), by the mean value theorem; nothing is known from d = 1 on.
+    root = np.where(relative < 1, 0.5 * relative * (1 - relative) ** -1.5, np.inf)
+    invstd = r * (root + _OPERATION)
+    xhat = (r + invstd) * mean + deviation * invstd + _OPERATION * deviation * r + _UNDERFLOW
+    y = g * xhat + _OPERATION * (g * deviation * r + np.abs(bias)) + _UNDERFLOW
+    return ForwardBounds(*(unbounded_if_nan(bound) for bound in (mean, variance, invstd, y)))
+
+
+@_unbounded
+def certify_backward(
+    x: Array,
+    dy: Array,
+    weight: Array,
+    forward: Normalized,
+    gradients: Gradients,
+    certificate: ForwardBounds,
+    *,
+    training: bool,
+) -> GradientBounds:
+    """Bound on ``|oracle - exact|`` for each value of an exact backward pass."""
+    n = dy.shape[-1]
+    c = _sum_error(n)
+    r, xhat, g, abs_dy = high(forward.invstd), np.abs(high(forward.xhat)), np.abs(weight), np.abs(dy)
+    r_max = r + certificate.invstd
+    xhat_error = (
+        r_max * certificate.mean + np.abs(x - high(forward.mean)) * (certificate.invstd + _OPERATION * r) + _UNDERFLOW
+    )
+    dbias = c * np.sum(abs_dy, axis=-1, keepdims=True)
+    relative_invstd = certificate.invstd / r + _OPERATION
+    # As in the error bounds: a shift of the mean enters through |sum dy|, and shifts what is rounded.
+    shift = r_max * certificate.mean
+    rounded = np.sum(abs_dy * (xhat * (1 + relative_invstd) + shift), axis=-1, keepdims=True)
+    dweight = (
+        relative_invstd * np.abs(high(gradients.dweight))
+        + shift * np.abs(high(gradients.dbias))
+        + c * rounded
+        + _UNDERFLOW * (n + np.sum(abs_dy, axis=-1, keepdims=True))
+    )
+    centred = abs_dy
+    propagated = np.zeros_like(dy)
+    if training:
+        mean_dbias, mean_dweight = np.abs(high(gradients.dbias)) / n, np.abs(high(gradients.dweight)) / n
+        centred = abs_dy + mean_dbias + xhat * mean_dweight
+        propagated = dbias / n + (xhat + xhat_error) * dweight / n + xhat_error * mean_dweight
+        propagated = propagated + _OPERATION * centred + _UNDERFLOW
+    dx = relative_invstd * np.abs(high(gradients.dx)) + g * r_max * propagated
+    dx = dx + _UNDERFLOW * (1 + g + centred)  # weight * invstd may underflow before it multiplies
+    return GradientBounds(*(unbounded_if_nan(bound) for bound in (dx, dweight, dbias)))

@@ -1,0 +1,48 @@
+"""The choices on which implementations of batch normalization legitimately differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What an implementation's documentation decides and the definition leaves open.
+
+    The default is PyTorch's documented behaviour.
+
+    Attributes
+    ----------
+    momentum_weighs : {"new", "old"}
+        Which term of the running update the implementation's own `momentum` argument multiplies.
+        Inside this project momentum always weighs the new batch; adapters translate.
+    stored_variance : {"unbiased", "biased"}
+        Divisor of the variance that enters the running variance: n - 1 or n.
+    one_value : {"raises", "zero_variance"}
+        Training on one value per channel: an exception, or y = bias and a batch variance of 0.
+    empty_batch : {"keeps", "raises"}
+        Training on no value at all: y is empty and the statistics stay, or an exception.
+    cumulative : bool
+        Whether momentum None is offered, and gives the plain average over all batches seen.
+    initial_mean, initial_variance : float
+        Running statistics of a new layer.
+    """
+
+    momentum_weighs: Literal["new", "old"] = "new"
+    stored_variance: Literal["unbiased", "biased"] = "unbiased"
+    one_value: Literal["raises", "zero_variance"] = "raises"
+    empty_batch: Literal["keeps", "raises"] = "keeps"
+    cumulative: bool = True
+    initial_mean: float = 0.0
+    initial_variance: float = 1.0
+
+    def bessel_factor(self, n: int) -> float:
+        """What the biased variance of n values is multiplied by before it is stored.
+
+        n/(n-1) for an unbiased stored variance; 1 for a biased one and for n = 1, whose variance is 0 anyway.
+        """
+        return n / (n - 1) if self.stored_variance == "unbiased" and n > 1 else 1.0
+
+
+PYTORCH = Dialect()

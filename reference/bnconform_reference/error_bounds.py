@@ -1,0 +1,254 @@
+"""The allowed error of every output, derived from the data: no tolerance is chosen anywhere.
+
+Each bound is what a *correct* implementation of the given :class:`~bnconform_reference.precision.Precision`
+can be off by in the worst case: rounding analysis to first order, with the quadratic terms that matter kept.
+The inputs are exact, since the oracle is fed the stored (already rounded) arrays; only arithmetic and the
+rounding of results contribute. Notation in comments: u unit roundoff of accumulation, M1 = mean |x|,
+mu, s2, r exact mean, biased variance and invstd, K height of the summation tree.
+
+Sources: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 1.9, 3.1 and 4.2; Chan, Golub
+and LeVeque, Algorithms for computing the sample variance (The American Statistician 37, 1983).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnconform_reference.definition import Gradients, Normalized
+from bnconform_reference.double_double import Array, Real, high
+from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Precision, underflow_loss
+
+
+@dataclass(frozen=True)
+class ForwardBounds:
+    """Allowed errors: of the statistics as columns (C, 1), of `y` as rows (C, n)."""
+
+    mean: Array
+    variance: Array
+    invstd: Array
+    y: Array
+
+
+@dataclass(frozen=True)
+class GradientBounds:
+    """Allowed errors: of `dx` as rows (C, n), of the others as columns (C, 1)."""
+
+    dx: Array
+    dweight: Array
+    dbias: Array
+
+
+# Where 1 / sqrt(v + eps) is unbounded, so is what depends on it: inf is meant there, and no cause for a warning.
+_unbounded = np.errstate(divide="ignore", invalid="ignore", over="ignore")
+
+
+def unbounded_if_nan(bound: Array) -> Array:
+    """`bound`, infinite where it is NaN: inf - inf and 0 * inf arise only where nothing can be said."""
+    return np.asarray(np.where(np.isnan(bound), np.inf, bound))
+
+
+def rounded(bound: Array, value: Array, dtype: DtypeName) -> Array:
+    """`bound`, once the result `value` is rounded to `dtype`."""
+    return unbounded_if_nan(bound + UNIT_ROUNDOFF[dtype] * (np.abs(value) + bound) + underflow_loss(dtype))
+
+
+@_unbounded
+def training_forward_bounds(
+    x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, precision: Precision
+) -> ForwardBounds:
+    """Allowed errors of a training forward pass.
+
+    Parameters
+    ----------
+    x : float64 array, shape (C, n)
+    weight, bias : float64 arrays, shape (C, 1)
+    forward : Normalized
+        The oracle's values for these arguments.
+    """
+    n = x.shape[-1]
+    gamma, u, tau = precision.gamma, precision.u, precision.tau
+    height = precision.sum_height(n)
+    mu, s2 = high(forward.mean), high(forward.variance)
+    mean_abs = np.mean(np.abs(x), axis=-1, keepdims=True)
+
+    # K additions a summand, two roundings of the division (a reciprocal is allowed), one of n.
+    mean = gamma(height + 4) * mean_abs + 2 * tau
+    relative = gamma(height + 5)
+    match precision.grade[1]:
+        case "T":
+            # sum (x - m)^2 = n s2 + n (m - mu)^2 exactly: the mean's error enters squared.
+            variance = relative * (s2 + mean**2) + mean**2
+        case "W":
+            # Welford and Chan use running means: their errors enter against the deviations, once.
+            variance = relative * (s2 + mean**2) + 2 * np.sqrt(s2) * mean + mean**2
+        case _:
+            # E[x^2] - E[x]^2 cancels: the error is relative to E[x^2].
+            variance = relative * (s2 + mu**2) + 2 * np.abs(mu) * mean + mean**2 + 2 * u * (np.abs(mu) + mean) ** 2
+    variance = variance + 4 * tau * (1 + mean_abs)  # squares may underflow
+    lowest = np.maximum(s2 - variance, 0.0) * (1 - u)
+    highest = (s2 + variance) * (1 + u)
+    invstd = _invstd_bound(lowest, highest, eps, high(forward.invstd), u)
+    y = _output_bound(x, weight, bias, forward, mean, invstd, precision)
+    return ForwardBounds(unbounded_if_nan(mean), unbounded_if_nan(variance), invstd, y)
+
+
+@_unbounded
+def inference_forward_bounds(
+    x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, precision: Precision
+) -> ForwardBounds:
+    """Allowed errors of an inference forward pass, whose statistics are exact inputs."""
+    u = precision.u
+    variance = high(forward.variance)
+    slack = u * np.abs(variance)
+    invstd = _invstd_bound(variance - slack, variance + slack, eps, high(forward.invstd), u)
+    none = np.zeros_like(variance)
+    return ForwardBounds(none, none, invstd, _output_bound(x, weight, bias, forward, none, invstd, precision))
+
+
+def _invstd_bound(lowest: Array, highest: Array, eps: float, invstd: Array, u: float) -> Array:
+    """Error of 1 / sqrt(v + eps) for v in [lowest, highest]; infinite where v + eps may reach 0.
+
+    eps may be rounded to the accumulation dtype (2u). 8u covers the approximate square root, division and
+    reciprocal square root of GPU instruction sets; IEEE operations need 2u.
+    """
+    largest = 1.0 / np.sqrt(np.maximum(lowest + eps * (1 - 2 * u), 0.0))
+    smallest = 1.0 / np.sqrt(highest + eps * (1 + 2 * u))
+    return unbounded_if_nan(np.maximum(largest - invstd, invstd - smallest) + 8 * u * largest)
+
+
+def _output_bound(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    forward: Normalized,
+    mean: Array,
+    invstd: Array,
+    precision: Precision,
+) -> Array:
+    u, tau = precision.u, precision.tau
+    mu, g = high(forward.mean), np.abs(weight)
+    deviation = np.abs(x - mu)
+    r = high(forward.invstd) + invstd
+    propagated = g * (r * mean + deviation * invstd)
+    # Five roundings of weight * (x - mean) * invstd, three of adding bias; the last term admits the folded
+    # form x * a + (bias - mean * a), whose parts are of the size of x and mean.
+    arithmetic = u * (5 * g * deviation * r + 3 * np.abs(bias) + 3 * g * r * (np.abs(x) + np.abs(mu)))
+    bound = (propagated + arithmetic) * (1 + 8 * u) + tau * (2 + 2 * g * r)
+    return rounded(bound, high(forward.y), precision.output)
+
+
+def running_bound(old: Array, batch: Array, batch_bound: Array, momentum: float, precision: Precision) -> Array:
+    """Allowed error of ``(1 - momentum) old + momentum batch``, stored as the parameters' dtype.
+
+    Parameters
+    ----------
+    old, batch, batch_bound : float64 arrays, shape (C, 1)
+        The old statistic, the batch's (Bessel's factor included), and the latter's allowed error.
+    """
+    u = precision.u
+    result = old + momentum * (batch - old)
+    # |batch - old| is what rounding momentum itself costs: 1 - 0.99 is off by u, not by 0.01 u.
+    arithmetic = u * (4 * np.abs(old) + 4 * momentum * np.abs(batch) + np.abs(batch - old))
+    return rounded(momentum * batch_bound + arithmetic, result, precision.parameters)
+
+
+def stored_variance_bound(variance: Real, bound: Array, factor: float, precision: Precision) -> Array:
+    """Allowed error of the batch variance times Bessel's `factor`, which is two roundings more."""
+    return factor * bound + 2 * precision.u * factor * high(variance)
+
+
+@_unbounded
+def training_backward_bounds(
+    x: Array,
+    dy: Array,
+    weight: Array,
+    forward: Normalized,
+    gradients: Gradients,
+    bounds: ForwardBounds,
+    precision: Precision,
+) -> GradientBounds:
+    """Allowed errors of a training backward pass.
+
+    Parameters
+    ----------
+    x, dy : float64 arrays, shape (C, n)
+    weight : float64 array, shape (C, 1)
+    forward, gradients
+        The oracle's values for these arguments.
+    bounds : ForwardBounds
+        What :func:`training_forward_bounds` gave: the backward pass uses the rounded statistics.
+    """
+    n = dy.shape[-1]
+    u, tau = precision.u, precision.tau
+    mu, r, xhat = high(forward.mean), high(forward.invstd), np.abs(high(forward.xhat))
+    dx = high(gradients.dx)
+    g, abs_dy = np.abs(weight), np.abs(dy)
+    r_max = r + bounds.invstd
+    eta = bounds.invstd / r  # relative error of invstd
+    dbias, dweight = _parameter_gradient_bounds(dy, forward, gradients, bounds, precision)
+    mean_dbias, mean_dweight = np.abs(high(gradients.dbias)) / n, np.abs(high(gradients.dweight)) / n
+    mean_dbias_bound = dbias / n + 2 * u * mean_dbias
+    mean_dweight_bound = dweight / n + 2 * u * mean_dweight
+    xhat_bound = r_max * bounds.mean + (eta + 3 * u) * xhat + 2 * u * r_max * (np.abs(x) + np.abs(mu))
+    # dx = weight invstd (dy - mean_dbias - xhat mean_dweight), each factor with its error.
+    bound = g * r_max * (
+        mean_dbias_bound
+        + (xhat + xhat_bound) * mean_dweight_bound
+        + mean_dweight * xhat_bound
+        + 6 * u * (abs_dy + mean_dbias + xhat * mean_dweight)
+    ) + (eta + 3 * u) * np.abs(dx)
+    bound = bound + tau * (4 + 4 * g * r_max)
+    return GradientBounds(
+        rounded(bound, dx, precision.output),
+        rounded(dweight, high(gradients.dweight), precision.parameters),
+        rounded(dbias, high(gradients.dbias), precision.parameters),
+    )
+
+
+@_unbounded
+def inference_backward_bounds(
+    dy: Array,
+    weight: Array,
+    forward: Normalized,
+    gradients: Gradients,
+    bounds: ForwardBounds,
+    precision: Precision,
+) -> GradientBounds:
+    """Allowed errors of an inference backward pass; arguments as :func:`training_backward_bounds`."""
+    u, tau = precision.u, precision.tau
+    g, r = np.abs(weight), high(forward.invstd)
+    dbias, dweight = _parameter_gradient_bounds(dy, forward, gradients, bounds, precision)
+    dx = g * np.abs(dy) * (bounds.invstd + 5 * u * r) + tau * (2 + 2 * g * r)
+    return GradientBounds(
+        rounded(dx, high(gradients.dx), precision.output),
+        rounded(dweight, high(gradients.dweight), precision.parameters),
+        rounded(dbias, high(gradients.dbias), precision.parameters),
+    )
+
+
+def _parameter_gradient_bounds(
+    dy: Array, forward: Normalized, gradients: Gradients, bounds: ForwardBounds, precision: Precision
+) -> tuple[Array, Array]:
+    """Errors of the sums dbias and dweight before they are stored, columns (C, 1)."""
+    n = dy.shape[-1]
+    gamma, tau = precision.gamma, precision.tau
+    height = precision.sum_height(n)
+    mu, r, xhat = high(forward.mean), high(forward.invstd), np.abs(high(forward.xhat))
+    r_max = r + bounds.invstd
+    sum_dy = np.sum(np.abs(dy), axis=-1, keepdims=True)
+    sum_dy_xhat = np.sum(np.abs(dy) * xhat, axis=-1, keepdims=True)
+    dbias = gamma(height + 1) * sum_dy + n * tau
+    eta = bounds.invstd / r
+    # A shift of the mean moves every xhat alike, so it enters through sum dy = dbias, not through sum |dy|; but
+    # the summands that get rounded are the shifted ones, dy (x - mu - shift) r, which a constant channel has too.
+    dweight = (
+        eta * np.abs(high(gradients.dweight))
+        + np.abs(high(gradients.dbias)) * r_max * bounds.mean
+        + gamma(height + 6) * (sum_dy_xhat * (1 + eta) + r_max * bounds.mean * sum_dy)
+        + (n + 4) * tau * (1 + r_max)
+    )
+    if precision.grade[1] == "N":  # sum dy x - mean sum dy, or autodiff of E[x^2] - E[x]^2, cancels
+        dweight = dweight + gamma(height + 4) * r_max * np.abs(mu) * sum_dy
+    return dbias, dweight

@@ -1,0 +1,209 @@
+"""A batch-normalization layer in NumPy: the definition with state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnconform_reference.definition import (
+    Normalized,
+    backward_inference,
+    backward_training,
+    forward_inference,
+    forward_training,
+)
+from bnconform_reference.dialect import PYTORCH, Dialect
+from bnconform_reference.double_double import Array, high
+from bnconform_reference.running_statistics import (
+    cumulative_momentum,
+    population_moments,
+    stored_variance,
+    update,
+)
+from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
+
+
+class BatchNorm:
+    """Batch normalization over axis 1 of (N, C) or (N, C, *spatial), in float64.
+
+    In training mode each channel is normalized by its own batch's statistics, which also move the running
+    statistics; in inference mode by the running statistics, or by those of a whole data set after
+    :meth:`use_population_statistics`.
+
+    Parameters
+    ----------
+    num_features : int, optional
+        C. None takes it from the first input.
+    eps : float
+        Added to the variance inside the root; not negative.
+    momentum : float or None
+        Weight of the new batch in the moving averages, in [0, 1]. None keeps the plain average over all
+        batches seen.
+    dialect : Dialect
+        What implementations disagree on; PyTorch's choices by default. `momentum` always weighs the new batch.
+
+    Attributes
+    ----------
+    weight, bias : float64 arrays, shape (C,)
+        1 and 0 at first. None before num_features is known.
+    running_mean, running_var : float64 arrays, shape (C,)
+        0 and 1 at first.
+    batches_seen : int
+        Training batches that moved the running statistics.
+    dweight, dbias : float64 arrays, shape (C,)
+        Set by :meth:`backward`.
+
+    Examples
+    --------
+    >>> layer = BatchNorm()
+    >>> layer(np.array([[1.0], [3.0]])).round(4).tolist()
+    [[-1.0], [1.0]]
+    >>> layer.running_mean.tolist(), layer.running_var.tolist()
+    ([0.2], [1.1])
+    >>> layer.eval()(np.array([[0.2]])).tolist()
+    [[0.0]]
+    """
+
+    weight: Array
+    bias: Array
+    running_mean: Array
+    running_var: Array
+    dweight: Array
+    dbias: Array
+
+    def __init__(
+        self,
+        num_features: int | None = None,
+        *,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        dialect: Dialect = PYTORCH,
+    ) -> None:
+        if eps < 0:
+            raise ValueError(f"eps is {eps}; pass 0 or more")
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is {momentum}; pass a weight of the new batch in [0, 1], or None")
+        if momentum is None and not dialect.cumulative:
+            raise ValueError("momentum is None, which this dialect does not offer; pass a number")
+        self.eps = eps
+        self.momentum = momentum
+        self.dialect = dialect
+        self.training = True
+        self.batches_seen = 0
+        self.num_features = num_features
+        self._saved: tuple[Normalized, tuple[int, ...], bool] | None = None
+        if num_features is not None:
+            self._initialise(num_features)
+
+    def _initialise(self, channels: int) -> None:
+        self.num_features = channels
+        self.weight, self.bias = np.ones(channels), np.zeros(channels)
+        self.running_mean = np.full(channels, self.dialect.initial_mean)
+        self.running_var = np.full(channels, self.dialect.initial_variance)
+
+    def train(self) -> BatchNorm:
+        """Normalize by batch statistics from now on; return the layer."""
+        self.training = True
+        return self
+
+    def eval(self) -> BatchNorm:
+        """Normalize by the running statistics from now on; return the layer."""
+        self.training = False
+        return self
+
+    def __call__(self, x: NDArray[Any]) -> Array:
+        """Normalize x.
+
+        Parameters
+        ----------
+        x : array, shape (N, C) or (N, C, *spatial)
+
+        Returns
+        -------
+        float64 array, shape of x
+
+        Raises
+        ------
+        ValueError
+            x has the wrong rank or channel count, or, in training and where the dialect says so, one value or
+            none per channel. The layer's state is then as before.
+        """
+        rows = channel_rows(x)
+        channels, n = rows.shape
+        if self.num_features not in (None, channels):
+            raise ValueError(f"x has {channels} channels on axis 1; this layer has {self.num_features}")
+        if self.training and n == 0 and self.dialect.empty_batch == "raises":
+            raise ValueError(f"x has shape {x.shape}: no values per channel to train on")
+        if self.training and n == 1 and self.dialect.one_value == "raises":
+            raise ValueError(f"x has shape {x.shape}: training needs more than one value per channel")
+        if self.num_features is None:
+            self._initialise(channels)
+        weight, bias = channel_column(self.weight, channels, 1.0), channel_column(self.bias, channels, 0.0)
+        if not self.training:
+            mean = channel_column(self.running_mean, channels, 0.0)
+            variance = channel_column(self.running_var, channels, 1.0)
+            forward = forward_inference(rows, weight, bias, mean, variance, self.eps)
+        elif n == 0:
+            self._saved = None
+            return np.zeros(x.shape)
+        else:
+            forward = forward_training(rows, weight, bias, self.eps)
+            self._move_statistics(forward, n)
+        self._saved = forward, x.shape, self.training
+        return from_channel_rows(high(forward.y), x.shape)
+
+    def _move_statistics(self, forward: Normalized, n: int) -> None:
+        self.batches_seen += 1
+        momentum = cumulative_momentum(self.batches_seen) if self.momentum is None else self.momentum
+        variance = high(stored_variance(forward.variance, n, self.dialect))
+        self.running_mean = high(update(self.running_mean, high(forward.mean)[:, 0], momentum))
+        self.running_var = high(update(self.running_var, variance[:, 0], momentum))
+
+    def backward(self, dy: NDArray[Any]) -> Array:
+        """Return dx for the last call, and set `dweight` and `dbias`.
+
+        Parameters
+        ----------
+        dy : array, shape of the last call's x
+
+        Raises
+        ------
+        ValueError
+            There was no call, or dy has another shape than its x.
+        """
+        if self._saved is None:
+            if self.num_features is not None and dy.size == 0:  # after an empty batch
+                self.dweight, self.dbias = np.zeros(self.num_features), np.zeros(self.num_features)
+                return np.zeros(dy.shape)
+            raise ValueError("backward needs a forward call before it")
+        forward, shape, training = self._saved
+        if dy.shape != shape:
+            raise ValueError(f"dy has shape {dy.shape}; the last x had {shape}")
+        backward = backward_training if training else backward_inference
+        gradients = backward(channel_rows(dy), channel_column(self.weight, shape[1], 1.0), forward)
+        self.dweight, self.dbias = high(gradients.dweight)[:, 0], high(gradients.dbias)[:, 0]
+        return from_channel_rows(high(gradients.dx), shape)
+
+    def use_population_statistics(self, batches: Iterable[NDArray[Any]]) -> BatchNorm:
+        """Set the running statistics to those of an entire data set, and switch to inference.
+
+        Ioffe and Szegedy (2015), Algorithm 2, steps 10 and 11: inference uses population statistics, with the
+        unbiased variance where the dialect stores one. Batches may have any sizes.
+
+        Raises
+        ------
+        ValueError
+            The data set has too few values, or another number of channels than the layer.
+        """
+        population = population_moments(batches)
+        channels = population.mean.size
+        if self.num_features not in (None, channels):
+            raise ValueError(f"the data set has {channels} channels; this layer has {self.num_features}")
+        variance = population.variance(unbiased=self.dialect.stored_variance == "unbiased")
+        if self.num_features is None:
+            self._initialise(channels)
+        self.running_mean, self.running_var = population.mean, variance
+        return self.eval()

@@ -1,0 +1,67 @@
+"""The matrix requirement x implementation, as lines of text for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from bnconform_reports.records import VERDICTS, Cell, Results
+
+_SYMBOLS = {"meets": "✓", "differs": "≠", "breaks": "✗", "not claimed": "·", "not run": "-"}
+_ASCII = {"meets": "ok", "differs": "!=", "breaks": "XX", "not claimed": ".", "not run": "-"}
+_LONGEST_STATEMENT = 76
+
+
+def ratio_text(ratio: float) -> str:
+    """A multiple of the allowed error in few characters."""
+    if ratio >= 1e4:
+        return f"{ratio:.0e}".replace("e+0", "e").replace("e+", "e")
+    return f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}"
+
+
+def cell_text(cell: Cell | None, symbols: dict[str, str]) -> str:
+    """One cell: the verdict's symbol, then the worst error as a multiple of the allowed one."""
+    if cell is None:
+        return ""
+    text = symbols[cell.verdict]
+    if cell.grade:
+        return f"{text} {cell.grade}"
+    if cell.verdict in ("not claimed", "not run") or (cell.verdict != "breaks" and not cell.elements):
+        return text
+    return f"{text} {ratio_text(cell.worst_ratio)}"
+
+
+def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The matrix, its legend and what needs a reader's attention; each line with pytest's markup for it."""
+    symbols = _SYMBOLS if unicode else _ASCII
+    names = [name for name in results.implementations if any(c.implementation == name for c in results.cells)]
+    widths = {name: max(len(name), 7) for name in names}
+    yield "    " + "  ".join(f"{name:<{widths[name]}}" for name in names), {"bold": True}
+    for id, about in results.requirements.items():
+        cells = {name: results.cell(id, name) for name in names}
+        if not any(cells.values()):
+            continue
+        row = "  ".join(f"{cell_text(cell, symbols):<{widths[name]}}" for name, cell in cells.items())
+        unknown = any(c and c.verdict == "breaks" and not c.known for c in cells.values())
+        yield f"{id:<4}{row}  {about['statement'][:_LONGEST_STATEMENT]}", {"red": True} if unknown else {}
+    counts = Counter(cell.verdict for cell in results.cells)
+    known = sum(1 for cell in results.cells if cell.known)
+    yield "", {}
+    legend = "   ".join(f"{symbols[v]} {v} {counts[v]}" + _known(v, known) for v in VERDICTS)
+    yield legend, {}
+    yield "the number is the worst error as a multiple of the allowed one: 1 is the line. N1 shows the grade.", {}
+    for cell in results.cells:
+        if cell.known:
+            symbol = symbols["breaks"]
+            yield (
+                f"{symbol} {cell.requirement} {cell.implementation}: {cell.known['kind']}, {cell.known['reason']}",
+                {},
+            )
+    for name, reason in results.not_run.items():
+        yield f"{symbols['not run']} {name} not run: {reason}", {}
+    yield f"profile {results.profile}, seed {results.seed}", {}
+
+
+def _known(verdict: str, known: int) -> str:
+    return f" ({known} known)" if verdict == "breaks" and known else ""

@@ -1,0 +1,171 @@
+"""The record of a run, and its file `results.json`."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+SCHEMA = "bnconform.results/1"
+Verdict: TypeAlias = Literal["meets", "breaks", "differs", "not claimed", "not run"]
+VERDICTS: tuple[Verdict, ...] = ("meets", "differs", "breaks", "not claimed", "not run")
+
+
+class ResultsError(Exception):
+    """A file is not a record of results; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The verdict on one requirement and one implementation.
+
+    Attributes
+    ----------
+    verdict : str
+    reason : str
+        Why it is not claimed, not run, or differs.
+    cases, mistrusted : int
+        Examples judged; of these, such as could not have failed.
+    elements, unbounded, overflowing : int
+        Elements compared; with an infinite allowed error; excused because they may overflow.
+    worst_ratio, worst_ulp : float
+        Largest error as a multiple of the allowed one, and in units in the last place.
+    worst_case : str
+        How the case of the worst ratio was made.
+    grade : str
+        The measured accumulation grade, where the requirement measures one.
+    finding, witness : dict or None
+        What is broken, and the smallest case found, as a case file's data.
+    known : dict or None
+        Kind, reason, versions and link, where the deviation is on the ledger.
+    """
+
+    requirement: str
+    implementation: str
+    verdict: Verdict
+    reason: str = ""
+    cases: int = 0
+    mistrusted: int = 0
+    elements: int = 0
+    unbounded: int = 0
+    overflowing: int = 0
+    worst_ratio: float = 0.0
+    worst_ulp: float = 0.0
+    worst_case: str = ""
+    grade: str = ""
+    finding: dict[str, Any] | None = None
+    witness: dict[str, Any] | None = None
+    known: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run.
+
+    Attributes
+    ----------
+    created : str
+        UTC, ISO 8601.
+    versions : dict
+        Of the suite, Python and the libraries that it computes with.
+    machine : str
+    profile, seed
+        What makes the run again.
+    implementations : dict of str to dict
+        Name to the versions of its distributions.
+    not_run : dict of str to str
+        Name to the reason.
+    requirements : dict of str to dict
+        Id to level and statement, in the catalogue's order.
+    cells : tuple of Cell
+    """
+
+    created: str
+    versions: dict[str, str]
+    machine: str
+    profile: str
+    seed: int
+    implementations: dict[str, dict[str, str]]
+    not_run: dict[str, str]
+    requirements: dict[str, dict[str, str]]
+    cells: tuple[Cell, ...] = field(default=())
+
+    @classmethod
+    def of_run(
+        cls,
+        cells: Iterable[Mapping[str, Any]],
+        implementations: Iterable[tuple[str, dict[str, str]]],
+        not_run: Mapping[str, str],
+        requirements: Sequence[tuple[str, str, str]],
+        profile: str,
+        seed: int,
+    ) -> Results:
+        """The record of a run that ends now, on this machine."""
+        order = {id: i for i, (id, _, _) in enumerate(requirements)}
+        by_place = sorted((Cell(**c) for c in cells), key=lambda c: (order[c.requirement], c.implementation))
+        names = ("bnconform", "numpy", "hypothesis", "pytest", "ml_dtypes")
+        return cls(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={"python": platform.python_version()} | {name: metadata.version(name) for name in names},
+            machine=f"{platform.system()} {platform.machine()}, {sys.byteorder}-endian",
+            profile=profile,
+            seed=seed,
+            implementations=dict(implementations),
+            not_run=dict(not_run),
+            requirements={id: {"level": level, "statement": text} for id, level, text in requirements},
+            cells=tuple(by_place),
+        )
+
+    def cell(self, requirement: str, implementation: str) -> Cell | None:
+        """The cell of a requirement and an implementation, if there is one."""
+        return next((c for c in self.cells if (c.requirement, c.implementation) == (requirement, implementation)), None)
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON; infinities and NaN as strings, since JSON has none."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"schema": SCHEMA} | _plain(asdict(self)), indent=1, allow_nan=False) + "\n")
+
+
+def read(path: Path) -> Results:
+    """Read a record.
+
+    Raises
+    ------
+    ResultsError
+        The file cannot be read, is not JSON, or has another schema.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ResultsError(f"{path} is not JSON: {error}") from error
+    found = data.pop("schema", None) if isinstance(data, dict) else None
+    if found != SCHEMA:
+        raise ResultsError(f"{path} has schema {found!r}; this version reads {SCHEMA!r}")
+    try:
+        cells = tuple(Cell(**_floats(cell)) for cell in data.pop("cells"))
+        return Results(**data, cells=cells)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{path} is damaged: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value
+
+
+def _floats(cell: dict[str, Any]) -> dict[str, Any]:
+    return cell | {name: float(cell[name]) for name in ("worst_ratio", "worst_ulp")}
