@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
@@ -178,16 +179,19 @@ class Adapter(Protocol):
 def run_steps(adapter: Adapter, cases: Sequence[Case]) -> list[Outcome]:
     """Call one new layer with each case in turn; parameters and statistics come from the first.
 
-    An exception ends its own step only: it becomes that Outcome's `error`.
+    An exception ends its own step only: it becomes that Outcome's `error`. Warnings are the implementation's own
+    affair, also where the session turns them into errors.
     """
     outcomes: list[Outcome] = []
     layer: Layer | None = None
-    for case in cases:
-        try:
-            layer = layer or adapter.layer(cases[0])
-            outcomes.append(layer(case))
-        except Exception as error:
-            outcomes.append(Outcome(error=describe_error(error)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for case in cases:
+            try:
+                layer = layer or adapter.layer(cases[0])
+                outcomes.append(layer(case))
+            except Exception as error:
+                outcomes.append(Outcome(error=describe_error(error)))
     return outcomes
 
 

@@ -84,8 +84,9 @@ def training_forward_bounds(
             # Welford and Chan use running means: their errors enter against the deviations, once.
             variance = relative * (s2 + mean**2) + 2 * np.sqrt(s2) * mean + mean**2
         case _:
-            # E[x^2] - E[x]^2 cancels: the error is relative to E[x^2].
-            variance = relative * (s2 + mu**2) + 2 * np.abs(mu) * mean + mean**2 + 2 * u * (np.abs(mu) + mean) ** 2
+            # E[x^2] - E[x]^2 cancels: the error is relative to E[x^2]. The term in sd keeps this grade the widest.
+            cross = 2 * (np.abs(mu) + np.sqrt(s2)) * mean
+            variance = relative * (s2 + mu**2) + cross + mean**2 + 2 * u * (np.abs(mu) + mean) ** 2
     variance = variance + 4 * tau * (1 + mean_abs)  # squares may underflow
     lowest = np.maximum(s2 - variance, 0.0) * (1 - u)
     highest = (s2 + variance) * (1 + u)
@@ -219,7 +220,8 @@ def inference_backward_bounds(
     """Allowed errors of an inference backward pass; arguments as :func:`training_backward_bounds`."""
     u, tau = precision.u, precision.tau
     g, r = np.abs(weight), high(forward.invstd)
-    dbias, dweight = _parameter_gradient_bounds(dy, forward, gradients, bounds, precision)
+    # As the forward bound admits the folded form x * a + (bias - mean * a), this one admits its gradient.
+    dbias, dweight = _parameter_gradient_bounds(dy, forward, gradients, bounds, precision, folded=True)
     dx = g * np.abs(dy) * (bounds.invstd + 5 * u * r) + tau * (2 + 2 * g * r)
     return GradientBounds(
         rounded(dx, high(gradients.dx), precision.output),
@@ -229,9 +231,18 @@ def inference_backward_bounds(
 
 
 def _parameter_gradient_bounds(
-    dy: Array, forward: Normalized, gradients: Gradients, bounds: ForwardBounds, precision: Precision
+    dy: Array,
+    forward: Normalized,
+    gradients: Gradients,
+    bounds: ForwardBounds,
+    precision: Precision,
+    *,
+    folded: bool = False,
 ) -> tuple[Array, Array]:
-    """Errors of the sums dbias and dweight before they are stored, columns (C, 1)."""
+    """Errors of the sums dbias and dweight before they are stored, columns (C, 1).
+
+    `folded` admits invstd * (sum dy x - mean * sum dy), whose two sums are of the size of the mean.
+    """
     n = dy.shape[-1]
     gamma, tau = precision.gamma, precision.tau
     height = precision.sum_height(n)
@@ -249,6 +260,8 @@ def _parameter_gradient_bounds(
         + gamma(height + 6) * (sum_dy_xhat * (1 + eta) + r_max * bounds.mean * sum_dy)
         + (n + 4) * tau * (1 + r_max)
     )
-    if precision.grade[1] == "N":  # sum dy x - mean sum dy, or autodiff of E[x^2] - E[x]^2, cancels
-        dweight = dweight + gamma(height + 4) * r_max * np.abs(mu) * sum_dy
+    if folded or precision.grade[1] == "N":
+        # sum |dy x| <= sum |dy xhat| / r + |mu| sum |dy|, and |mu| sum |dy| once more; autodiff of
+        # E[x^2] - E[x]^2 comes to the same.
+        dweight = dweight + 2 * gamma(height + 4) * r_max * np.abs(mu) * sum_dy
     return dbias, dweight
