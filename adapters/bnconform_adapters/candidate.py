@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Layer, Outcome, describe_error
+from bnconform_adapters.contract import AnyArray, Case, Claims, Layer, Mode, Outcome, describe_error, with_values
 from bnconform_adapters.memory import arrange
 from bnconform_adapters.registry import AdapterError
 from bnconform_reference.dialect import Dialect
@@ -90,17 +90,15 @@ def _claims(stated: Any, functions: Mapping[str, Any], path: Path) -> Claims:
             raise AdapterError(f"CLAIMS in {path} has an unknown key {key!r}; {hint}")
     for key, value in stated.items():
         _check_value(key, value, path)
-    modes = {"training": "forward_training", "inference": "forward_inference"}
-    gradients = {"training": "backward", "inference": "backward_inference"}
+    modes: dict[Mode, str] = {"training": "forward_training", "inference": "forward_inference"}
+    gradients: dict[Mode, str] = {"training": "backward", "inference": "backward_inference"}
     dialect = Dialect(cumulative=False)  # the contract has no place for a count of batches
-    return replace(
-        Claims(
-            dialect=replace(dialect, **{k: v for k, v in stated.items() if k in _DIALECT}),
-            modes=tuple(mode for mode, f in modes.items() if f in functions),  # type: ignore[misc]
-            gradients=tuple(mode for mode, f in gradients.items() if f in functions),  # type: ignore[misc]
-        ),
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in stated.items() if k in _CLAIMS},
+    claims = Claims(
+        dialect=replace(dialect, **{k: v for k, v in stated.items() if k in _DIALECT}),
+        modes=tuple(mode for mode, f in modes.items() if f in functions),
+        gradients=tuple(mode for mode, f in gradients.items() if f in functions),
     )
+    return with_values(claims, {k: v for k, v in stated.items() if k in _CLAIMS})
 
 
 def _check_value(key: str, value: Any, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 import ml_dtypes
@@ -26,6 +26,12 @@ DTYPES: dict[DtypeName, np.dtype[Any]] = {
     "float32": np.dtype(np.float32),
     "float64": np.dtype(np.float64),
 }
+
+
+def dtype_name(array: AnyArray) -> DtypeName:
+    """Name of an array's dtype."""
+    name: DtypeName = array.dtype.name  # type: ignore[assignment]
+    return name
 
 
 def parameter_dtype(dtype: DtypeName) -> DtypeName:
@@ -72,8 +78,7 @@ class Case:
     @property
     def dtype(self) -> DtypeName:
         """Name of x's dtype."""
-        name: DtypeName = self.x.dtype.name
-        return name
+        return dtype_name(self.x)
 
     @property
     def channels(self) -> int:
@@ -155,6 +160,12 @@ class Claims:
     default_eps: float | None = None
     default_momentum: float | None = None
     cost: Cost = "cheap"
+
+
+def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:
+    """`claims` with some fields replaced by values as JSON or TOML have them: lists stand for tuples."""
+    changed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return replace(claims, **changed)
 
 
 Layer: TypeAlias = Callable[[Case], Outcome]

@@ -9,9 +9,10 @@ from typing import Any
 from bnconform_adapters.contract import Case, Claims, Layer
 from bnconform_adapters.jax_arrays import compiled, layer
 from bnconform_reference.dialect import Dialect
+from bnconform_reference.precision import DtypeName
 
 FLAX_DIALECT = Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False)
-HALF_TYPES = ("float16", "bfloat16")
+HALF_TYPES: tuple[DtypeName, DtypeName] = ("float16", "bfloat16")
 
 
 class _Linen:

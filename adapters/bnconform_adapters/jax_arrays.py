@@ -49,7 +49,8 @@ def compiled(forward: Forward) -> Callable[..., Any]:
         y, pullback, new = jax.vjp(function, parameters, x, has_aux=True)
         return y, new, pullback(dy.astype(y.dtype))
 
-    return jax.jit(step, static_argnames=("training",))
+    jitted: Callable[..., Any] = jax.jit(step, static_argnames=("training",))
+    return jitted
 
 
 def layer(case: Case, step: Callable[..., Any]) -> Layer:

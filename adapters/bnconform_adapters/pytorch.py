@@ -43,7 +43,7 @@ class _Inputs:
         if case.dy is not None:
             self.x.requires_grad_()
 
-    def gradients(self, y: Any) -> dict[str, AnyArray | None]:
+    def gradients(self, y: Any) -> dict[str, Any]:
         """dx, dweight and dbias of y, as far as asked for."""
         import torch
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,7 +65,7 @@ def readable(values: Rows, *, precise: bool) -> Rows:
 def _few_bits(values: Rows) -> Rows:
     """Round to six significant bits."""
     mantissa, exponent = np.frexp(values)
-    return np.ldexp(np.round(mantissa * 64) / 64, exponent)
+    return np.asarray(np.ldexp(np.round(mantissa * 64) / 64, exponent))
 
 
 def _x(recipe: Recipe, rng: np.random.Generator) -> AnyArray:
@@ -108,17 +111,17 @@ def _dy(recipe: Recipe, rng: np.random.Generator) -> AnyArray | None:
     return np.ascontiguousarray(rows).astype(DTYPES[recipe.dtype])
 
 
-def _random_weight(rng: np.random.Generator, channels: int, precise: bool) -> NDArray[np.float64]:
+def _random_weight(rng: np.random.Generator, channels: int, precise: bool) -> NDArray[Any]:
     """Between 1/2 and 2 with either sign: never 1, never 0."""
-    return _away_from_one(rng.uniform(0.5, 2.0, channels), precise) * rng.choice([-1.0, 1.0], channels)
+    return np.asarray(_away_from_one(rng.uniform(0.5, 2.0, channels), precise) * rng.choice([-1.0, 1.0], channels))
 
 
-def _away_from_one(values: NDArray[np.float64], precise: bool) -> NDArray[np.float64]:
+def _away_from_one(values: NDArray[Any], precise: bool) -> NDArray[Any]:
     values = readable(values, precise=precise)
-    return np.where(values == 1.0, 1.5, values)
+    return np.asarray(np.where(values == 1.0, 1.5, values))
 
 
-_PER_CHANNEL = {
+_PER_CHANNEL: dict[str, Callable[[np.random.Generator, int, bool], NDArray[Any]]] = {
     "random": _random_weight,
     "negative": lambda rng, c, precise: -_away_from_one(rng.uniform(0.5, 2.0, c), precise),
     "zero": lambda rng, c, precise: np.zeros(c),
@@ -141,7 +144,7 @@ _VARIANCES = {
 }
 
 
-def _running_mean(recipe: Recipe, rng: np.random.Generator, x: AnyArray) -> NDArray[np.float64]:
+def _running_mean(recipe: Recipe, rng: np.random.Generator, x: AnyArray) -> NDArray[Any]:
     if recipe.statistics == "new":
         return np.zeros(recipe.channels)
     if recipe.training or not x.size:
@@ -151,4 +154,4 @@ def _running_mean(recipe: Recipe, rng: np.random.Generator, x: AnyArray) -> NDAr
         wide = x.astype(np.float64)
         mean = wide.mean(axis=axes) + wide.std(axis=axes) * rng.uniform(-1.0, 1.0, recipe.channels)
         mean = mean if recipe.precise else _few_bits(mean)
-    return mean * 1e5 if recipe.statistics == "large_mean" else mean
+    return np.asarray(mean * 1e5 if recipe.statistics == "large_mean" else mean)

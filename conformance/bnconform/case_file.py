@@ -35,7 +35,7 @@ def _encode(value: object) -> object:
     return encoded
 
 
-def _decode(value: object) -> object:
+def _decode(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     dtype = DTYPES[value["dtype"]]

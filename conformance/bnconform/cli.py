@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from bnconform import __version__
 
 USAGE_ERROR = 2
+PYTEST_USAGE_ERROR = 4
 
 
 def list_adapters() -> None:
@@ -33,12 +35,28 @@ def vet(specs: Sequence[str], pytest_arguments: Sequence[str]) -> int:
         except AdapterError as error:
             print(f"bnconform: {error}", file=sys.stderr)
             return USAGE_ERROR
-    import pytest
+    # A process of its own: pytest must import this package itself.
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
+    status = subprocess.call([*command, *(f"--adapter={spec}" for spec in specs), *pytest_arguments])
+    return USAGE_ERROR if status == PYTEST_USAGE_ERROR else status
 
-    adapters = [argument for spec in specs for argument in ("--adapter", spec)]
-    laws = str(Path(__file__).parent)
-    status = pytest.main([laws, "-q", "-p", "no:cacheprovider", *adapters, *pytest_arguments])
-    return USAGE_ERROR if status == pytest.ExitCode.USAGE_ERROR else int(status)
+
+def new(path: Path) -> int:
+    """Write a starter file; return 0, or 2 where it would overwrite something."""
+    from importlib import resources
+
+    if path.suffix != ".py":
+        print(f"bnconform: {path} is not the name of a Python file; pass PATH.py", file=sys.stderr)
+        return USAGE_ERROR
+    if path.exists():
+        print(f"bnconform: {path} exists; pass another name", file=sys.stderr)
+        return USAGE_ERROR
+    if not path.parent.is_dir():
+        print(f"bnconform: no such folder: {path.parent}; make it first", file=sys.stderr)
+        return USAGE_ERROR
+    path.write_text((resources.files("bnconform") / "starters" / "numpy_functions.py").read_text())
+    print(f"written: {path}; it passes as it is, see: bnconform vet {path}")
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,13 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="list the bundled implementations")
     vetting = commands.add_parser("vet", help="test implementations, bundled or your own files")
     vetting.add_argument("spec", nargs="+", metavar="NAME|PATH.py[:NAME]")
+    starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
+    starting.add_argument("path", type=Path, metavar="PATH.py")
     parsed, rest = parser.parse_known_args(arguments)
-    if parsed.command == "list":
-        if rest:
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        list_adapters()
-        return 0
-    return vet(parsed.spec, rest)
+    if parsed.command == "vet":
+        return vet(parsed.spec, rest)
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if parsed.command == "new":
+        return new(parsed.path)
+    list_adapters()
+    return 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from bnconform.findings import Broken, Finding, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
-from bnconform_adapters.contract import Adapter, AnyArray, Case, Claims, Outcome, run_steps
+from bnconform_adapters.contract import Adapter, AnyArray, Case, Claims, Outcome, dtype_name, run_steps
 from bnconform_reference.double_double import Array, distance, high
 from bnconform_reference.precision import (
     GRADES,
@@ -47,7 +47,7 @@ def compare(actual: AnyArray, quantity: Quantity) -> Comparison:
     Where the expected value is not finite, any non-finite output is right. Where value and allowed error reach past
     the largest number of the output's dtype, an infinity of the right sign is.
     """
-    dtype: DtypeName = actual.dtype.name
+    dtype = dtype_name(actual)
     got = actual.astype(np.float64)
     value, allowed = high(quantity.value), np.where(np.isnan(quantity.allowed), np.inf, quantity.allowed)
     with np.errstate(all="ignore"):
@@ -148,7 +148,7 @@ class Judge:
         if not comparison.ratio.size:
             return
         index = comparison.worst
-        ratio, dtype = float(comparison.ratio[index]), actual.dtype.name
+        ratio, dtype = float(comparison.ratio[index]), dtype_name(actual)
         expected = float(high(quantity.value)[index])
         ulps = float(comparison.error[index]) / ulp(expected, dtype) if ratio else 0.0
         self.tally.note_ratio(ratio, ulps, self._steps)

@@ -7,8 +7,9 @@ searched as ever. Without it the law is known to be broken everywhere, and the w
 
 from __future__ import annotations
 
+import json
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from bnconform.case_file import from_json
 from bnconform.requirements import BY_ID
-from bnconform_adapters.contract import Case, Claims
+from bnconform_adapters.contract import Case, Claims, with_values
 from bnconform_reference.precision import Grade
 
 Kind = Literal["bug", "numerics", "robustness"]
@@ -41,8 +42,8 @@ class Deviation:
         The upstream thread; empty where none was found.
     grade : str or None
         On N1: the grade that the arithmetic does reach; the other laws are judged at it.
-    elsewhere : dict
-        Claims to replace, so that what is left is expected to meet the law.
+    elsewhere : tuple of dict
+        Claims to replace, so that what is left is expected to meet the law; one search for each.
     """
 
     implementation: str
@@ -53,18 +54,15 @@ class Deviation:
     witness: str
     link: str = ""
     grade: Grade | None = None
-    elsewhere: dict[str, Any] = field(default_factory=dict)
+    elsewhere: tuple[dict[str, Any], ...] = ()
 
-    def narrowed(self, claims: Claims) -> Claims | None:
-        """The claims under which the law is still expected to hold; None for nowhere."""
-        if not self.elsewhere:
-            return None
-        return replace(claims, **{k: tuple(v) if isinstance(v, list) else v for k, v in self.elsewhere.items()})
+    def narrowed(self, claims: Claims) -> list[Claims]:
+        """The claims under which the law is still expected to hold; none where that is nowhere."""
+        claims = replace(claims, grade=self.grade or claims.grade)
+        return [with_values(claims, fields) for fields in self.elsewhere or ([{}] if self.grade else [])]
 
     def steps(self) -> tuple[Case, ...]:
         """The witness."""
-        import json
-
         return from_json(json.loads((_folder() / self.witness).read_text()))
 
 
@@ -81,7 +79,8 @@ def deviations() -> tuple[Deviation, ...]:
     ValueError
         An entry names no known requirement, or an implementation and requirement twice.
     """
-    entries = tuple(Deviation(**e) for e in tomllib.loads((_folder() / "ledger.toml").read_text()).get("deviation", []))
+    table = tomllib.loads((_folder() / "ledger.toml").read_text())["deviation"]
+    entries = tuple(Deviation(**entry | {"elsewhere": tuple(entry.get("elsewhere", ()))}) for entry in table)
     seen = set()
     for entry in entries:
         key = (entry.implementation, entry.requirement)

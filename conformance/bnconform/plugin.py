@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from bnconform.law import Law
     from bnconform.session import Examiner, Implementation, Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -102,14 +103,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the requirements asked for; let `-k F2` find a law by its id."""
-    laws = {item: getattr(getattr(item, "function", None), "law", None) for item in items}
-    for item, law in laws.items():
+    wanted = config.getoption("--requirement")
+    unwanted = []
+    for item in items:
+        law: Law | None = getattr(getattr(item, "function", None), "law", None)
         if law is not None:
             item.extra_keyword_matches.add(law.requirement)
-    wanted = config.getoption("--requirement")
-    if wanted:
-        config.hook.pytest_deselected(items=[i for i in items if laws[i] and laws[i].requirement not in wanted])
-        items[:] = [i for i in items if not laws[i] or laws[i].requirement in wanted]
+            if wanted and law.requirement not in wanted:
+                unwanted.append(item)
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in set(unwanted)]
 
 
 @pytest.fixture(scope="session")

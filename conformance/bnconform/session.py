@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,7 @@ from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
 from bnconform.profiles import CI_SEED, settings_for
 from bnconform.requirements import BY_ID
-from bnconform.strategies import Signature, signature_pool
+from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter, Claims, describe_error
 from bnconform_adapters.registry import REGISTRY, AdapterError, Entry, create, find, load
@@ -44,7 +44,6 @@ class Implementation:
     name: str
     spec: str
     entry: Entry | None
-    seed: int
 
     @cached_property
     def adapter(self) -> Adapter:
@@ -55,11 +54,6 @@ class Implementation:
     def claims(self) -> Claims:
         """What it is judged by: its own claims, at the grade that the ledger knows it to reach."""
         return ledger.judged_claims(self.name, self.adapter.claims)
-
-    @cached_property
-    def pool(self) -> tuple[Signature, ...]:
-        """Shapes to draw from, where each costs a compilation."""
-        return signature_pool(self.adapter.claims, self.seed)
 
     def problem(self) -> str | None:
         """Why it cannot be run, or None."""
@@ -119,7 +113,7 @@ class Session:
             for entry in REGISTRY:
                 if missing := entry.missing():
                     self.not_run[entry.name] = f"needs {', '.join(missing)}: {entry.install}"
-            found = [Implementation(e.name, e.name, e, self.seed) for e in REGISTRY if not e.missing()]
+            found = [Implementation(e.name, e.name, e) for e in REGISTRY if not e.missing()]
             if not found:
                 raise AdapterError(
                     "no implementation is installed: pip install 'bnconform[torch]' (or jax, tensorflow, all), "
@@ -129,12 +123,12 @@ class Session:
         implementations = []
         for spec in dict.fromkeys(specs):
             if spec.endswith(".py") or ".py:" in spec:
-                implementations.append(Implementation(load(spec).name, spec, None, self.seed))
+                implementations.append(Implementation(load(spec).name, spec, None))
                 continue
             entry = find(spec)
             if missing := entry.missing():
                 raise AdapterError(f"adapter {spec!r} needs {', '.join(missing)}: {entry.install}")
-            implementations.append(Implementation(entry.name, spec, entry, self.seed))
+            implementations.append(Implementation(entry.name, spec, entry))
         return implementations
 
     def implementation(self, name: str) -> Implementation:
@@ -203,39 +197,46 @@ class Examiner:
             pytest.skip(f"{name}: {reason}")
         deviation = ledger.find(name, law.requirement)
         if deviation is None:
-            return self._search(law, self._implementation.adapter.claims if law.requirement == "N1" else claims)
+            return self._search(law, [self._claims_for(law)])
         return self._expect_failure(law, deviation)
 
-    def _search(self, law: Law, claims: Claims, known: ledger.Deviation | None = None) -> None:
+    def _claims_for(self, law: Law) -> Claims:
+        """N1 asks for the claimed grade; the other laws are judged at the grade that is known to be reached."""
+        found = self._implementation
+        return found.adapter.claims if law.requirement == "N1" else found.claims
+
+    def _search(
+        self, law: Law, domains: Sequence[Claims], known: tuple[ledger.Deviation, Broken] | None = None
+    ) -> None:
         __tracebackhide__ = True
-        tally = Tally()
-        broken = search(
-            law,
-            self._implementation.adapter,
-            claims,
-            tally=tally,
-            settings=settings_for(self._session.profile, claims.cost),
-            seed=self._session.seed,
-            pool=self._implementation.pool,
-        )
-        if broken is not None:
-            self._cell(law, "breaks", tally, broken)
-            pytest.fail(self._explain(law, broken), pytrace=False)
+        tally, dialect = Tally(), self._implementation.claims.dialect
+        for claims in domains:
+            broken = search(
+                law,
+                self._implementation.adapter,
+                claims,
+                tally=tally,
+                settings=settings_for(self._session.profile, claims.cost),
+                seed=self._session.seed,
+                pool=signature_pool(claims, self._session.seed),
+            )
+            if broken is not None:
+                self._cell(law, "breaks", tally, broken)
+                pytest.fail(self._explain(law, broken), pytrace=False)
         if known is not None:
-            return self._known(law, known, tally)
+            return self._known(law, known[0], tally, known[1])
         if tally.mostly_mistrusted:
             reason = f"{tally.mistrusted} of {tally.cases} cases could not have failed"
             self._cell(law, "not run", tally, reason=reason)
             pytest.skip(f"{self._implementation.name}: {law.requirement} is not judged: {reason}")
         fields = BY_ID[law.requirement].dialect
-        differs = [f for f in fields if getattr(claims.dialect, f) != getattr(PYTORCH, f)]
-        reason = ", ".join(f"{f.replace('_', ' ')}: {getattr(claims.dialect, f)}" for f in differs)
+        differs = [f for f in fields if getattr(dialect, f) != getattr(PYTORCH, f)]
+        reason = ", ".join(f"{f.replace('_', ' ')}: {getattr(dialect, f)}" for f in differs)
         return self._cell(law, "differs" if differs else "meets", tally, reason=reason)
 
     def _expect_failure(self, law: Law, deviation: ledger.Deviation) -> None:
         __tracebackhide__ = True
-        own = self._implementation.adapter.claims
-        claims = own if law.requirement == "N1" else self._implementation.claims
+        claims = self._claims_for(law)
         broken = replay(law, self._implementation.adapter, claims, deviation.steps())
         if broken is None:
             reason = f"the ledger's entry is stale: its witness no longer breaks the law ({deviation.versions})"
@@ -244,19 +245,10 @@ class Examiner:
                 f"{law.requirement} on {self._implementation.name}: {reason}; remove the entry from ledger.toml",
                 pytrace=False,
             )
-        narrowed = deviation.narrowed(replace(claims, grade=deviation.grade or claims.grade))
-        if narrowed is None:
-            return self._known(law, deviation, Tally(cases=1), broken)
-        return self._search(law, narrowed, deviation)
+        self._search(law, deviation.narrowed(claims), (deviation, broken))
 
-    def _known(self, law: Law, deviation: ledger.Deviation, tally: Tally, broken: Broken | None = None) -> None:
+    def _known(self, law: Law, deviation: ledger.Deviation, tally: Tally, broken: Broken) -> None:
         __tracebackhide__ = True
-        broken = broken or replay(
-            law,
-            self._implementation.adapter,
-            self._implementation.adapter.claims if law.requirement == "N1" else self._implementation.claims,
-            deviation.steps(),
-        )
         known = {"kind": deviation.kind, "reason": deviation.reason, "versions": deviation.versions}
         self._cell(law, "breaks", tally, broken, known=known | ({"link": deviation.link} if deviation.link else {}))
         pytest.xfail(f"known {deviation.kind}: {deviation.reason}")

@@ -51,13 +51,8 @@ def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict
     legend = "   ".join(f"{symbols[v]} {v} {counts[v]}" + _known(v, known) for v in VERDICTS)
     yield legend, {}
     yield "the number is the worst error as a multiple of the allowed one: 1 is the line. N1 shows the grade.", {}
-    for cell in results.cells:
-        if cell.known:
-            symbol = symbols["breaks"]
-            yield (
-                f"{symbol} {cell.requirement} {cell.implementation}: {cell.known['kind']}, {cell.known['reason']}",
-                {},
-            )
+    for (implementation, kind, reason), ids in _known_deviations(results).items():
+        yield f"{symbols['breaks']} {implementation} {' '.join(ids)}: known {kind}, {reason}", {}
     for name, reason in results.not_run.items():
         yield f"{symbols['not run']} {name} not run: {reason}", {}
     yield f"profile {results.profile}, seed {results.seed}", {}
@@ -65,3 +60,13 @@ def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict
 
 def _known(verdict: str, known: int) -> str:
     return f" ({known} known)" if verdict == "breaks" and known else ""
+
+
+def _known_deviations(results: Results) -> dict[tuple[str, str, str], list[str]]:
+    """Requirements of the known deviations, by implementation, kind and reason."""
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for cell in results.cells:
+        if cell.known:
+            key = (cell.implementation, cell.known["kind"], cell.known["reason"])
+            grouped.setdefault(key, []).append(cell.requirement)
+    return grouped

@@ -1,0 +1,37 @@
+# Two commands, each doing its own set-up: `make conformance` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+REPORT ?= conformance-report
+
+.PHONY: help install conformance test lint types clean
+
+help:
+	@echo "make conformance   judge every installed implementation, print the matrix, write $(REPORT)/results.json"
+	@echo "make test          the suite's own tests, lint and types"
+	@echo "make clean         remove the environment and what was built"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+conformance: $(STAMP)
+	$(BIN)/python -m pytest conformance/ --report $(REPORT) $(ARGS)
+
+test: lint types
+	$(BIN)/python -m pytest tests/ $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(REPORT) build dist .mypy_cache .pytest_cache .ruff_cache
