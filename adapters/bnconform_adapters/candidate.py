@@ -24,7 +24,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Layer, Mode, Outcome, describe_error, with_values
+from bnconform_adapters.contract import (
+    AnyArray,
+    Case,
+    Claims,
+    Finish,
+    Layer,
+    Mode,
+    Outcome,
+    describe_error,
+    with_values,
+)
 from bnconform_adapters.memory import arrange
 from bnconform_adapters.registry import AdapterError
 from bnconform_reference.dialect import Dialect
@@ -130,7 +140,7 @@ class Candidate:
         if momentum is not None and self.claims.dialect.momentum_weighs == "old":
             momentum = 1.0 - momentum
 
-        def step(case: Case) -> Outcome:
+        def step(case: Case) -> Finish:
             inputs = {"x": arrange(case.x, case.layout), **parameters}
             weight, bias, x = parameters["weight"], parameters["bias"], inputs["x"]
             mean, var = state["running_mean"], state["running_var"]
@@ -143,25 +153,26 @@ class Candidate:
                 state["running_var"] = var if new_var is None else new_var
             else:
                 y = self._functions["forward_inference"](x, weight, bias, mean, var, eps=case.eps)
-            y = _copy(y)  # a backward pass may reuse its memory
-            gradients: tuple[Any, Any, Any] = (None, None, None)
-            mode = "training" if case.training else "inference"
-            if case.dy is not None and mode in self.claims.gradients:
+            y, new_mean, new_var = _copy(y), _copy(state["running_mean"]), _copy(state["running_var"])
+
+            def gradients() -> tuple[Any, Any, Any]:
+                mode = "training" if case.training else "inference"
+                if case.dy is None or mode not in self.claims.gradients:
+                    return None, None, None
                 dy = inputs["dy"] = arrange(case.dy, case.dy_layout)
                 if case.training:
-                    gradients = self._functions["backward"](dy, saved)
+                    found = self._functions["backward"](dy, saved)
                 else:
-                    gradients = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
-            dx, dweight, dbias = map(_copy, gradients)
-            return Outcome(
-                y=y,
-                running_mean=_copy(state["running_mean"]),
-                running_var=_copy(state["running_var"]),
-                dx=dx,
-                dweight=None if weight is None else dweight,
-                dbias=None if bias is None else dbias,
-                inputs_after={name: array.copy() for name, array in inputs.items() if array is not None},
-            )
+                    found = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
+                dx, dweight, dbias = map(_copy, found)
+                return dx, None if weight is None else dweight, None if bias is None else dbias
+
+            def finish() -> Outcome:
+                dx, dweight, dbias = gradients()
+                after = {name: array.copy() for name, array in inputs.items() if array is not None}
+                return Outcome(y, new_mean, new_var, dx, dweight, dbias, inputs_after=after)
+
+            return finish
 
         return step
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -168,8 +168,12 @@ def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:
     return replace(claims, **changed)
 
 
-Layer: TypeAlias = Callable[[Case], Outcome]
-"""A built layer: each call runs one step on the case's x, dy and mode, and keeps state for the next."""
+Finish: TypeAlias = Callable[[], Outcome]
+"""The rest of a call: runs the backward pass, if the case asks for one, and hands everything over. May be called
+again, for a second backward pass of the same forward pass."""
+
+Layer: TypeAlias = Callable[[Case], Finish]
+"""A built layer: each call runs the forward pass on the case's x and mode, and keeps state for the next."""
 
 
 class Adapter(Protocol):
@@ -193,17 +197,44 @@ def run_steps(adapter: Adapter, cases: Sequence[Case]) -> list[Outcome]:
     An exception ends its own step only: it becomes that Outcome's `error`. Warnings are the implementation's own
     affair, also where the session turns them into errors.
     """
-    outcomes: list[Outcome] = []
+    return [finish() for finish in _in_turn(adapter, cases)]
+
+
+def _in_turn(adapter: Adapter, cases: Sequence[Case]) -> Iterator[Finish]:
+    """Forward passes of one layer, each done when asked for; an exception becomes an Outcome on finishing."""
     layer: Layer | None = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for case in cases:
+    for case in cases:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             try:
                 layer = layer or adapter.layer(cases[0])
-                outcomes.append(layer(case))
+                finish = layer(case)
             except Exception as error:
-                outcomes.append(Outcome(error=describe_error(error)))
-    return outcomes
+                yield _failed(error)
+                continue
+        yield _guarded(finish)
+
+
+def _failed(error: Exception) -> Finish:
+    outcome = Outcome(error=describe_error(error))
+    return lambda: outcome
+
+
+def _guarded(finish: Finish) -> Finish:
+    def guarded() -> Outcome:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return finish()
+            except Exception as error:
+                return Outcome(error=describe_error(error))
+
+    return guarded
+
+
+def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
+    """Run the forward passes of one new layer; the caller finishes them in whatever order, and how often it likes."""
+    return list(_in_turn(adapter, cases))
 
 
 def run(adapter: Adapter, case: Case) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray, Case, Layer, Outcome, parameter_dtype
+from bnconform_adapters.contract import AnyArray, Case, Finish, Layer, Outcome, parameter_dtype
 
 
 class Forward(Protocol):
@@ -67,7 +67,7 @@ def layer(case: Case, step: Callable[..., Any]) -> Layer:
     }
     momentum, eps = np.asarray(case.momentum, dtype), np.asarray(case.eps, dtype)
 
-    def call(case: Case) -> Outcome:
+    def call(case: Case) -> Finish:
         with jax.enable_x64(case.dtype == "float64"):
             x = jax.numpy.asarray(channels_last(case.x))
             dy = jax.numpy.asarray(channels_last(np.zeros_like(case.x) if case.dy is None else case.dy))
@@ -80,12 +80,14 @@ def layer(case: Case, step: Callable[..., Any]) -> Layer:
             if case.dy is not None:
                 inputs["dy"] = channels_second(dy)
                 found = {"dx": channels_second(dx)} | {f"d{k}": np.asarray(v) for k, v in gradients.items()}
-            return Outcome(
+            outcome = Outcome(
                 y=channels_second(y),
                 running_mean=state["mean"],
                 running_var=state["var"],
                 **found,
                 inputs_after=inputs,
             )
+        # Forward and backward are one compiled function, and arrays are immutable: nothing is left to do.
+        return lambda: outcome
 
     return call

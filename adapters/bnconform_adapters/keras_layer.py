@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Claims, Layer, Outcome
-from bnconform_adapters.jax_arrays import channels_last, channels_second
+from bnconform_adapters.contract import Case, Claims, Finish, Layer
+from bnconform_adapters.jax_arrays import channels_last
+from bnconform_adapters.tensorflow_arrays import finish_with_tape
 from bnconform_reference.dialect import Dialect
 
 # Half types as Keras users have them: computation in half, variables in float32.
@@ -53,26 +53,13 @@ class _KerasTensorFlow:
                 variable.assign(value)
         parameters = {name: variable for name, (variable, value) in variables.items() if value is not None}
 
-        def step(case: Case) -> Outcome:
+        def step(case: Case) -> Finish:
             x = tf.constant(channels_last(case.x))
-            with tf.GradientTape() as tape:
+            with tf.GradientTape(persistent=True) as tape:
                 tape.watch(x)
                 y = built(x, training=case.training)
-            inputs: dict[str, Any] = {"x": channels_second(x)}
-            found: dict[str, Any] = {}
-            if case.dy is not None:
-                dy = tf.constant(channels_last(case.dy))
-                sources = {"dx": x} | {f"d{name}": v.value for name, v in parameters.items()}
-                found = tape.gradient(y, sources, output_gradients=dy, unconnected_gradients="zero")
-                found = {k: channels_second(v) if k == "dx" else np.asarray(v) for k, v in found.items()}
-                inputs["dy"] = channels_second(dy)
-            return Outcome(
-                y=channels_second(y),
-                running_mean=np.array(built.moving_mean),
-                running_var=np.array(built.moving_variance),
-                **found,
-                inputs_after=inputs | {name: np.array(v) for name, v in parameters.items()},
-            )
+            statistics = np.array(built.moving_mean), np.array(built.moving_variance)
+            return finish_with_tape(case, tape, x, y, {n: v.value for n, v in parameters.items()}, statistics)
 
         return step
 

@@ -7,7 +7,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Layer, Outcome
+from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.memory import arrange
 from bnconform_reference.dialect import Dialect
 
@@ -50,11 +50,20 @@ class _Inputs:
         if self.dy is None:
             return {}
         wanted = {"dx": self.x} | {f"d{k}": v for k, v in self.parameters.items() if v is not None}
-        gradients = torch.autograd.grad(y, list(wanted.values()), self.dy, allow_unused=True)
+        gradients = torch.autograd.grad(y, list(wanted.values()), self.dy, allow_unused=True, retain_graph=True)
         return {name: to_array(value) for name, value in zip(wanted, gradients, strict=True)}
 
-    def after(self) -> dict[str, AnyArray]:
-        """The inputs as they are now."""
+    def finish(self, y: Any, running_mean: Any, running_var: Any) -> Finish:
+        """What is left to do when y is there; the statistics are taken as they are now."""
+        mean, var = to_array(running_mean), to_array(running_var)
+
+        def finish() -> Outcome:
+            gradients = self.gradients(y)
+            return Outcome(y=to_array(y), running_mean=mean, running_var=var, **gradients, inputs_after=self._after())
+
+        return finish
+
+    def _after(self) -> dict[str, AnyArray]:
         tensors = {"x": self.x, "dy": self.dy, **self.parameters}
         return {name: array for name, t in tensors.items() if (array := to_array(t)) is not None}
 
@@ -95,16 +104,10 @@ class _Module:
                 module.running_mean.copy_(to_tensor(case.running_mean.copy()))
                 module.running_var.copy_(to_tensor(case.running_var.copy()))
 
-        def step(case: Case) -> Outcome:
+        def step(case: Case) -> Finish:
             inputs = _Inputs(case, module.weight, module.bias)
             y = module.train(case.training)(inputs.x)
-            return Outcome(
-                y=to_array(y),
-                running_mean=to_array(module.running_mean),
-                running_var=to_array(module.running_var),
-                **inputs.gradients(y),
-                inputs_after=inputs.after(),
-            )
+            return inputs.finish(y, module.running_mean, module.running_var)
 
         return step
 
@@ -130,18 +133,12 @@ class _Functional:
             if tensor is not None:
                 tensor.requires_grad_()
 
-        def step(case: Case) -> Outcome:
+        def step(case: Case) -> Finish:
             inputs = _Inputs(case, weight, bias)
             y = torch.nn.functional.batch_norm(
                 inputs.x, running_mean, running_var, weight, bias, case.training, case.momentum, case.eps
             )
-            return Outcome(
-                y=to_array(y),
-                running_mean=to_array(running_mean),
-                running_var=to_array(running_var),
-                **inputs.gradients(y),
-                inputs_after=inputs.after(),
-            )
+            return inputs.finish(y, running_mean, running_var)
 
         return step
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Claims, Layer, Outcome
-from bnconform_adapters.jax_arrays import channels_last, channels_second
+from bnconform_adapters.contract import Case, Claims, Finish, Layer
+from bnconform_adapters.jax_arrays import channels_last
+from bnconform_adapters.tensorflow_arrays import finish_with_tape
 from bnconform_reference.dialect import Dialect
 
 
@@ -32,11 +32,10 @@ class _Fused:
         weight, bias = tf.constant(case.weight), tf.constant(case.bias)
         state = {"mean": case.running_mean, "var": case.running_var}
 
-        def step(case: Case) -> Outcome:
+        def step(case: Case) -> Finish:
             x = tf.constant(channels_last(case.x))
-            sources = {"dx": x, "dweight": weight, "dbias": bias}
-            with tf.GradientTape() as tape:
-                tape.watch(list(sources.values()))
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch([x, weight, bias])
                 y, mean, var = tf.compat.v1.nn.fused_batch_norm(
                     x,
                     weight,
@@ -50,20 +49,8 @@ class _Fused:
                 )
             if case.training:
                 state["mean"], state["var"] = np.array(mean), np.array(var)
-            inputs: dict[str, Any] = {"x": channels_second(x), "weight": np.array(weight), "bias": np.array(bias)}
-            found: dict[str, Any] = {}
-            if case.dy is not None:
-                dy = tf.constant(channels_last(case.dy))
-                found = tape.gradient(y, sources, output_gradients=dy)
-                found = {k: channels_second(v) if k == "dx" else np.array(v) for k, v in found.items()}
-                inputs["dy"] = channels_second(dy)
-            return Outcome(
-                y=channels_second(y),
-                running_mean=state["mean"],
-                running_var=state["var"],
-                **found,
-                inputs_after=inputs,
-            )
+            parameters = {"weight": weight, "bias": bias}
+            return finish_with_tape(case, tape, x, y, parameters, (state["mean"], state["var"]))
 
         return step
 
