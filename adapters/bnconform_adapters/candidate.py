@@ -30,18 +30,20 @@ from bnconform_adapters.contract import (
     Claims,
     Finish,
     Layer,
+    Layout,
     Mode,
     Outcome,
     describe_error,
     with_values,
 )
-from bnconform_adapters.memory import arrange
+from bnconform_adapters.memory import Placed, place, shared_pairs
 from bnconform_adapters.registry import AdapterError
 from bnconform_reference.dialect import Dialect
 
 FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference")
-_CLAIMS = {field.name for field in fields(Claims)} - {"dialect", "modes", "gradients", "cost"}
+_CLAIMS = {field.name for field in fields(Claims)} - {"dialect", "modes", "gradients", "cost", "population"}
 _DIALECT = {field.name for field in fields(Dialect)}
+_RANKS = (2, 3, 4, 5)
 
 
 def load_candidate(path: Path, name: str | None = None) -> Candidate:
@@ -83,7 +85,7 @@ def _import(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent.resolve()))  # a kernel may be several files
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends with sys.exit() must not end the run
         raise AdapterError(f"{path} cannot be imported: {describe_error(error)}") from error
     finally:
         sys.path.remove(str(path.parent.resolve()))
@@ -107,6 +109,7 @@ def _claims(stated: Any, functions: Mapping[str, Any], path: Path) -> Claims:
         dialect=replace(dialect, **{k: v for k, v in stated.items() if k in _DIALECT}),
         modes=tuple(mode for mode, f in modes.items() if f in functions),
         gradients=tuple(mode for mode, f in gradients.items() if f in functions),
+        strided_statistics=True,
     )
     return with_values(claims, {k: v for k, v in stated.items() if k in _CLAIMS})
 
@@ -116,12 +119,19 @@ def _check_value(key: str, value: Any, path: Path) -> None:
     hint = get_type_hints(Claims if key in _CLAIMS else Dialect)[key]
     many = getattr(hint, "__origin__", None) is tuple
     allowed = get_args(get_args(hint)[0]) if many else get_args(hint)
-    allowed = tuple(a for a in allowed if isinstance(a, str))
+    allowed = _RANKS if key == "ranks" else tuple(a for a in allowed if isinstance(a, str))
     if many and not isinstance(value, list | tuple):
         raise AdapterError(f"CLAIMS in {path} has {key} = {value!r}; make it a list")
+    if many and not value:
+        raise AdapterError(f"CLAIMS in {path} has {key} = {value!r}; name at least one, or leave {key} out")
     for one in value if many else [value]:
         if allowed and one not in allowed:
-            raise AdapterError(f"CLAIMS in {path} has {key} = {one!r}; pass one of {', '.join(allowed)}")
+            raise AdapterError(f"CLAIMS in {path} has {key} = {one!r}; pass one of {', '.join(map(str, allowed))}")
+    if hint is bool and not isinstance(value, bool):
+        raise AdapterError(f"CLAIMS in {path} has {key} = {value!r}; pass True or False")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number and (hint is float or (float in get_args(hint) and value is not None)):
+        raise AdapterError(f"CLAIMS in {path} has {key} = {value!r}; pass a number")
 
 
 class Candidate:
@@ -134,16 +144,19 @@ class Candidate:
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
-        state = {name: _copy(getattr(case, name)) for name in ("running_mean", "running_var")}
-        parameters = {name: _copy(getattr(case, name)) for name in ("weight", "bias")}
+        parameters = {name: _place(getattr(case, name)) for name in ("weight", "bias")}
+        state = {
+            name: _array(_place(getattr(case, name), case.statistics_layout))
+            for name in ("running_mean", "running_var")
+        }
+        weight, bias = _array(parameters["weight"]), _array(parameters["bias"])
         momentum = case.momentum
         if momentum is not None and self.claims.dialect.momentum_weighs == "old":
             momentum = 1.0 - momentum
 
         def step(case: Case) -> Finish:
-            inputs = {"x": arrange(case.x, case.layout), **parameters}
-            weight, bias, x = parameters["weight"], parameters["bias"], inputs["x"]
-            mean, var = state["running_mean"], state["running_var"]
+            placed = {"x": place(case.x, case.layout), **parameters}
+            x, mean, var = _array(placed["x"]), state["running_mean"], state["running_var"]
             saved: Any = None
             if case.training:
                 y, new_mean, new_var, saved = self._functions["forward_training"](
@@ -153,28 +166,40 @@ class Candidate:
                 state["running_var"] = var if new_var is None else new_var
             else:
                 y = self._functions["forward_inference"](x, weight, bias, mean, var, eps=case.eps)
-            y, new_mean, new_var = _copy(y), _copy(state["running_mean"]), _copy(state["running_var"])
-
-            def gradients() -> tuple[Any, Any, Any]:
-                mode = "training" if case.training else "inference"
-                if case.dy is None or mode not in self.claims.gradients:
-                    return None, None, None
-                dy = inputs["dy"] = arrange(case.dy, case.dy_layout)
-                if case.training:
-                    found = self._functions["backward"](dy, saved)
-                else:
-                    found = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
-                dx, dweight, dbias = map(_copy, found)
-                return dx, None if weight is None else dweight, None if bias is None else dbias
+            results = {"y": y}
+            kept = _copy(y), _copy(state["running_mean"]), _copy(state["running_var"])
 
             def finish() -> Outcome:
-                dx, dweight, dbias = gradients()
-                after = {name: array.copy() for name, array in inputs.items() if array is not None}
-                return Outcome(y, new_mean, new_var, dx, dweight, dbias, inputs_after=after)
+                if case.dy is not None and ("training" if case.training else "inference") in self.claims.gradients:
+                    placed["dy"] = place(case.dy, case.dy_layout)
+                    dy = _array(placed["dy"])
+                    if case.training:
+                        found = self._functions["backward"](dy, saved)
+                    else:
+                        found = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
+                    results.update(zip(("dx", "dweight", "dbias"), found, strict=True))
+                present = {name: one for name, one in placed.items() if one is not None}
+                return Outcome(
+                    *kept,
+                    dx=_copy(results.get("dx")),
+                    dweight=None if weight is None else _copy(results.get("dweight")),
+                    dbias=None if bias is None else _copy(results.get("dbias")),
+                    inputs_after={name: one.array.copy() for name, one in present.items()},
+                    shared=shared_pairs(results, {name: one.array for name, one in present.items()}),
+                    overrun=tuple(name for name, one in present.items() if one.overrun()),
+                )
 
             return finish
 
         return step
+
+
+def _place(array: AnyArray | None, layout: Layout = "contiguous") -> Placed | None:
+    return None if array is None else place(array, layout)
+
+
+def _array(placed: Placed | None) -> AnyArray | None:
+    return None if placed is None else placed.array
 
 
 def _copy(array: AnyArray | None) -> AnyArray | None:

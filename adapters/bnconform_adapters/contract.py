@@ -58,6 +58,10 @@ class Case:
     eps : float
     layout, dy_layout : str
         Memory layout of x and of dy.
+    statistics_layout : str
+        "contiguous", or "sliced": every second element of a larger buffer.
+    wanted : str
+        Gradients to ask for, by the Outcome's names, separated by spaces.
     origin : str
         How the case was made, in a form that makes it again: regime, shape, seed.
     """
@@ -73,6 +77,8 @@ class Case:
     eps: float = 1e-5
     layout: Layout = "contiguous"
     dy_layout: Layout = "contiguous"
+    statistics_layout: Layout = "contiguous"
+    wanted: str = "dx dweight dbias"
     origin: str = ""
 
     @property
@@ -105,6 +111,10 @@ class Outcome:
         Type and message of the exception, if it raised.
     inputs_after : mapping of str to array
         The input arrays as the implementation left them, under the names of the Case's fields.
+    shared : tuple of str
+        Pairs of results, or of a result and an input, that share memory, as in "y and x".
+    overrun : tuple of str
+        Inputs around which memory was written.
     """
 
     y: AnyArray | None = None
@@ -115,6 +125,8 @@ class Outcome:
     dbias: AnyArray | None = None
     error: str | None = None
     inputs_after: Mapping[str, AnyArray] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+    overrun: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,17 @@ class Claims:
         Smallest eps it accepts; 0 where eps = 0 works on data whose variance is not 0.
     grade : str
         Accumulation grade, see :data:`bnconform_reference.precision.Grade`.
+    untracked : bool
+        Whether it works without running statistics; inference then uses the batch's own.
+    strided_statistics : bool
+        Whether running statistics may be non-contiguous views, which are then updated.
+    gradient_subsets : bool
+        Whether some of dx, dweight and dbias can be asked for alone.
+    population : bool
+        Whether the adapter has `population`, which gives the statistics of a whole data set.
+    bitwise : bool
+        Whether scaling x by a power of 2, negating it, and permuting or changing other channels keep the bits;
+        otherwise they keep within the allowed errors.
     default_eps, default_momentum : float or None
         What it uses when nothing is given, momentum in its own sense; None where it must be given.
     cost : str
@@ -157,6 +180,11 @@ class Claims:
     parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")
     eps_min: float = 1e-12
     grade: Grade = "NW"
+    untracked: bool = False
+    strided_statistics: bool = False
+    gradient_subsets: bool = False
+    population: bool = False
+    bitwise: bool = True
     default_eps: float | None = None
     default_momentum: float | None = None
     cost: Cost = "cheap"

@@ -7,8 +7,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Outcome
-from bnconform_adapters.memory import arrange
+from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome
+from bnconform_adapters.memory import place
 from bnconform_reference.dialect import Dialect
 
 
@@ -33,39 +33,58 @@ def to_array(tensor: Any) -> AnyArray | None:
     return np.array(tensor.numpy())
 
 
-class _Inputs:
+class _Call:
     """The tensors of one call, kept to see afterwards what became of them."""
 
     def __init__(self, case: Case, weight: Any, bias: Any) -> None:
-        self.x = to_tensor(arrange(case.x, case.layout))
-        self.dy = None if case.dy is None else to_tensor(_writable(arrange(case.dy, case.dy_layout)))
-        self.parameters = {"weight": weight, "bias": bias}
+        self._wanted = case.wanted.split()
+        self._placed = {"x": place(case.x, case.layout)}
         if case.dy is not None:
-            self.x.requires_grad_()
-
-    def gradients(self, y: Any) -> dict[str, Any]:
-        """dx, dweight and dbias of y, as far as asked for."""
-        import torch
-
-        if self.dy is None:
-            return {}
-        wanted = {"dx": self.x} | {f"d{k}": v for k, v in self.parameters.items() if v is not None}
-        gradients = torch.autograd.grad(y, list(wanted.values()), self.dy, allow_unused=True, retain_graph=True)
-        return {name: to_array(value) for name, value in zip(wanted, gradients, strict=True)}
+            self._placed["dy"] = place(case.dy, case.dy_layout)
+        tensors = {name: to_tensor(_writable(placed.array)) for name, placed in self._placed.items()}
+        self._dy = tensors.get("dy")
+        self.x = tensors["x"]
+        self._sources = {"dx": self.x, "dweight": weight, "dbias": bias}
+        self._sources = {name: t for name, t in self._sources.items() if t is not None}
+        for name, tensor in self._sources.items():
+            tensor.requires_grad_(case.dy is not None and name in self._wanted)
+        self._inputs = {name: t for name, t in (*tensors.items(), ("weight", weight), ("bias", bias)) if t is not None}
 
     def finish(self, y: Any, running_mean: Any, running_var: Any) -> Finish:
         """What is left to do when y is there; the statistics are taken as they are now."""
-        mean, var = to_array(running_mean), to_array(running_var)
+        import torch
+
+        kept = to_array(y), to_array(running_mean), to_array(running_var)
 
         def finish() -> Outcome:
-            gradients = self.gradients(y)
-            return Outcome(y=to_array(y), running_mean=mean, running_var=var, **gradients, inputs_after=self._after())
+            results = {"y": y}
+            if self._dy is not None:
+                sources = {name: t for name, t in self._sources.items() if t.requires_grad}
+                found = torch.autograd.grad(y, list(sources.values()), self._dy, allow_unused=True, retain_graph=True)
+                results |= dict(zip(sources, found, strict=True))
+            return Outcome(
+                *kept,
+                dx=to_array(results.get("dx")),
+                dweight=to_array(results.get("dweight")),
+                dbias=to_array(results.get("dbias")),
+                inputs_after={name: array for name, t in self._inputs.items() if (array := to_array(t)) is not None},
+                shared=_shared(results, self._inputs),
+                overrun=tuple(name for name, placed in self._placed.items() if placed.overrun()),
+            )
 
         return finish
 
-    def _after(self) -> dict[str, AnyArray]:
-        tensors = {"x": self.x, "dy": self.dy, **self.parameters}
-        return {name: array for name, t in tensors.items() if (array := to_array(t)) is not None}
+
+def _shared(results: dict[str, Any], inputs: dict[str, Any]) -> tuple[str, ...]:
+    """Which results share storage with an input or with one another."""
+    given = [(name, t) for name, t in results.items() if t is not None and t.numel()]
+    others = given + [(name, t) for name, t in inputs.items() if t.numel()]
+    return tuple(
+        f"{name} and {other}"
+        for i, (name, tensor) in enumerate(given)
+        for other, memory in others[i + 1 :]
+        if tensor.untyped_storage().data_ptr() == memory.untyped_storage().data_ptr()
+    )
 
 
 def _writable(array: AnyArray) -> AnyArray:
@@ -80,6 +99,9 @@ class _Module:
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
         parameters=("both", "neither"),
+        untracked=True,
+        gradient_subsets=True,
+        bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-5,
         default_momentum=0.1,
     )
@@ -105,9 +127,9 @@ class _Module:
                 module.running_var.copy_(to_tensor(case.running_var.copy()))
 
         def step(case: Case) -> Finish:
-            inputs = _Inputs(case, module.weight, module.bias)
-            y = module.train(case.training)(inputs.x)
-            return inputs.finish(y, module.running_mean, module.running_var)
+            call = _Call(case, module.weight, module.bias)
+            y = module.train(case.training)(call.x)
+            return call.finish(y, module.running_mean, module.running_var)
 
         return step
 
@@ -117,6 +139,9 @@ class _Functional:
     claims = Claims(
         dialect=Dialect(cumulative=False),
         dtypes=("float32", "float64", "float16", "bfloat16"),
+        strided_statistics=True,
+        gradient_subsets=True,
+        bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-5,
         default_momentum=0.1,
     )
@@ -124,21 +149,19 @@ class _Functional:
     def layer(self, case: Case) -> Layer:
         import torch
 
-        def parameter(array: AnyArray | None) -> Any:
-            return None if array is None else to_tensor(array.copy())
+        def parameter(array: AnyArray | None, layout: Layout = "contiguous") -> Any:
+            return None if array is None else to_tensor(place(array, layout).array)
 
         weight, bias = parameter(case.weight), parameter(case.bias)
-        running_mean, running_var = parameter(case.running_mean), parameter(case.running_var)
-        for tensor in (weight, bias):
-            if tensor is not None:
-                tensor.requires_grad_()
+        running_mean = parameter(case.running_mean, case.statistics_layout)
+        running_var = parameter(case.running_var, case.statistics_layout)
 
         def step(case: Case) -> Finish:
-            inputs = _Inputs(case, weight, bias)
+            call = _Call(case, weight, bias)
             y = torch.nn.functional.batch_norm(
-                inputs.x, running_mean, running_var, weight, bias, case.training, case.momentum, case.eps
+                call.x, running_mean, running_var, weight, bias, case.training, case.momentum, case.eps
             )
-            return inputs.finish(y, running_mean, running_var)
+            return call.finish(y, running_mean, running_var)
 
         return step
 

@@ -55,6 +55,7 @@ _KERAS = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
 _TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
 
 REGISTRY: tuple[Entry, ...] = (
+    Entry("reference", "reference_layer:reference", (("numpy", "numpy"),), "torch"),
     Entry("torch", "pytorch:module", _TORCH, "torch"),
     Entry("torch.functional", "pytorch:functional", _TORCH, "torch"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),

@@ -21,7 +21,8 @@ class CaseFileError(Exception):
     """A file is not a case file; the message is one line that says why."""
 
 
-def _encode(value: object) -> object:
+def encode(value: object) -> object:
+    """An array as JSON data; anything else as it is."""
     if not isinstance(value, np.ndarray):
         return value
     little = value.astype(value.dtype.newbyteorder("<")) if value.dtype.name != "bfloat16" else value
@@ -35,7 +36,8 @@ def _encode(value: object) -> object:
     return encoded
 
 
-def _decode(value: Any) -> Any:
+def decode(value: Any) -> Any:
+    """What :func:`encode` was given."""
     if not isinstance(value, dict):
         return value
     dtype = DTYPES[value["dtype"]]
@@ -47,7 +49,7 @@ def to_json(steps: tuple[Case, ...], **about: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **about,
-        "steps": [{field.name: _encode(getattr(case, field.name)) for field in fields(case)} for case in steps],
+        "steps": [{field.name: encode(getattr(case, field.name)) for field in fields(case)} for case in steps],
     }
 
 
@@ -62,9 +64,12 @@ def from_json(data: Any) -> tuple[Case, ...]:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise CaseFileError(f"not a case file of format {FORMAT}")
     try:
-        return tuple(Case(**{name: _decode(value) for name, value in step.items()}) for step in data["steps"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CaseFileError(f"the case file is damaged: {error}") from error
+        steps = tuple(Case(**{name: decode(value) for name, value in step.items()}) for step in data["steps"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaseFileError(f"the case file is damaged: {type(error).__name__}: {error}") from error
+    if not steps or not all(isinstance(case.x, np.ndarray) for case in steps):
+        raise CaseFileError("the case file is damaged: a case without an array x")
+    return steps
 
 
 def write(path: Path, steps: tuple[Case, ...], **about: str) -> None:

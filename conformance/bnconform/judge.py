@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import frexp, ldexp
 from typing import NoReturn
 
 import numpy as np
 
 from bnconform.findings import Broken, Finding, signature
+from bnconform.fresh_process import run_in_fresh_process
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
-from bnconform_adapters.contract import Adapter, AnyArray, Case, Claims, Outcome, dtype_name, run_steps
+from bnconform_adapters.contract import (
+    Adapter,
+    AnyArray,
+    Case,
+    Claims,
+    Finish,
+    Outcome,
+    dtype_name,
+    forward_passes,
+    run_steps,
+)
 from bnconform_reference.double_double import Array, distance, high
 from bnconform_reference.precision import (
     GRADES,
@@ -66,8 +78,15 @@ def ulp(value: float, dtype: DtypeName) -> float:
     """Distance of neighbouring numbers of a dtype at `value`."""
     if value == 0 or not np.isfinite(value):
         return SMALLEST_SUBNORMAL[dtype]
-    step = 2.0 ** (np.floor(np.log2(abs(value)))) * 2 * UNIT_ROUNDOFF[dtype]
-    return max(float(step), SMALLEST_SUBNORMAL[dtype])
+    step = ldexp(UNIT_ROUNDOFF[dtype], frexp(value)[1])  # log2 would round up just below a power of 2
+    return max(step, SMALLEST_SUBNORMAL[dtype])
+
+
+def ulp_of(values: Array, dtype: DtypeName) -> Array:
+    """:func:`ulp` of every element; the smallest subnormal where a value is 0 or not finite."""
+    with np.errstate(all="ignore"):
+        steps = 2.0 ** np.floor(np.log2(np.abs(values))) * 2 * UNIT_ROUNDOFF[dtype]
+    return np.where(np.isfinite(steps), np.maximum(steps, SMALLEST_SUBNORMAL[dtype]), SMALLEST_SUBNORMAL[dtype])
 
 
 class Judge:
@@ -82,9 +101,17 @@ class Judge:
         Id of the law being judged.
     tally : Tally
         Where counts and worst errors go.
+    spec : str or None
+        The implementation as `--adapter` takes it, for a new process; None takes the adapter's name.
     """
 
-    def __init__(self, adapter: Adapter, claims: Claims, requirement: str, tally: Tally) -> None:
+    MANY = 200
+    """Elements from which a mean over them says something."""
+
+    def __init__(
+        self, adapter: Adapter, claims: Claims, requirement: str, tally: Tally, spec: str | None = None
+    ) -> None:
+        self.spec = spec
         self.adapter = adapter
         self.claims = claims
         self.requirement = requirement
@@ -122,6 +149,30 @@ class Judge:
                 self.broken("call", f"raised {outcome.error}")
         return outcomes
 
+    def attempt(self, case: Case) -> Outcome:
+        """Call a new layer once; an exception is the law's to judge."""
+        return self.attempt_steps([case])[0]
+
+    def population(self, cases: Sequence[Case]) -> Outcome:
+        """The statistics that the implementation gives for a whole data set."""
+        found: Outcome = self.adapter.population(cases)  # type: ignore[attr-defined]
+        return found
+
+    def in_fresh_process(self, case: Case) -> Outcome:
+        """Call a new layer once in a new process; an exception is the law's to judge."""
+        return run_in_fresh_process(self.spec or self.adapter.name, case)
+
+    def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
+        """Run forward passes of a new layer, to be finished by :meth:`finished`."""
+        return forward_passes(self.adapter, cases)
+
+    def finished(self, finish: Finish) -> Outcome:
+        """Run the rest of a call; an exception breaks the law."""
+        outcome = finish()
+        if outcome.error is not None:
+            self.broken("call", f"raised {outcome.error}")
+        return outcome
+
     def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; exceptions are the law's to judge."""
         return run_steps(self.adapter, cases)
@@ -150,7 +201,8 @@ class Judge:
         index = comparison.worst
         ratio, dtype = float(comparison.ratio[index]), dtype_name(actual)
         expected = float(high(quantity.value)[index])
-        ulps = float(comparison.error[index]) / ulp(expected, dtype) if ratio else 0.0
+        error = float(np.nan_to_num(comparison.error[index], nan=np.inf))
+        ulps = error / ulp(expected, dtype) if ratio else 0.0
         self.tally.note_ratio(ratio, ulps, self._steps)
         if not ratio <= 1.0:
             finding = Finding(
@@ -187,7 +239,9 @@ class Judge:
             self.broken(name, "is missing")
         self.close(name, first, Quantity(second.astype(np.float64), allowed))
 
-    def same_bits(self, name: str, first: AnyArray | None, second: AnyArray | None, when: str) -> None:
+    def same_bits(
+        self, name: str, first: AnyArray | None, second: AnyArray | None, when: str, *, signed_zeros: bool = True
+    ) -> None:
         """Break the law unless two arrays are equal bit for bit; any two NaN are equal."""
         if first is None or second is None:
             if first is not second:
@@ -195,10 +249,21 @@ class Judge:
             return
         if signature(first) != signature(second):
             self.broken(name, f"is {signature(first)} and {signature(second)} {when}")
-        equal = (first == second) & (np.signbit(first) == np.signbit(second)) | (np.isnan(first) & np.isnan(second))
+        same_sign = (np.signbit(first) == np.signbit(second)) | ((first == 0) & (not signed_zeros))
+        equal = (first == second) & same_sign | (np.isnan(first) & np.isnan(second))
         if not equal.all():
             index = tuple(int(i) for i in np.argwhere(~equal)[0])
             self.broken(name, f"is {first[index]!s} and {second[index]!s} at {list(index)} {when}")
+
+    def related(
+        self, name: str, first: AnyArray | None, second: AnyArray | None, allowed: Array, when: str, *, bitwise: bool
+    ) -> None:
+        """Break the law unless two outputs that should be equal are: to the bit, or within `allowed`."""
+        if first is None and second is None:
+            return
+        if bitwise:
+            self.same_bits(name, first, second, when, signed_zeros=False)
+        self.near(name, first, second, allowed)
 
     def grade(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> None:
         """Note how the outputs stand at every accumulation grade; breaks nothing."""

@@ -33,11 +33,14 @@ class Law:
         Where its examples come from.
     function : callable
         ``function(judge, *steps)``; raises :class:`Broken` through the judge.
+    share : float
+        What part of a profile's examples it gets; laws whose single example is costly or thorough take less.
     """
 
     requirement: str
     source: Source
     function: LawFunction
+    share: float = 1.0
 
     def judge(self, judge: Judge, steps: Steps) -> None:
         """Judge one example."""
@@ -53,7 +56,7 @@ class Examiner(Protocol):
         """Run the law on the implementation at hand and record the verdict."""
 
 
-def requirement(id: str, given: Source) -> Callable[[LawFunction], Callable[[Examiner], None]]:
+def requirement(id: str, given: Source, share: float = 1.0) -> Callable[[LawFunction], Callable[[Examiner], None]]:
     """Turn a law's function into a test of the requirement `id`, over examples from `given`.
 
     The test takes the plugin's `examiner` fixture; the law itself stays reachable as ``test.law``.
@@ -66,7 +69,7 @@ def requirement(id: str, given: Source) -> Callable[[LawFunction], Callable[[Exa
     assert BY_ID[id]
 
     def decorate(function: LawFunction) -> Callable[[Examiner], None]:
-        law = Law(id, given, function)
+        law = Law(id, given, function, share)
 
         def test(examiner: Examiner) -> None:
             __tracebackhide__ = True
@@ -95,6 +98,7 @@ def search(
     settings: hypothesis.settings,
     seed: int,
     pool: tuple[Signature, ...] = (),
+    spec: str | None = None,
 ) -> Broken | None:
     """Look for a case that breaks the law; return the smallest found, or None where it held.
 
@@ -109,8 +113,10 @@ def search(
         The run's; equal seeds give equal examples.
     pool : tuple of Signature
         See :func:`bnconform.strategies.signature_pool`.
+    spec : str or None
+        The implementation as `--adapter` takes it, for laws that start a process.
     """
-    judge = Judge(adapter, claims, law.requirement, tally)
+    judge = Judge(adapter, claims, law.requirement, tally, spec)
     last: list[Broken] = []
 
     def examples(steps: Steps) -> None:
@@ -121,7 +127,8 @@ def search(
             raise
 
     wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
-    wrapped = hypothesis.seed(law_seed(seed, law.requirement))(settings(wrapped))
+    fewer = hypothesis.settings(settings, max_examples=max(1, round(settings.max_examples * law.share)))
+    wrapped = hypothesis.seed(law_seed(seed, law.requirement))(fewer(wrapped))
     try:
         wrapped()
     except Broken as broken:
@@ -144,10 +151,12 @@ def search(
     return None
 
 
-def replay(law: Law, adapter: Adapter, claims: Claims, steps: tuple[Case, ...]) -> Broken | None:
+def replay(
+    law: Law, adapter: Adapter, claims: Claims, steps: tuple[Case, ...], spec: str | None = None
+) -> Broken | None:
     """Judge one given example; return what it breaks, or None where it holds."""
     try:
-        law.judge(Judge(adapter, claims, law.requirement, Tally()), steps)
+        law.judge(Judge(adapter, claims, law.requirement, Tally(), spec), steps)
     except Broken as broken:
         return broken
     return None

@@ -77,7 +77,8 @@ def _expect(case: Case, claims: Claims, exact: bool) -> Expected:
     weight, bias = channel_column(case.weight, case.channels, 1.0), channel_column(case.bias, case.channels, 0.0)
     old_mean = channel_column(case.running_mean, case.channels, claims.dialect.initial_mean)
     old_var = channel_column(case.running_var, case.channels, claims.dialect.initial_variance)
-    if case.training:
+    by_batch = case.training or case.running_mean is None  # without statistics, inference takes the batch's
+    if by_batch:
         forward = forward_training(x, weight, bias, case.eps, exact=exact)
         bounds = training_forward_bounds(x, weight, bias, case.eps, forward, precision)
     else:
@@ -86,7 +87,7 @@ def _expect(case: Case, claims: Claims, exact: bool) -> Expected:
     certificate = None
     y_allowed = bounds.y
     if exact:
-        certificate = certify_forward(x, weight, bias, case.eps, forward, training=case.training)
+        certificate = certify_forward(x, weight, bias, case.eps, forward, training=by_batch)
         y_allowed = _trusted(bounds.y, certificate.y)
     expected = {"y": Quantity(_shaped(forward.y, case), from_channel_rows(y_allowed, case.x.shape))}
     if case.training and case.running_mean is not None:
@@ -135,7 +136,8 @@ def _gradients(
 ) -> dict[str, Quantity]:
     assert case.dy is not None
     dy, exact = channel_rows(case.dy), certificate is not None
-    if case.training:
+    by_batch = case.training or case.running_mean is None
+    if by_batch:
         gradients = backward_training(dy, weight, forward, exact=exact)
         allowed = training_backward_bounds(x, dy, weight, forward, gradients, bounds, precision)
     else:
@@ -161,7 +163,9 @@ def _trusted_gradients(
     certificate: ForwardBounds,
     allowed: GradientBounds,
 ) -> GradientBounds:
-    error = certify_backward(x, dy, weight, forward, gradients, certificate, training=case.training)
+    error = certify_backward(
+        x, dy, weight, forward, gradients, certificate, training=case.training or case.running_mean is None
+    )
     return GradientBounds(
         _trusted(allowed.dx, error.dx),
         _trusted(allowed.dweight, error.dweight),

@@ -7,6 +7,7 @@ nothing unless conformance tests are collected.
 from __future__ import annotations
 
 import os
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bnconform.session import Examiner, Implementation, Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_DRAWN: pytest.StashKey[int] = pytest.StashKey()
 _CELL = "bnconform"
 _SEED = "bnconform_seed"
 
@@ -45,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers; register the suite's profiles if one is asked for; refuse what cannot be run."""
     config.addinivalue_line("markers", "requirement(id): the law of the catalogue that this test checks")
+    config.pluginmanager.register(_Collector(config))
     profile = config.getoption("--hypothesis-profile", None)
     if profile in ("quick", "thorough"):
         from hypothesis import settings
@@ -72,26 +75,42 @@ def _session(config: pytest.Config) -> Session:
         from bnconform.session import Session
         from bnconform_adapters.registry import AdapterError
 
-        given = getattr(config, "workerinput", {}).get(_SEED, config.getoption("--hypothesis-seed", None))
-        profile = config.getoption("--hypothesis-profile", None)
         try:
             config.stash[_SESSION] = Session(
                 specs=config.getoption("--adapter"),
                 requirements=config.getoption("--requirement"),
-                profile=profile or ("ci" if os.environ.get("CI") else "default"),
-                seed=None if given in (None, "random") else int(given),
+                profile=_profile(config),
+                seed=_seed(config),
                 report=config.getoption("--report"),
             )
         except AdapterError as error:
             raise pytest.UsageError(str(error)) from None
-        config.pluginmanager.register(_Collector(config.stash[_SESSION]))
     return config.stash[_SESSION]
+
+
+def _profile(config: pytest.Config) -> str:
+    return config.getoption("--hypothesis-profile", None) or ("ci" if os.environ.get("CI") else "default")
+
+
+def _seed(config: pytest.Config) -> int | None:
+    """The seed that was given, or that pytest-xdist's controller drew for its workers; None where there is neither."""
+    if _DRAWN in config.stash:
+        return config.stash[_DRAWN]
+    given = getattr(config, "workerinput", {}).get(_SEED) or config.getoption("--hypothesis-seed", None)
+    if given in (None, "random"):
+        return None
+    try:
+        return int(given)
+    except ValueError:
+        raise pytest.UsageError(f"--hypothesis-seed is {given!r}; pass a whole number or random") from None
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give pytest-xdist's workers the seed of this run."""
-    node.workerinput[_SEED] = _session(node.config).seed
+    """Give all of pytest-xdist's workers one seed; they may have nothing to do with conformance."""
+    if _profile(node.config) != "ci" and _seed(node.config) is None:
+        node.config.stash[_DRAWN] = SystemRandom().randrange(10**6)
+    node.workerinput[_SEED] = _seed(node.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -139,14 +158,14 @@ def examiner(request: pytest.FixtureRequest, implementation: Implementation) -> 
 class _Collector:
     """Gathers cells from reports, so that they arrive from pytest-xdist's workers too."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             for name, value in report.user_properties:
                 if name == _CELL:
-                    self._session.add(value)  # type: ignore[arg-type]
+                    _session(self._config).add(value)  # type: ignore[arg-type]
 
 
 @pytest.hookimpl(trylast=True)

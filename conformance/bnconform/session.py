@@ -9,14 +9,17 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from random import SystemRandom
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
+from hypothesis.errors import InvalidArgument
 
 from bnconform import case_file, ledger
 from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
-from bnconform.profiles import CI_SEED, settings_for
+from bnconform.profiles import CI_SEED, EXAMPLES, settings_for
 from bnconform.requirements import BY_ID
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
@@ -85,7 +88,7 @@ class Session:
     Raises
     ------
     AdapterError
-        An adapter or a requirement is unknown, or cannot be had.
+        An adapter, a requirement or a profile is unknown or cannot be had, or the report's folder cannot be one.
     """
 
     def __init__(
@@ -99,6 +102,14 @@ class Session:
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
+        if profile not in EXAMPLES:
+            try:
+                settings.get_profile(profile)
+            except InvalidArgument:
+                known = f"pass one of {', '.join(EXAMPLES)}, or one that your conftest.py registers"
+                raise AdapterError(f"unknown profile {profile!r}; {known}") from None
+        if report and Path(report).exists() and not Path(report).is_dir():
+            raise AdapterError(f"--report: {report} is not a folder; pass another name")
         if seed is None:
             seed = CI_SEED if profile == "ci" else SystemRandom().randrange(10**6)
         self.seed = seed
@@ -129,6 +140,9 @@ class Session:
             if missing := entry.missing():
                 raise AdapterError(f"adapter {spec!r} needs {', '.join(missing)}: {entry.install}")
             implementations.append(Implementation(entry.name, spec, entry))
+        names = [implementation.name for implementation in implementations]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise AdapterError(f"two adapters are called {twice[0]!r}; rename one of the files")
         return implementations
 
     def implementation(self, name: str) -> Implementation:
@@ -138,7 +152,7 @@ class Session:
     def command(self, law: Law, implementation: Implementation) -> str:
         """The command that runs one law on one implementation as this run did."""
         return (
-            f"pytest --pyargs bnconform --adapter {implementation.spec} --requirement {law.requirement} "
+            f"pytest --pyargs bnconform --adapter {quote(implementation.spec)} --requirement {law.requirement} "
             f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}"
         )
 
@@ -219,6 +233,7 @@ class Examiner:
                 settings=settings_for(self._session.profile, claims.cost),
                 seed=self._session.seed,
                 pool=signature_pool(claims, self._session.seed),
+                spec=self._implementation.spec,
             )
             if broken is not None:
                 self._cell(law, "breaks", tally, broken)

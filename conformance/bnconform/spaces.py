@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bnconform_adapters.contract import Claims, Mode
+from bnconform.shapes import KINDS, Kind
+from bnconform_adapters.contract import Claims, Layout, Mode
+from bnconform_reference.precision import DtypeName
 
 # The first alternative is what shrinking ends at: simple, and informative all the same.
 SHIFTED = ("normal", "two_valued", "outlier", "sorted", "digits")
@@ -27,6 +29,12 @@ class Space:
         Whether the law asks for a backward pass.
     also : tuple of str
         Other modes that the law calls.
+    kinds : tuple of str
+        Kinds of shapes, see :mod:`bnconform.shapes`.
+    dtypes, layouts : tuple of str or None
+        None takes what is claimed; layouts are those of x and dy.
+    needs : tuple of str
+        Claims that must be true, such as "untracked".
     values, spreads, eps, momenta, weights, biases, statistics, dys, parameters
         Alternatives of the Recipe's fields; `parameters` None takes what is claimed.
     """
@@ -45,6 +53,10 @@ class Space:
     dys: tuple[str, ...] = ("random", "expanded")
     parameters: tuple[str, ...] | None = None
     also: tuple[Mode, ...] = ()
+    kinds: tuple[Kind, ...] = KINDS
+    dtypes: tuple[DtypeName, ...] | None = None
+    layouts: tuple[Layout, ...] | None = None
+    needs: tuple[str, ...] = ()
 
     def why_not(self, claims: Claims) -> str | None:
         """Why the law is not claimed, or None where it is."""
@@ -55,6 +67,13 @@ class Space:
             return f"gradients in {self.mode} are not claimed"
         if self.parameters is not None and not set(self.parameters) & set(claims.parameters):
             return f"weight and bias {' or '.join(self.parameters)} is not claimed"
+        for field in ("dtypes", "layouts"):
+            alternatives = getattr(self, field)
+            if alternatives is not None and not set(alternatives) & set(getattr(claims, field)):
+                return f"{field} {' or '.join(alternatives)} are not claimed"
+        for claim in self.needs:
+            if not getattr(claims, claim):
+                return f"{claim.replace('_', ' ')} is not claimed"
         if None in self.momenta and not claims.dialect.cumulative:
             return "momentum None is not claimed"
         return None

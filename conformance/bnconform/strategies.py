@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bnconform.build import build, ratios
 from bnconform.recipe import Recipe
-from bnconform.shapes import KINDS, Shape, at_least_two_values, shape_of, with_values
+from bnconform.shapes import Kind, Shape, at_least_two_values, shape_of, with_values
 from bnconform.spaces import Space
 from bnconform_adapters.contract import Case, Claims, Layout, Parameters
 from bnconform_reference.precision import DtypeName
@@ -26,6 +26,8 @@ Steps: TypeAlias = tuple[Case, ...]
 Step: TypeAlias = Literal["training", "inference", "empty", "single"]
 
 POOL_SIZE = 20
+COMPILED_LENGTHS = 6
+"""Of the lengths that a law asks for, about this many are drawn where each costs a compilation."""
 SALTS = 1000
 
 
@@ -36,6 +38,7 @@ class Signature:
     shape: Shape
     dtype: DtypeName
     parameters: Parameters
+    kind: Kind = "small"
 
 
 def signature_pool(claims: Claims, seed: int) -> tuple[Signature, ...]:
@@ -43,12 +46,13 @@ def signature_pool(claims: Claims, seed: int) -> tuple[Signature, ...]:
     if claims.cost == "cheap":
         return ()
     random = Random(seed)
-    kinds = ("small", "small", "small", "wide", "long")
+    kinds: tuple[Kind, ...] = ("small", "small", "small", "wide", "long")
     return tuple(
         Signature(
-            shape_of(kinds[i % len(kinds)], claims.ranks[i % len(claims.ranks)], random.choice),  # type: ignore[arg-type]
+            shape_of(kinds[i % len(kinds)], claims.ranks[i % len(claims.ranks)], random.choice),
             claims.dtypes[0 if i % 2 == 0 else (i // 2) % len(claims.dtypes)],
             claims.parameters[0 if i % 3 else (i // 3) % len(claims.parameters)],
+            kinds[i % len(kinds)],
         )
         for i in range(POOL_SIZE)
     )
@@ -74,17 +78,19 @@ class _Chooser:
 
 def _signature(choose: _Chooser, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Signature:
     parameters = tuple(p for p in claims.parameters if space.parameters is None or p in space.parameters)
+    dtypes = tuple(d for d in claims.dtypes if space.dtypes is None or d in space.dtypes)
     if space.n is not None:  # few shapes anyway; a compiled program needs one rank and dtype of them
-        ranks, dtypes = (claims.ranks[:1], claims.dtypes[:1]) if pool else (claims.ranks, claims.dtypes)
+        ranks = claims.ranks[:1] if pool else claims.ranks
+        lengths = space.n[:: max(1, len(space.n) // COMPILED_LENGTHS)] if pool else space.n
         channels = choose((2,) if pool else (2, 1, 3))
-        shape = with_values(choose(ranks), choose(space.n), channels)
-        return Signature(shape, choose(dtypes), choose(parameters[:1] if pool else parameters))
+        shape = with_values(choose(ranks), choose(lengths), channels)
+        return Signature(shape, choose(dtypes[:1] if pool else dtypes), choose(parameters[:1] if pool else parameters))
     if pool:
-        usable = tuple(s for s in pool if s.parameters in parameters)
-        signature = choose(usable) if usable else replace(choose(pool), parameters=choose(parameters))
+        usable = tuple(s for s in pool if s.parameters in parameters and s.dtype in dtypes and s.kind in space.kinds)
+        signature = choose(usable) if usable else replace(choose(pool), parameters=parameters[0], dtype=dtypes[0])
     else:
-        shape = shape_of(choose(KINDS), choose(claims.ranks), choose)
-        signature = Signature(shape, choose(claims.dtypes), choose(parameters))
+        shape = shape_of(choose(space.kinds), choose(claims.ranks), choose)
+        signature = Signature(shape, choose(dtypes), choose(parameters))
     if space.mode == "training":
         return replace(signature, shape=at_least_two_values(signature.shape))
     return signature
@@ -97,7 +103,11 @@ def recipes(draw: st.DrawFn, space: Space, claims: Claims, pool: tuple[Signature
     signature = _signature(choose, space, claims, pool)
     # (N, C) is its own channels-last; an expanded x would be a constant channel.
     unsuitable = ("expanded", "channels_last") if len(signature.shape) == 2 else ("expanded",)
-    layouts: tuple[Layout, ...] = tuple(layout for layout in claims.layouts if layout not in unsuitable)
+    layouts: tuple[Layout, ...] = tuple(
+        layout
+        for layout in claims.layouts
+        if layout not in unsuitable and (space.layouts is None or layout in space.layouts)
+    ) or ("contiguous",)
     dy, dy_layout = "absent", layouts[0]
     if space.wants_gradients(claims):
         dy, dy_layout = choose(space.dys), choose(layouts)

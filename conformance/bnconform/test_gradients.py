@@ -8,8 +8,11 @@ from bnconform.judge import GRADIENTS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import Quantity
 from bnconform.spaces import INFERENCE_GRADIENTS, TRAINING_GRADIENTS, Space
-from bnconform.strategies import AnyOf, Cases
+from bnconform.strategies import AnyOf, Cases, Sequences
 from bnconform_adapters.contract import AnyArray, Case
+from bnconform_reference.definition import forward_training
+from bnconform_reference.double_double import high
+from bnconform_reference.shapes import channel_rows
 
 ALL_DY = replace(TRAINING_GRADIENTS, dys=("random", "expanded", "large"))
 
@@ -67,3 +70,61 @@ def _zeros(judge: Judge, name: str, array: AnyArray | None, where: str) -> None:
     if array is not None and (array != 0).any():
         index = tuple(int(i) for i in np.argwhere(array != 0)[0])
         judge.broken(name, f"is {array[index]!s} at {list(index)} {where}; it must be 0")
+
+
+@requirement("G5", given=Cases(TRAINING_GRADIENTS))
+def test_dx_is_orthogonal_to_constants_and_nearly_to_xhat(judge: Judge, case: Case) -> None:
+    """Per channel sum(dx) = 0 and sum(dx * xhat) = weight * invstd * dweight * eps / (var + eps)."""
+    outcome, expected = judge.run(case), judge.expect(case)
+    if outcome.dx is None:
+        judge.broken("dx", "is missing")
+    x, dx = channel_rows(case.x), channel_rows(outcome.dx)
+    allowed = channel_rows(expected["dx"].allowed)
+    forward = forward_training(x, np.ones((case.channels, 1)), np.zeros((case.channels, 1)), case.eps)
+    xhat, exact = np.asarray(forward.xhat), channel_rows(high(expected["dx"].value))
+    # The oracle's dx has these sums by construction; what is left over is its own rounding.
+    judge.close("dx", dx.sum(axis=1), Quantity(exact.sum(axis=1), allowed.sum(axis=1)))
+    along = Quantity((exact * xhat).sum(axis=1), (allowed * np.abs(xhat)).sum(axis=1))
+    judge.close("dx", (dx * xhat).sum(axis=1), along)
+
+
+@requirement(
+    "G7", given=Cases(replace(ALL_DY, layouts=("channels_last", "transposed", "sliced"), dys=("random", "expanded")))
+)
+def test_dy_of_any_layout_gives_the_same_gradients(judge: Judge, case: Case) -> None:
+    """Gradients for a dy that is expanded, transposed, channels last or sliced are those for a contiguous one."""
+    outcome, expected = judge.run(case), judge.expect(case)
+    plain = judge.run(replace(case, layout="contiguous", dy_layout="contiguous"))
+    for name in GRADIENTS:
+        if name in expected:
+            judge.close(name, getattr(outcome, name), expected[name])
+            judge.near(name, getattr(outcome, name), getattr(plain, name), 2 * expected[name].allowed)
+
+
+@requirement("G8", given=Cases(replace(ALL_DY, parameters=("both",))), share=0.5)
+def test_gradients_asked_for_alone_or_again_are_the_same(judge: Judge, case: Case) -> None:
+    """Any subset of dx, dweight and dbias has the bits of all three; so has a second backward pass."""
+    (finish,) = judge.forward_passes((case,))
+    first, second = judge.finished(finish), judge.finished(finish)
+    for name in GRADIENTS:
+        judge.same_bits(name, getattr(second, name), getattr(first, name), "in the second backward pass and the first")
+    if not judge.claims.gradient_subsets:
+        return
+    for wanted in ("dx", "dweight", "dbias", "dweight dbias", "dx dbias"):
+        alone = judge.run(replace(case, wanted=wanted))
+        expected = judge.expect(case)
+        for name in wanted.split():
+            judge.near(name, getattr(alone, name), getattr(first, name), 2 * expected[name].allowed)
+
+
+@requirement("G9", given=Sequences(TRAINING_GRADIENTS, kinds=("training",), longest=2), share=0.5)
+def test_interleaved_backward_passes_do_not_mix(judge: Judge, *steps: Case) -> None:
+    """Two forward passes and then their backward passes, in either order, give each its own gradients."""
+    apart = judge.run_steps(steps)
+    for order in ((0, 1), (1, 0)):
+        passes = judge.forward_passes(steps)
+        together = {i: judge.finished(passes[i]) for i in order}
+        for i, alone in enumerate(apart):
+            for name in ("y", *GRADIENTS):
+                mixed = getattr(together[i], name)
+                judge.same_bits(name, mixed, getattr(alone, name), "with another forward pass in between and without")

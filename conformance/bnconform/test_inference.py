@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from bnconform.judge import Judge
 from bnconform.law import requirement
+from bnconform.oracle import Quantity
 from bnconform.spaces import INFERENCE
 from bnconform.strategies import Cases
 from bnconform_adapters.contract import Case
@@ -25,6 +28,22 @@ def test_one_sample_alone_is_as_in_a_batch(judge: Judge, case: Case) -> None:
     outcome = judge.run(alone)
     own = judge.agrees(alone, outcome, ["y"])["y"]
     judge.near("y", outcome.y, batch.y[-1:], expected.allowed[-1:] + own.allowed)
+
+
+@requirement("I3", given=Cases(replace(INFERENCE, values=("normal", "two_valued", "outlier"), ratios=(1.0, 0.0, 10.0))))
+def test_inference_is_affine(judge: Judge, case: Case) -> None:
+    """y(x) + y(-x) = 2 y(0), and y is the scale and shift read off at 0 and 1, as when folded into a convolution."""
+    outcomes = {}
+    for name, x in (("x", case.x), ("-x", -case.x), ("0", np.zeros_like(case.x)), ("1", np.ones_like(case.x))):
+        at = replace(case, x=x)
+        outcomes[name] = judge.run(at).y, judge.expect(at)["y"].allowed
+    values = {name: None if y is None else y.astype(np.float64) for name, (y, _) in outcomes.items()}
+    (y, by), (z, bz), (c, bc), (o, bo) = ((values[name], outcomes[name][1]) for name in ("x", "-x", "0", "1"))
+    if y is None or z is None or c is None or o is None:
+        judge.broken("y", "is missing")
+    judge.close("y", y + z, Quantity(2 * c, by + bz + 2 * bc))
+    size = np.abs(case.x.astype(np.float64))
+    judge.close("y", y, Quantity((o - c) * case.x.astype(np.float64) + c, by + bc + size * (bo + bc)))
 
 
 @requirement(

@@ -1,12 +1,17 @@
 """N: quality of arithmetic."""
 
 from dataclasses import replace
+from math import log, sqrt
 
-from bnconform.judge import GRADIENTS, STATISTICS, Judge
+import numpy as np
+
+from bnconform.judge import GRADIENTS, STATISTICS, Judge, ulp_of
 from bnconform.law import requirement
+from bnconform.oracle import Quantity
 from bnconform.spaces import TRAINING
 from bnconform.strategies import Cases
 from bnconform_adapters.contract import Case
+from bnconform_reference.double_double import high
 
 QUANTITIES = ("y", *STATISTICS, *GRADIENTS)
 
@@ -26,3 +31,50 @@ def test_arithmetic_is_as_good_as_claimed(judge: Judge, case: Case) -> None:
     outcome = judge.run(case)
     judge.grade(case, outcome, QUANTITIES)
     judge.agrees(case, outcome, QUANTITIES)
+
+
+HALF = replace(TRAINING, dtypes=("float16", "bfloat16"), gradients="where claimed", spreads=("unit", "small"))
+
+
+@requirement("N2", given=Cases(replace(HALF, n=(1025, 2049, 257, 4097, 129), ratios=(10.0, 1.0, 30.0))), share=0.5)
+def test_half_types_accumulate_in_float32(judge: Judge, case: Case) -> None:
+    """Long channels of half-precision values have statistics and gradients of float32 quality."""
+    judge.agrees(case, judge.run(case), (*STATISTICS, "dweight", "dbias"))
+
+
+@requirement(
+    "N3",
+    given=Cases(replace(HALF, spreads=("huge", "tiny"), values=("normal", "outlier", "sorted", "constant"))),
+)
+def test_half_types_keep_their_range(judge: Judge, case: Case) -> None:
+    """Squares and sums of large half-precision values do not overflow, and small ones are not lost."""
+    outcome = judge.run(case)
+    judge.agrees(case, outcome, ("y", *STATISTICS))
+
+
+CERTAINTY = 1e-12
+"""Probability with which unbiased rounding may fail N4, in one case."""
+
+
+@requirement("N4", given=Cases(replace(HALF, kinds=("long", "wide"), values=("normal",), spreads=("unit",))), share=0.5)
+def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
+    """The mean rounding error of y, in ulp and away from zero, is near 0, as round to nearest makes it.
+
+    Rounding errors to nearest lie in [-1/2, 1/2] ulp; by Hoeffding's inequality the mean of N independent ones is
+    beyond t with probability below 2 exp(-2 N t^2). What float32 arithmetic adds to each is the allowed error less
+    the rounding of the result.
+    """
+    y, quantity = judge.run(case).y, judge.expect(case)["y"]
+    if y is None:
+        judge.broken("y", "is missing")
+    value, steps = high(quantity.value), ulp_of(high(quantity.value), case.dtype)
+    inexact = quantity.allowed / steps < 1  # elsewhere float32 arithmetic, not rounding, makes the error
+    inexact &= (value.astype(y.dtype).astype(np.float64) != value) & np.isfinite(y)
+    count = int(inexact.sum())
+    if count < judge.MANY:
+        return judge.mistrust()
+    errors = (np.sign(value) * (y.astype(np.float64) - value) / steps)[inexact]
+    arithmetic = float(np.mean((quantity.allowed / steps)[inexact] - 0.5))
+    allowed = sqrt(log(2 / CERTAINTY) / (2 * count)) + max(arithmetic, 0.0)
+    judge.close("y", np.asarray([errors.mean()]), Quantity(np.zeros(1), np.asarray([allowed])))
+    return None

@@ -1,12 +1,19 @@
 """P: side effects."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+
+import numpy as np
 
 from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import Case
+
+THREADS = 4
+FEW = 1 / 30
+"""Share of the examples of a law that starts a process for each."""
 
 BOTH_MODES = AnyOf(
     (Cases(replace(TRAINING, gradients="where claimed")), Cases(replace(INFERENCE, gradients="where claimed")))
@@ -29,3 +36,71 @@ def test_same_call_gives_same_bits(judge: Judge, case: Case) -> None:
     first, second = judge.run(case), judge.run(case)
     for name in ("y", *STATISTICS, *GRADIENTS):
         judge.same_bits(name, getattr(first, name), getattr(second, name), "in two calls with equal inputs")
+
+
+@requirement("P3", given=BOTH_MODES)
+def test_no_call_remembers_an_earlier_one(judge: Judge, case: Case) -> None:
+    """After calls with other data, other sizes and another mode, a call gives the bits it gave at first."""
+    first = judge.run(case)
+    other = replace(case, x=-2 * case.x, dy=None if case.dy is None else 3 * case.dy)
+    part = replace(case, x=case.x[:1], dy=None if case.dy is None else case.dy[:1], training=False)
+    for between in (other, part if "inference" in judge.claims.modes else other, case):
+        last = judge.run(between)
+    for name in ("y", *STATISTICS, *GRADIENTS):
+        judge.same_bits(name, getattr(last, name), getattr(first, name), "after calls with other data and at first")
+
+
+@requirement("P4", given=BOTH_MODES, share=0.5)
+def test_results_share_no_memory(judge: Judge, case: Case) -> None:
+    """y, dx, dweight and dbias share memory with neither the inputs nor one another."""
+    for pair in judge.run(case).shared:
+        judge.broken(pair.split()[0], f"shares memory: {pair}")
+
+
+@requirement("P5", given=BOTH_MODES)
+def test_memory_around_inputs_is_untouched(judge: Judge, case: Case) -> None:
+    """Guard zones before, behind and between the inputs' elements keep their bits."""
+    for name in judge.run(case).overrun:
+        judge.broken(name, "has memory around it that was written to")
+
+
+@requirement("P6", given=BOTH_MODES)
+def test_old_contents_of_memory_do_not_matter(judge: Judge, case: Case) -> None:
+    """Memory full of NaN, freed just before the call, makes no difference."""
+    clean = judge.run(case)
+    _spoil_memory(case)
+    spoilt = judge.run(case)
+    for name in ("y", *STATISTICS, *GRADIENTS):
+        judge.same_bits(name, getattr(spoilt, name), getattr(clean, name), "when memory held NaN before and when not")
+
+
+def _spoil_memory(case: Case) -> None:
+    """Allocate and free blocks of the sizes that the call will ask for, full of NaN."""
+    sizes = {case.x.size, case.channels, 2 * case.channels, case.values_per_channel}
+    blocks = [np.full(size, np.nan, dtype) for size in sizes for dtype in (case.x.dtype, np.float32) for _ in range(8)]
+    blocks.clear()
+
+
+@requirement("P7", given=BOTH_MODES, share=0.2)
+def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
+    """Calls from four threads at once, with different data, give what they give one after the other."""
+    other = replace(case, x=-2 * case.x, dy=None if case.dy is None else 3 * case.dy)
+    apart = [judge.run(one) for one in (case, other)]
+    with ThreadPoolExecutor(THREADS) as threads:
+        together = list(threads.map(judge.attempt, [case, other] * THREADS))
+    for i, outcome in enumerate(together):
+        if outcome.error is not None:
+            judge.broken("call", f"raised {outcome.error} when called from several threads")
+        for name in ("y", *STATISTICS, *GRADIENTS):
+            alone = getattr(apart[i % 2], name)
+            judge.same_bits(name, getattr(outcome, name), alone, "in one of several threads and alone")
+
+
+@requirement("P8", given=BOTH_MODES, share=FEW)
+def test_fresh_process_gives_the_same_answer(judge: Judge, case: Case) -> None:
+    """A process that has never called the implementation gives the same bits."""
+    here, there = judge.run(case), judge.in_fresh_process(case)
+    if there.error is not None:
+        judge.broken("call", f"raised {there.error} in a fresh process")
+    for name in ("y", *STATISTICS, *GRADIENTS):
+        judge.same_bits(name, getattr(there, name), getattr(here, name), "in a fresh process and here")

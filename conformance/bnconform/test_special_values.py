@@ -75,3 +75,39 @@ def test_empty_batch(judge: Judge, case: Case) -> None:
         array = getattr(outcome, name)
         if array is not None and not (array == 0).all():
             judge.broken(name, f"is {array.ravel()[0]!s} for an empty batch; the sum of nothing is 0")
+
+
+@requirement("X4", given=Cases(replace(WITH_GRADIENTS, ratios=(1.0,), values=("normal",))), share=0.1)
+def test_zero_channels(judge: Judge, case: Case) -> None:
+    """x without channels gives a y without channels, in both modes."""
+
+    def none(array: AnyArray | None) -> AnyArray | None:
+        return None if array is None else array[:0]
+
+    empty = replace(
+        case,
+        x=case.x[:, :0],
+        dy=None if case.dy is None else case.dy[:, :0],
+        layout="contiguous",
+        dy_layout="contiguous",
+        weight=none(case.weight),
+        bias=none(case.bias),
+        running_mean=none(case.running_mean),
+        running_var=none(case.running_var),
+    )
+    for training in (True, False):
+        if (mode := "training" if training else "inference") in judge.claims.modes:
+            outcome = judge.run(replace(empty, training=training))
+            if outcome.y is None or outcome.y.shape != empty.x.shape:
+                judge.broken("y", f"is {None if outcome.y is None else signature(outcome.y)} in {mode}")
+
+
+EDGES = (2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097)
+
+
+@requirement(
+    "X5", given=AnyOf((Cases(replace(WITH_GRADIENTS, n=EDGES)), Cases(replace(WITH_GRADIENTS, kinds=("wide",)))))
+)
+def test_sizes_at_block_edges(judge: Judge, case: Case) -> None:
+    """Reduction lengths around powers of two, and channel counts that are none, lose no element."""
+    judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))

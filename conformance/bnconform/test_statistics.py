@@ -10,7 +10,7 @@ from bnconform.law import requirement
 from bnconform.oracle import expect
 from bnconform.spaces import TRAINING
 from bnconform.strategies import Cases, Sequences
-from bnconform_adapters.contract import DTYPES, Case, Outcome, parameter_dtype
+from bnconform_adapters.contract import DTYPES, AnyArray, Case, Outcome, parameter_dtype
 from bnconform_reference.double_double import high
 from bnconform_reference.running_statistics import cumulative_momentum
 
@@ -117,3 +117,56 @@ def test_empty_batch_spoils_no_statistic(judge: Judge, case: Case) -> None:
         for given in (outcome, after):
             if given.error is None:
                 judge.same_bits(name, getattr(given, name), getattr(before, name), "after an empty batch and before it")
+
+
+@requirement("S6", given=Cases(replace(WITH_INFERENCE, statistics=("absent",), needs=("untracked",))))
+def test_without_tracking_nothing_is_written(judge: Judge, case: Case) -> None:
+    """Without running statistics a step returns none, and inference normalizes by the batch's own."""
+    for step in (case, replace(case, training=False)):
+        outcome = judge.run(step)
+        judge.agrees(step, outcome, ["y"])
+        for name in STATISTICS:
+            if getattr(outcome, name) is not None:
+                judge.broken(name, "is there, though none was given")
+
+
+@requirement("S7", given=Cases(replace(WITH_INFERENCE, momenta=(0.3, 0.9))))
+def test_strided_statistics_are_updated(judge: Judge, case: Case) -> None:
+    """Running statistics keep their dtype, and views that are not contiguous are really updated."""
+    strided = replace(case, statistics_layout="sliced" if judge.claims.strided_statistics else "contiguous")
+    outcome, after = judge.run_steps([strided, replace(case, training=False)])
+    judge.agrees(case, outcome, STATISTICS)
+    for name in STATISTICS:
+        array = getattr(outcome, name)
+        if array.dtype != getattr(case, name).dtype:
+            judge.broken(name, f"is {array.dtype} after a step; it was given as {getattr(case, name).dtype}")
+        judge.same_bits(name, getattr(after, name), array, "after inference and before it")
+
+
+@requirement("S8", given=Cases(WITH_INFERENCE))
+def test_refused_call_leaves_the_state(judge: Judge, case: Case) -> None:
+    """A call that raises, for a wrong number of channels, leaves the running statistics' bits."""
+    wrong = replace(case, x=np.concatenate([case.x, case.x[:, :1]], axis=1), dy=None)
+    inference = replace(case, training=False)
+    trained, before, refused, after = judge.attempt_steps([case, inference, wrong, inference])
+    for step in (trained, before, after):
+        if step.error is not None:
+            judge.broken("call", f"raised {step.error}")
+    if refused.error is None:
+        return judge.mistrust()  # E1 asks whether it must raise
+    for name in ("y", *STATISTICS):
+        judge.same_bits(name, getattr(after, name), getattr(before, name), "after a refused call and before it")
+    return None
+
+
+@requirement("S10", given=Sequences(replace(TRAINING, needs=("population",)), kinds=("training", "empty", "single")))
+def test_population_statistics_are_those_of_the_whole(judge: Judge, *steps: Case) -> None:
+    """Over a data set in batches of unequal sizes, also empty ones, they equal those of all data at once."""
+    outcome = judge.population(steps)
+    whole = replace(steps[0], x=np.concatenate([_as_samples(case) for case in steps]), momentum=1.0)
+    judge.agrees(whole, outcome, STATISTICS)
+
+
+def _as_samples(case: Case) -> AnyArray:
+    """(N, C, *spatial) as (N * spatial, C), so that batches of different spatial sizes can be joined."""
+    return np.moveaxis(case.x, 1, -1).reshape(-1, case.channels)

@@ -26,9 +26,21 @@ def reduced_axes(x):
     return (0, *range(2, x.ndim))
 
 
+def refuse_bad_input(x, eps, *parameters):
+    """Raise where shapes do not fit or eps is negative: a silent answer would be a wrong one."""
+    if x.ndim < 2:
+        raise ValueError(f"x has shape {x.shape}; pass (N, C) or (N, C, *spatial)")
+    if eps < 0:
+        raise ValueError(f"eps is {eps}; pass 0 or more")
+    for parameter in parameters:
+        if parameter is not None and parameter.shape != (x.shape[1],):
+            raise ValueError(f"a parameter has shape {parameter.shape}; x needs ({x.shape[1]},)")
+
+
 def forward_training(x, weight, bias, running_mean, running_var, *, momentum, eps):
     """Return y, the new running statistics, and whatever backward needs."""
-    n = x.size // x.shape[1]
+    refuse_bad_input(x, eps, weight, bias, running_mean, running_var)
+    n = int(np.prod([x.shape[axis] for axis in reduced_axes(x)]))
     if n == 1:
         raise ValueError("training needs more than one value per channel")
     if n == 0:
@@ -46,6 +58,7 @@ def forward_training(x, weight, bias, running_mean, running_var, *, momentum, ep
 
 def forward_inference(x, weight, bias, running_mean, running_var, *, eps):
     """Return y."""
+    refuse_bad_input(x, eps, weight, bias, running_mean, running_var)
     invstd = 1 / np.sqrt(running_var + eps)
     xhat = (x.astype(computed_in(x)) - column(running_mean, x, 0)) * column(invstd, x, 1)
     return (xhat * column(weight, x, 1) + column(bias, x, 0)).astype(x.dtype)
@@ -57,6 +70,8 @@ def backward(dy, saved):
         zeros = np.zeros(dy.shape[1], computed_in(dy))
         return np.zeros_like(dy), zeros, zeros.copy()
     xhat, weight, invstd, n = saved
+    if dy.shape != xhat.shape:
+        raise ValueError(f"dy has shape {dy.shape}; the last x had {xhat.shape}")
     wide = dy.astype(computed_in(dy))
     dbias = wide.sum(axis=reduced_axes(dy))
     dweight = (wide * xhat).sum(axis=reduced_axes(dy))
@@ -67,6 +82,8 @@ def backward(dy, saved):
 
 def backward_inference(dy, x, weight, running_mean, running_var, *, eps):
     """Return dx, dweight and dbias of forward_inference."""
+    if dy.shape != x.shape:
+        raise ValueError(f"dy has shape {dy.shape}; x has {x.shape}")
     invstd = 1 / np.sqrt(running_var + eps)
     wide = dy.astype(computed_in(dy))
     xhat = (x.astype(computed_in(x)) - column(running_mean, x, 0)) * column(invstd, x, 1)

@@ -1,0 +1,67 @@
+"""The project's own layer, bnconform_reference.BatchNorm, as one more implementation: plain float64 NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+
+from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.memory import place, shared_pairs
+from bnconform_reference.layer import BatchNorm
+
+
+class _Reference:
+    name = "reference"
+    claims = Claims(
+        dtypes=("float64",),
+        parameters=("both",),
+        grade="NW",  # population statistics merge batches by Chan's formula
+        population=True,
+        default_eps=1e-5,
+        default_momentum=0.1,
+    )
+
+    def layer(self, case: Case) -> Layer:
+        built = BatchNorm(case.channels, eps=case.eps, momentum=case.momentum)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            array = getattr(case, name)
+            if array.shape != (case.channels,):
+                raise ValueError(f"{name} has shape {array.shape}; the layer needs ({case.channels},)")
+            setattr(built, name, array.copy())
+
+        def step(case: Case) -> Finish:
+            placed = {"x": place(case.x, case.layout)}
+            y = (built.train() if case.training else built.eval())(placed["x"].array)
+            passed = copy(built)  # with what this call's backward pass needs
+            kept = y.copy(), built.running_mean.copy(), built.running_var.copy()
+
+            def finish() -> Outcome:
+                results = {"y": y}
+                if case.dy is not None:
+                    placed["dy"] = place(case.dy, case.dy_layout)
+                    results["dx"] = passed.backward(placed["dy"].array)
+                    results |= {"dweight": passed.dweight, "dbias": passed.dbias}
+                return Outcome(
+                    *kept,
+                    dx=results.get("dx"),
+                    dweight=results.get("dweight"),
+                    dbias=results.get("dbias"),
+                    inputs_after={n: p.array.copy() for n, p in placed.items()}
+                    | {"weight": built.weight.copy(), "bias": built.bias.copy()},
+                    shared=shared_pairs(results, {n: p.array for n, p in placed.items()}),
+                    overrun=tuple(n for n, p in placed.items() if p.overrun()),
+                )
+
+            return finish
+
+        return step
+
+    def population(self, cases: Sequence[Case]) -> Outcome:
+        """Running statistics of the data set whose batches are the cases' x."""
+        built = BatchNorm().use_population_statistics(case.x for case in cases)
+        return Outcome(running_mean=built.running_mean, running_var=built.running_var)
+
+
+def reference() -> _Reference:
+    """The adapter of bnconform_reference.BatchNorm."""
+    return _Reference()
