@@ -21,6 +21,7 @@ class _Linen:
         dialect=FLAX_DIALECT,
         dtypes=("float32", "float64", *HALF_TYPES),
         layouts=("contiguous",),
+        bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-5,
         default_momentum=0.99,
         cost="compiles per shape",

@@ -21,6 +21,7 @@ class _KerasTensorFlow:
         dialect=Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False),
         dtypes=("float32", "float64", "float16", "bfloat16"),
         layouts=("contiguous",),
+        bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-3,
         default_momentum=0.99,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -36,12 +37,12 @@ def to_array(tensor: Any) -> AnyArray | None:
 class _Call:
     """The tensors of one call, kept to see afterwards what became of them."""
 
-    def __init__(self, case: Case, weight: Any, bias: Any) -> None:
+    def __init__(self, case: Case, weight: Any, bias: Any, device: str = "cpu") -> None:
         self._wanted = case.wanted.split()
         self._placed = {"x": place(case.x, case.layout)}
         if case.dy is not None:
             self._placed["dy"] = place(case.dy, case.dy_layout)
-        tensors = {name: to_tensor(_writable(placed.array)) for name, placed in self._placed.items()}
+        tensors = {name: to_tensor(_writable(placed.array)).to(device) for name, placed in self._placed.items()}
         self._dy = tensors.get("dy")
         self.x = tensors["x"]
         self._sources = {"dx": self.x, "dweight": weight, "dbias": bias}
@@ -94,44 +95,63 @@ def _writable(array: AnyArray) -> AnyArray:
     return array
 
 
-class _Module:
-    name = "torch"
-    claims = Claims(
-        dtypes=("float32", "float64", "float16", "bfloat16"),
-        parameters=("both", "neither"),
-        untracked=True,
-        gradient_subsets=True,
-        bitwise=False,  # vector loops and their tails round differently
-        default_eps=1e-5,
-        default_momentum=0.1,
-    )
+class ModuleAdapter:
+    """A torch.nn.Module that has BatchNorm's parameters and buffers.
+
+    Parameters
+    ----------
+    name : str
+    claims : Claims
+    make : callable
+        ``make(case)`` gives a new module with the case's channels, eps, momentum and dtypes.
+    device : str
+        Where the calls run.
+    """
+
+    def __init__(self, name: str, claims: Claims, make: Callable[[Case], Any], device: str = "cpu") -> None:
+        self.name = name
+        self.claims = claims
+        self._make = make
+        self._device = device
 
     def layer(self, case: Case) -> Layer:
+        """See :class:`~bnconform_adapters.contract.Adapter`."""
         import torch
 
-        classes = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
-        module = getattr(torch.nn, classes[case.x.ndim])(
-            case.channels,
-            eps=case.eps,
-            momentum=case.momentum,
-            affine=case.weight is not None,
-            track_running_stats=case.running_mean is not None,
-            dtype=torch.float64 if case.dtype == "float64" else torch.float32,
-        )
+        module = self._make(case).to(self._device)
         with torch.no_grad():
-            if case.weight is not None and case.bias is not None:
-                module.weight.copy_(to_tensor(case.weight.copy()))
-                module.bias.copy_(to_tensor(case.bias.copy()))
-            if case.running_mean is not None and case.running_var is not None:
-                module.running_mean.copy_(to_tensor(case.running_mean.copy()))
-                module.running_var.copy_(to_tensor(case.running_var.copy()))
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                array = getattr(case, name)
+                if array is not None:
+                    getattr(module, name).copy_(to_tensor(array.copy()))
 
         def step(case: Case) -> Finish:
-            call = _Call(case, module.weight, module.bias)
+            call = _Call(case, module.weight, module.bias, self._device)
             y = module.train(case.training)(call.x)
             return call.finish(y, module.running_mean, module.running_var)
 
         return step
+
+
+def parameter_type(case: Case) -> Any:
+    """torch's dtype of the case's parameters."""
+    import torch
+
+    return torch.float64 if case.dtype == "float64" else torch.float32
+
+
+def _torch_module(case: Case) -> Any:
+    import torch
+
+    classes = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
+    return getattr(torch.nn, classes.get(case.x.ndim, "BatchNorm1d"))(
+        case.channels,
+        eps=case.eps,
+        momentum=case.momentum,
+        affine=case.weight is not None,
+        track_running_stats=case.running_mean is not None,
+        dtype=parameter_type(case),
+    )
 
 
 class _Functional:
@@ -166,9 +186,18 @@ class _Functional:
         return step
 
 
-def module() -> _Module:
+def module() -> ModuleAdapter:
     """The adapter of torch.nn.BatchNorm1d, 2d and 3d."""
-    return _Module()
+    claims = Claims(
+        dtypes=("float32", "float64", "float16", "bfloat16"),
+        parameters=("both", "neither"),
+        untracked=True,
+        gradient_subsets=True,
+        bitwise=False,  # vector loops and their tails round differently
+        default_eps=1e-5,
+        default_momentum=0.1,
+    )
+    return ModuleAdapter("torch", claims, _torch_module)
 
 
 def functional() -> _Functional:

@@ -58,6 +58,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("reference", "reference_layer:reference", (("numpy", "numpy"),), "torch"),
     Entry("torch", "pytorch:module", _TORCH, "torch"),
     Entry("torch.functional", "pytorch:functional", _TORCH, "torch"),
+    Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
     Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),
     Entry("keras.tensorflow", "keras_layer:tensorflow", _KERAS, "tensorflow"),

@@ -3,13 +3,16 @@
 An entry is a strict expected failure. Its witness is judged first: where it no longer breaks the law, the entry is
 stale and the run fails. `elsewhere` narrows the claims to where the law is still expected to hold; there it is
 searched as ever. Without it the law is known to be broken everywhere, and the witness is all that is judged.
+
+One defect often breaks many laws: half-precision sums show in every gradient. The entry of the law that names the
+cause (N1, N2) says so by `cause`; the other laws are then judged elsewhere, too, and need no entries of their own.
 """
 
 from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -18,7 +21,6 @@ from typing import Any, Literal
 from bnconform.case_file import from_json
 from bnconform.requirements import BY_ID
 from bnconform_adapters.contract import Case, Claims, with_values
-from bnconform_reference.precision import Grade
 
 Kind = Literal["bug", "numerics", "robustness"]
 
@@ -40,10 +42,10 @@ class Deviation:
         Name of a case file beside the ledger.
     link : str
         The upstream thread; empty where none was found.
-    grade : str or None
-        On N1: the grade that the arithmetic does reach; the other laws are judged at it.
     elsewhere : tuple of dict
         Claims to replace, so that what is left is expected to meet the law; one search for each.
+    cause : bool
+        Whether the other laws are judged elsewhere, too.
     """
 
     implementation: str
@@ -53,13 +55,13 @@ class Deviation:
     reason: str
     witness: str
     link: str = ""
-    grade: Grade | None = None
     elsewhere: tuple[dict[str, Any], ...] = ()
+    cause: bool = False
 
-    def narrowed(self, claims: Claims) -> list[Claims]:
-        """The claims under which the law is still expected to hold; none where that is nowhere."""
-        claims = replace(claims, grade=self.grade or claims.grade)
-        return [with_values(claims, fields) for fields in self.elsewhere or ([{}] if self.grade else [])]
+    def narrowed(self, domains: list[Claims]) -> list[Claims]:
+        """What `elsewhere` leaves of each of the given claims; none where that is nothing."""
+        found = [_within(claims, values) for claims in domains for values in self.elsewhere]
+        return [claims for claims in found if claims is not None]
 
     def steps(self) -> tuple[Case, ...]:
         """The witness."""
@@ -98,7 +100,19 @@ def find(implementation: str, requirement: str) -> Deviation | None:
     return None
 
 
-def judged_claims(implementation: str, claims: Claims) -> Claims:
-    """The claims by which laws other than N1 are judged: at the grade that a deviation of N1 names."""
-    entry = find(implementation, "N1")
-    return replace(claims, grade=entry.grade) if entry and entry.grade else claims
+def domains(implementation: str, requirement: str, claims: Claims) -> list[Claims]:
+    """The claims by which a law is judged: the implementation's own, elsewhere than the causes on the ledger."""
+    found = [claims]
+    for entry in deviations():
+        if entry.cause and entry.implementation == implementation and entry.requirement != requirement:
+            found = entry.narrowed(found)
+    return found
+
+
+def _within(claims: Claims, values: dict[str, Any]) -> Claims | None:
+    """The claims with some fields narrowed: lists to what both have, single values replaced; None for nothing."""
+    narrowed = {
+        name: [one for one in getattr(claims, name) if one in value] if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return None if [] in narrowed.values() else with_values(claims, narrowed)

@@ -94,6 +94,8 @@ def _profile(config: pytest.Config) -> str:
 
 def _seed(config: pytest.Config) -> int | None:
     """The seed that was given, or that pytest-xdist's controller drew for its workers; None where there is neither."""
+    if _SESSION in config.stash:
+        return config.stash[_SESSION].seed
     if _DRAWN in config.stash:
         return config.stash[_DRAWN]
     given = getattr(config, "workerinput", {}).get(_SEED) or config.getoption("--hypothesis-seed", None)

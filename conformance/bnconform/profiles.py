@@ -12,22 +12,22 @@ _PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
 EXAMPLES = {"quick": 12, "default": 60, "ci": 60, "thorough": 1000}
 """Examples per law of a cheap implementation."""
 
-SHARE: dict[Cost, float] = {"cheap": 1.0, "compiles per shape": 0.7, "interpreted": 0.15}
+SHARE: dict[Cost, float] = {"cheap": 1.0, "compiles per shape": 0.7, "interpreted": 0.1}
 """What part of them costlier implementations get."""
 
 CI_SEED = 0
 """The ci profile's seed: a pipeline must not turn red by luck."""
 
 
-def settings_for(profile: str, cost: Cost) -> settings:
-    """The settings of a law's run.
+def settings_for(profile: str, cost: Cost, parts: int = 1) -> settings:
+    """The settings of a law's run, or of one of its parts.
 
     A profile of another name is one that the user registered; it is taken as it is.
     """
     if profile not in EXAMPLES:
         return settings.get_profile(profile)
     return settings(
-        max_examples=max(5, round(EXAMPLES[profile] * SHARE[cost])),
+        max_examples=max(5, round(EXAMPLES[profile] * SHARE[cost] / parts)),
         deadline=None,
         database=None,
         phases=_PHASES,

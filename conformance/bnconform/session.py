@@ -53,11 +53,6 @@ class Implementation:
         """Made when first needed."""
         return create(self.entry) if self.entry else load(self.spec)
 
-    @cached_property
-    def claims(self) -> Claims:
-        """What it is judged by: its own claims, at the grade that the ledger knows it to reach."""
-        return ledger.judged_claims(self.name, self.adapter.claims)
-
     def problem(self) -> str | None:
         """Why it cannot be run, or None."""
         if self.entry is None:
@@ -168,6 +163,11 @@ class Session:
             cells=self.cells,
             implementations=[(i.name, i.entry.versions() if i.entry else {}) for i in self.implementations],
             not_run=self.not_run,
+            notes={
+                i.name: "runs in an interpreter, since there is no GPU here, and gets fewer cases"
+                for i in self.implementations
+                if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
+            },
             requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
             profile=self.profile,
             seed=self.seed,
@@ -205,32 +205,27 @@ class Examiner:
     def examine(self, law: Law) -> None:
         """Judge the law; fail, skip or expect failure accordingly."""
         __tracebackhide__ = True
-        name, claims = self._implementation.name, self._implementation.claims
+        name, claims = self._implementation.name, self._implementation.adapter.claims
         if reason := law.source.why_not(claims):
             self._cell(law, "not claimed", reason=reason)
             pytest.skip(f"{name}: {reason}")
         deviation = ledger.find(name, law.requirement)
         if deviation is None:
-            return self._search(law, [self._claims_for(law)])
+            return self._search(law, ledger.domains(name, law.requirement, claims))
         return self._expect_failure(law, deviation)
-
-    def _claims_for(self, law: Law) -> Claims:
-        """N1 asks for the claimed grade; the other laws are judged at the grade that is known to be reached."""
-        found = self._implementation
-        return found.adapter.claims if law.requirement == "N1" else found.claims
 
     def _search(
         self, law: Law, domains: Sequence[Claims], known: tuple[ledger.Deviation, Broken] | None = None
     ) -> None:
         __tracebackhide__ = True
-        tally, dialect = Tally(), self._implementation.claims.dialect
-        for claims in domains:
+        tally, dialect = Tally(), self._implementation.adapter.claims.dialect
+        for claims in [claims for claims in domains if law.source.why_not(claims) is None]:
             broken = search(
                 law,
                 self._implementation.adapter,
                 claims,
                 tally=tally,
-                settings=settings_for(self._session.profile, claims.cost),
+                settings=settings_for(self._session.profile, claims.cost, parts=len(domains)),
                 seed=self._session.seed,
                 pool=signature_pool(claims, self._session.seed),
                 spec=self._implementation.spec,
@@ -251,8 +246,9 @@ class Examiner:
 
     def _expect_failure(self, law: Law, deviation: ledger.Deviation) -> None:
         __tracebackhide__ = True
-        claims = self._claims_for(law)
-        broken = replay(law, self._implementation.adapter, claims, deviation.steps())
+        name, own = self._implementation.name, self._implementation.adapter.claims
+        domains = ledger.domains(name, law.requirement, own)
+        broken = replay(law, self._implementation.adapter, domains[0], deviation.steps(), self._implementation.spec)
         if broken is None:
             reason = f"the ledger's entry is stale: its witness no longer breaks the law ({deviation.versions})"
             self._cell(law, "breaks", reason=reason)
@@ -260,7 +256,7 @@ class Examiner:
                 f"{law.requirement} on {self._implementation.name}: {reason}; remove the entry from ledger.toml",
                 pytrace=False,
             )
-        self._search(law, deviation.narrowed(claims), (deviation, broken))
+        self._search(law, deviation.narrowed(domains), (deviation, broken))
 
     def _known(self, law: Law, deviation: ledger.Deviation, tally: Tally, broken: Broken) -> None:
         __tracebackhide__ = True

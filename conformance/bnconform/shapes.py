@@ -13,18 +13,20 @@ Kind: TypeAlias = Literal["small", "wide", "long"]
 KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "wide", "long")
 SMALL_CHANNELS = (2, 1, 3, 5)
 WIDE_CHANNELS = (9, 17, 33, 65, 130, 1030)
+INTERPRETED_CHANNELS = (9, 65, 130)
+"""An interpreted kernel costs milliseconds per channel."""
 SMALL_SIZES = (2, 3, 1, 4, 5, 7, 8)
 BLOCK_EDGES = (31, 32, 33, 63, 65, 127, 129, 255, 257, 1023, 1025, 2049, 4097)
 
 
-def shape_of(kind: Kind, rank: int, choose: Chooser) -> Shape:
+def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WIDE_CHANNELS) -> Shape:
     """A shape (N, C, *spatial) of a rank.
 
     small: few values. wide: many channels of few values. long: few channels, n near a block edge, all of it in N
     for rank 2 and along the last axis otherwise.
     """
     if kind == "wide":
-        return (choose((3, 2, 5)), choose(WIDE_CHANNELS), *(choose((2, 1)) for _ in range(rank - 2)))
+        return (choose((3, 2, 5)), choose(wide), *(choose((2, 1)) for _ in range(rank - 2)))
     if kind == "long":
         channels = choose((2, 1, 3))
         length = choose(BLOCK_EDGES)

@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 
 from bnconform.build import build, ratios
 from bnconform.recipe import Recipe
-from bnconform.shapes import Kind, Shape, at_least_two_values, shape_of, with_values
+from bnconform.shapes import (
+    INTERPRETED_CHANNELS,
+    WIDE_CHANNELS,
+    Kind,
+    Shape,
+    at_least_two_values,
+    shape_of,
+    with_values,
+)
 from bnconform.spaces import Space
 from bnconform_adapters.contract import Case, Claims, Layout, Parameters
 from bnconform_reference.precision import DtypeName
@@ -47,9 +55,10 @@ def signature_pool(claims: Claims, seed: int) -> tuple[Signature, ...]:
         return ()
     random = Random(seed)
     kinds: tuple[Kind, ...] = ("small", "small", "small", "wide", "long")
+    wide = INTERPRETED_CHANNELS if claims.cost == "interpreted" else WIDE_CHANNELS
     return tuple(
         Signature(
-            shape_of(kinds[i % len(kinds)], claims.ranks[i % len(claims.ranks)], random.choice),
+            shape_of(kinds[i % len(kinds)], claims.ranks[i % len(claims.ranks)], random.choice, wide),
             claims.dtypes[0 if i % 2 == 0 else (i // 2) % len(claims.dtypes)],
             claims.parameters[0 if i % 3 else (i // 3) % len(claims.parameters)],
             kinds[i % len(kinds)],

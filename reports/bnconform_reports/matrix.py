@@ -53,6 +53,8 @@ def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict
     yield "the number is the worst error as a multiple of the allowed one: 1 is the line. N1 shows the grade.", {}
     for (implementation, kind, reason), ids in _known_deviations(results).items():
         yield f"{symbols['breaks']} {implementation} {' '.join(ids)}: known {kind}, {reason}", {}
+    for name, note in results.notes.items():
+        yield f"{name} {note}", {}
     for name, reason in results.not_run.items():
         yield f"{symbols['not run']} {name} not run: {reason}", {}
     yield f"profile {results.profile}, seed {results.seed}", {}

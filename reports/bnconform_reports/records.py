@@ -82,6 +82,8 @@ class Results:
         Name to the versions of its distributions.
     not_run : dict of str to str
         Name to the reason.
+    notes : dict of str to str
+        What a reader must know of an implementation's run.
     requirements : dict of str to dict
         Id to level and statement, in the catalogue's order.
     cells : tuple of Cell
@@ -94,6 +96,7 @@ class Results:
     seed: int
     implementations: dict[str, dict[str, str]]
     not_run: dict[str, str]
+    notes: dict[str, str]
     requirements: dict[str, dict[str, str]]
     cells: tuple[Cell, ...] = field(default=())
 
@@ -103,6 +106,7 @@ class Results:
         cells: Iterable[Mapping[str, Any]],
         implementations: Iterable[tuple[str, dict[str, str]]],
         not_run: Mapping[str, str],
+        notes: Mapping[str, str],
         requirements: Sequence[tuple[str, str, str]],
         profile: str,
         seed: int,
@@ -119,6 +123,7 @@ class Results:
             seed=seed,
             implementations=dict(implementations),
             not_run=dict(not_run),
+            notes=dict(notes),
             requirements={id: {"level": level, "statement": text} for id, level, text in requirements},
             cells=tuple(by_place),
         )
@@ -168,4 +173,8 @@ def _plain(value: Any) -> Any:
 
 
 def _floats(cell: dict[str, Any]) -> dict[str, Any]:
-    return cell | {name: float(cell[name]) for name in ("worst_ratio", "worst_ulp")}
+    cell = cell | {name: float(cell[name]) for name in ("worst_ratio", "worst_ulp")}
+    if finding := cell.get("finding"):
+        numbers = ("got", "expected", "allowed", "ratio", "ulp")
+        cell["finding"] = finding | {name: float(finding[name]) for name in numbers if finding[name] is not None}
+    return cell

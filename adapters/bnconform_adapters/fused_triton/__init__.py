@@ -1,0 +1,47 @@
+"""A batch norm in Triton: fused, deterministic, and checked without a GPU.
+
+``FusedBatchNorm`` stands in for ``torch.nn.BatchNorm1d/2d/3d`` and ``fused_batch_norm`` for
+``torch.nn.functional.batch_norm``; both can add a residual and apply ReLU in the same pass.
+On a machine without a GPU the kernels run in Triton's interpreter.
+
+Importing this package imports neither torch nor triton: they load at the first attribute.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .function import fused_batch_norm
+    from .module import FusedBatchNorm
+    from .runtime import interpreted
+    from .statistics import ChannelStatistics, channel_statistics, merge_channel_statistics
+
+__all__ = [
+    "ChannelStatistics",
+    "FusedBatchNorm",
+    "channel_statistics",
+    "fused_batch_norm",
+    "interpreted",
+    "merge_channel_statistics",
+]
+
+_HOME = {
+    "ChannelStatistics": "statistics",
+    "FusedBatchNorm": "module",
+    "channel_statistics": "statistics",
+    "fused_batch_norm": "function",
+    "interpreted": "runtime",
+    "merge_channel_statistics": "statistics",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
