@@ -21,10 +21,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 conformance: $(STAMP)
-	$(BIN)/python -m pytest conformance/ --report $(REPORT) $(ARGS)
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --report $(REPORT) $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest tests/ $(ARGS)
+	$(BIN)/python -m pytest tests/ -q -n 2 $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -59,6 +59,18 @@ def new(path: Path) -> int:
     return 0
 
 
+def bench_kernel() -> int:
+    """Time the fused kernel; return 0, or 2 where what it needs is missing."""
+    from bnconform_adapters.registry import find
+
+    if missing := find("fused_triton").missing():
+        print(f"bnconform: the kernel needs {', '.join(missing)}: {find('fused_triton').install}", file=sys.stderr)
+        return USAGE_ERROR
+    from bnconform_adapters.fused_triton.benchmark import main as benchmark
+
+    return benchmark()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
@@ -69,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="list the bundled implementations")
     vetting = commands.add_parser("vet", help="test implementations, bundled or your own files")
     vetting.add_argument("spec", nargs="+", metavar="NAME|PATH.py[:NAME]")
+    bench = commands.add_parser("bench", help="time the bundled kernel on a GPU, beside torch and a device copy")
+    bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
     starting.add_argument("path", type=Path, metavar="PATH.py")
     parsed, rest = parser.parse_known_args(arguments)
@@ -78,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if parsed.command == "new":
         return new(parsed.path)
+    if parsed.command == "bench":
+        return bench_kernel()
     list_adapters()
     return 0
 

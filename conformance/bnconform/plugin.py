@@ -47,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers; register the suite's profiles if one is asked for; refuse what cannot be run."""
     config.addinivalue_line("markers", "requirement(id): the law of the catalogue that this test checks")
+    if not config.pluginmanager.hasplugin("xdist"):
+        config.addinivalue_line("markers", "xdist_group(name): tests that pytest-xdist runs on one worker")
     config.pluginmanager.register(_Collector(config))
     profile = config.getoption("--hypothesis-profile", None)
     if profile in ("quick", "thorough"):
@@ -119,7 +121,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per law and implementation."""
     if "examiner" in metafunc.fixturenames and hasattr(metafunc.function, "law"):
         names = [implementation.name for implementation in _session(metafunc.config).implementations]
-        metafunc.parametrize("implementation", names, indirect=True, scope="session")
+        # Under pytest-xdist's --dist loadgroup an implementation stays on one worker, with what it compiled.
+        given = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+        metafunc.parametrize("implementation", given, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

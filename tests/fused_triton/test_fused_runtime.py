@@ -75,9 +75,7 @@ SIZES = [(1, 3, 1), (1, 130, 4096), (32, 64, 12544), (256, 2048, 49), (7, 3, 100
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("itemsize", [2, 4, 8])
 @pytest.mark.parametrize("budget", [plan.COMPILED, plan.INTERPRETED], ids=["compiled", "interpreted"])
-def test_tiles_cover_the_problem_within_budget(
-    sizes: tuple[int, int, int], itemsize: int, budget: plan.Budget
-) -> None:
+def test_tiles_cover_the_problem_within_budget(sizes: tuple[int, int, int], itemsize: int, budget: plan.Budget) -> None:
     """Powers of two, no larger than a program can hold, and enough of them."""
     rows, channels, columns = sizes
     for channels_last in (False, True):
@@ -121,9 +119,7 @@ def pairwise_height(length: int) -> int:
 @pytest.mark.parametrize("budget", [plan.COMPILED, plan.INTERPRETED], ids=["compiled", "interpreted"])
 @pytest.mark.parametrize("channels_last", [False, True], ids=["nchw", "channels_last"])
 @pytest.mark.parametrize("channels", [1, 64, 2048])
-def test_summation_tree_is_as_low_as_the_grade_says(
-    channels: int, channels_last: bool, budget: plan.Budget
-) -> None:
+def test_summation_tree_is_as_low_as_the_grade_says(channels: int, channels_last: bool, budget: plan.Budget) -> None:
     """Tile, tiles in a row and rounds of merging together stay within the height that grade T assumes.
 
     Each merge of a tile is one addition to the mean, each round of merging one tree; a GPU's trees are binary.
