@@ -100,7 +100,8 @@ def _seed(config: pytest.Config) -> int | None:
         return config.stash[_SESSION].seed
     if _DRAWN in config.stash:
         return config.stash[_DRAWN]
-    given = getattr(config, "workerinput", {}).get(_SEED) or config.getoption("--hypothesis-seed", None)
+    given = getattr(config, "workerinput", {}).get(_SEED)
+    given = config.getoption("--hypothesis-seed", None) if given is None else given
     if given in (None, "random"):
         return None
     try:

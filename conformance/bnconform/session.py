@@ -267,7 +267,8 @@ class Examiner:
     def _explain(self, law: Law, broken: Broken) -> str:
         text = explain(broken.finding, broken.steps, self._session.command(law, self._implementation))
         if self._session.report is not None:
-            path = self._session.report / "cases" / f"{law.requirement}-{Path(self._implementation.name).stem}.json"
+            name = self._implementation.name.removesuffix(".py").replace(":", "-")
+            path = self._session.report / "cases" / f"{law.requirement}-{name}.json"
             case_file.write(path, broken.steps, requirement=law.requirement, implementation=self._implementation.name)
             text += f"\n  case file {path}"
         return text
