@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -232,8 +234,7 @@ def _in_turn(adapter: Adapter, cases: Sequence[Case]) -> Iterator[Finish]:
     """Forward passes of one layer, each done when asked for; an exception becomes an Outcome on finishing."""
     layer: Layer | None = None
     for case in cases:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             try:
                 layer = layer or adapter.layer(cases[0])
                 finish = layer(case)
@@ -243,6 +244,17 @@ def _in_turn(adapter: Adapter, cases: Sequence[Case]) -> Iterator[Finish]:
         yield _guarded(finish)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Ignore warnings: in the main thread only, since filters are global; it has to wrap the others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _failed(error: Exception) -> Finish:
     outcome = Outcome(error=describe_error(error))
     return lambda: outcome
@@ -250,8 +262,7 @@ def _failed(error: Exception) -> Finish:
 
 def _guarded(finish: Finish) -> Finish:
     def guarded() -> Outcome:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             try:
                 return finish()
             except Exception as error:

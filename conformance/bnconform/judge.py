@@ -105,7 +105,7 @@ class Judge:
         The implementation as `--adapter` takes it, for a new process; None takes the adapter's name.
     """
 
-    MANY = 200
+    MANY = 64
     """Elements from which a mean over them says something."""
 
     def __init__(

@@ -43,12 +43,19 @@ def _constant(rng: np.random.Generator, channels: int, n: int) -> Rows:
     return np.zeros((channels, n))
 
 
+def _balanced(rng: np.random.Generator, channels: int, n: int) -> Rows:
+    """As many -1 as 1, shuffled: with a round shift, sums of any order are exact, and so are mean and variance."""
+    signs = np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
+    return np.stack([rng.permutation(signs) for _ in range(channels)]) if channels else np.zeros((0, n))
+
+
 REGIMES: dict[str, Callable[[np.random.Generator, int, int], Rows]] = {
     "normal": _normal,
     "sorted": _sorted,
     "two_valued": _two_valued,
     "outlier": _outlier,
     "constant": _constant,
+    "balanced": _balanced,
 }
 
 

@@ -33,6 +33,8 @@ class Space:
         Kinds of shapes, see :mod:`bnconform.shapes`.
     dtypes, layouts : tuple of str or None
         None takes what is claimed; layouts are those of x and dy.
+    precise : tuple of bool
+        Whether values have all their bits, or a few that read well.
     needs : tuple of str
         Claims that must be true, such as "untracked".
     values, spreads, eps, momenta, weights, biases, statistics, dys, parameters
@@ -57,6 +59,7 @@ class Space:
     dtypes: tuple[DtypeName, ...] | None = None
     layouts: tuple[Layout, ...] | None = None
     needs: tuple[str, ...] = ()
+    precise: tuple[bool, ...] = (False, True)
 
     def why_not(self, claims: Claims) -> str | None:
         """Why the law is not claimed, or None where it is."""

@@ -138,7 +138,7 @@ def recipes(draw: st.DrawFn, space: Space, claims: Claims, pool: tuple[Signature
         dy=dy,
         layout=choose(layouts),
         dy_layout=dy_layout,
-        precise=choose((False, True)),
+        precise=choose(space.precise),
         salt=draw(st.integers(0, SALTS - 1)),
     )
 

@@ -23,6 +23,8 @@ def _wrong(case: Case) -> Iterator[tuple[str, Case]]:
     yield "a bias that is too long", replace(case, bias=_longer(case.bias))
     yield "a running mean that is too long", replace(case, running_mean=_longer(case.running_mean))
     yield "a running variance that is too long", replace(case, running_var=_longer(case.running_var))
+    wide = np.concatenate([case.x, case.x[:, :1]], axis=1)
+    yield "x of one channel more than the parameters", replace(case, x=wide, dy=None)
     yield "x without a channel axis", replace(case, x=case.x.reshape(-1), dy=None, layout="contiguous")
     yield "a negative eps", replace(case, eps=-1.0)
     if case.dy is not None:
@@ -36,6 +38,8 @@ def _wrong(case: Case) -> Iterator[tuple[str, Case]]:
 def test_wrong_arguments_raise(judge: Judge, case: Case) -> None:
     """Parameters of the wrong length, x without channels, a negative eps and a mismatched dy raise."""
     for what, wrong in _wrong(case):
-        (outcome,) = judge.attempt_steps([wrong])
+        # The layer is built for the case as it is where only x is wrong.
+        built = case if wrong.x is not case.x else wrong
+        outcome = judge.attempt_steps([built, wrong])[-1]
         if outcome.error is None:
             judge.broken("call", f"returned for {what}; it must raise")

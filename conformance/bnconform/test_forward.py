@@ -11,6 +11,7 @@ from bnconform.spaces import TRAINING
 from bnconform.strategies import Cases
 from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
 from bnconform_reference.double_double import high
+from bnconform_reference.precision import UNIT_ROUNDOFF
 from bnconform_reference.shapes import channel_rows
 
 SMALL_BATCHES = replace(TRAINING, n=(2, 3, 4), ratios=(1.0, 0.0), values=("normal", "two_valued"))
@@ -83,6 +84,34 @@ def test_shapes_and_dtypes_are_kept(judge: Judge, case: Case) -> None:
 def test_constant_channel_gives_bias(judge: Judge, case: Case) -> None:
     """A constant channel gives bias, finite, as near as the rounding of its mean allows."""
     judge.agrees(case, judge.run(case), ["y"])
+
+
+EXACT = replace(
+    TRAINING,
+    n=(2, 4, 8, 16, 64, 256, 1024),
+    values=("balanced",),
+    ratios=(1.0, 0.0, 10.0),
+    spreads=("unit",),
+    precise=(False,),
+    momenta=(1.0,),
+    statistics=("new",),
+)
+
+
+@requirement("F7", given=Cases(EXACT))
+def test_exact_data_give_exact_statistics(judge: Judge, case: Case) -> None:
+    """Where sums of any order are exact, so are mean and variance; Bessel's factor costs two roundings.
+
+    The data are those of oneDNN's benchdnn: as many values below the mean as above, n a power of two. Running means,
+    as of Welford and Chan, round on the way; what claims no better than grade W keeps the usual allowed error.
+    """
+    outcome, expected = judge.run(case), judge.agrees(case, judge.run(case), ["y"])
+    for name in STATISTICS:
+        quantity, exact = expected[name], high(expected[name].value)
+        if judge.claims.grade[1] == "T":
+            roundings = 0 if name == "running_mean" else 2
+            quantity = replace(quantity, allowed=roundings * UNIT_ROUNDOFF[parameter_dtype(case.dtype)] * np.abs(exact))
+        judge.close(name, getattr(outcome, name), quantity)
 
 
 @requirement("F8", given=Cases(TRAINING))

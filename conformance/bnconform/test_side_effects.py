@@ -9,7 +9,7 @@ from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
-from bnconform_adapters.contract import Case
+from bnconform_adapters.contract import Case, quiet
 
 THREADS = 4
 FEW = 1 / 30
@@ -86,7 +86,7 @@ def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
     """Calls from four threads at once, with different data, give what they give one after the other."""
     other = replace(case, x=-2 * case.x, dy=None if case.dy is None else 3 * case.dy)
     apart = [judge.run(one) for one in (case, other)]
-    with ThreadPoolExecutor(THREADS) as threads:
+    with quiet(), ThreadPoolExecutor(THREADS) as threads:
         together = list(threads.map(judge.attempt, [case, other] * THREADS))
     for i, outcome in enumerate(together):
         if outcome.error is not None:

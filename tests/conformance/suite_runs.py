@@ -1,0 +1,101 @@
+"""What the tests of the suite share: its laws, candidate files, and runs of the real commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module, resources
+from pathlib import Path
+
+from bnconform.findings import Broken
+from bnconform.law import Law, search
+from bnconform.profiles import settings_for
+from bnconform.strategies import signature_pool
+from bnconform.tally import Tally
+from bnconform_adapters.contract import Adapter
+
+ROOT = Path(__file__).parents[2]
+FRAMEWORKS = ("torch", "jax", "flax", "keras", "tensorflow", "triton")
+SEED = 0
+
+
+@cache
+def laws() -> dict[str, Law]:
+    """Every law of the suite by its requirement, as its test modules define them."""
+    folder = resources.files("bnconform")
+    modules = sorted(file.name.removesuffix(".py") for file in folder.iterdir() if file.name.startswith("test_"))
+    found: list[Law] = []
+    for name in modules:
+        tests = vars(import_module(f"bnconform.{name}")).values()
+        found += [test.law for test in tests if hasattr(test, "law")]
+    assert len({law.requirement for law in found}) == len(found), "two laws of one requirement"
+    return {law.requirement: law for law in found}
+
+
+def starter() -> str:
+    """The text of the starter file, a correct candidate."""
+    return (resources.files("bnconform") / "starters" / "numpy_functions.py").read_text()
+
+
+def replaced(text: str, edits: Iterable[tuple[str, str]]) -> str:
+    """`text` with each old piece, which must occur in it once, replaced by the new one."""
+    for old, new in edits:
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
+        text = text.replace(old, new)
+    return text
+
+
+def judge(adapter: Adapter, id: str, *, seed: int = SEED, profile: str = "default") -> tuple[Broken | None, Tally]:
+    """Search one law as a session does, the ledger aside; give what broke and what was counted."""
+    tally, claims = Tally(), adapter.claims
+    pool = signature_pool(claims, seed)
+    settings = settings_for(profile, claims.cost)
+    return search(laws()[id], adapter, claims, tally=tally, settings=settings, seed=seed, pool=pool), tally
+
+
+_MODULES = "modules at the end:"
+_LOOK = f"""
+import sys
+import pytest
+status = pytest.main(sys.argv[1:])
+print({_MODULES!r}, *sys.modules)
+sys.exit(status)
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command left: its exit status and its two streams."""
+
+    status: int
+    out: str
+    err: str
+
+    def imported(self) -> set[str]:
+        """Modules that were there at the end, where :func:`run_pytest_and_look` ran it."""
+        return set(self.out.partition(_MODULES)[2].split())
+
+
+def run(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None = None) -> Run:
+    """Run this Python with `arguments`, apart from the settings of the run that is going on."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
+    environment = kept | {"COLUMNS": "200", "PYTHONIOENCODING": "utf-8"} | dict(variables or {})
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def run_pytest_and_look(*arguments: str | Path, cwd: Path) -> Run:
+    """Run pytest; at the end print which modules were imported."""
+    return run("-c", _LOOK, "-p", "no:cacheprovider", *arguments, cwd=cwd)
+
+
+def conformance(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None = None) -> Run:
+    """Run the suite with pytest, as its users do."""
+    return run(
+        "-m", "pytest", "--pyargs", "bnconform", "-p", "no:cacheprovider", *arguments, cwd=cwd, variables=variables
+    )

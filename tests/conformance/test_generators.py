@@ -1,0 +1,236 @@
+"""What is drawn: always valid, always the same for the same choices, and of every kind that bugs hide in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from suite_runs import SEED, laws
+
+from bnconform.build import build, ratios
+from bnconform.case_file import same
+from bnconform.profiles import settings_for
+from bnconform.recipe import Recipe
+from bnconform.regimes import IMAGES, digit_images
+from bnconform.spaces import TRAINING, TRAINING_GRADIENTS
+from bnconform.strategies import recipes, signature_pool
+from bnconform_adapters.contract import DTYPES, Case, Claims, Layout, parameter_dtype
+from bnconform_adapters.memory import place
+from bnconform_reference.precision import UNIT_ROUNDOFF
+from bnconform_reference.shapes import channel_rows
+
+EVERY_DTYPE: Any = tuple(DTYPES)
+VARIETY = {
+    "every dtype": Claims(dtypes=EVERY_DTYPE, eps_min=0.0),
+    "little": Claims(dtypes=("float32", "float16"), ranks=(4, 5), layouts=("contiguous",), parameters=("both",)),
+    "compiled": Claims(dtypes=EVERY_DTYPE, layouts=("contiguous",), cost="compiles per shape"),
+}
+# Laws that draw from the same source draw the same cases.
+SOURCES = {repr(law.source): id for id, law in laws().items()}.values()
+LEAST = 1 / 50
+"""The least share of draws that a kind may have."""
+DRAWS = 1000
+
+
+def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+    """That many draws as a law gets them, all of Hypothesis' health checks included."""
+    found: list[Any] = []
+    settings = hypothesis.settings(settings_for("default", "cheap"), max_examples=count)
+
+    def keep(value: Any) -> None:
+        found.append(value)
+
+    hypothesis.seed(SEED)(settings(hypothesis.given(strategy)(keep)))()
+    return found
+
+
+@pytest.mark.parametrize("kind", VARIETY)
+@pytest.mark.parametrize("id", SOURCES)
+def test_every_draw_is_a_valid_case(id: str, kind: str) -> None:
+    """Whatever is claimed, each law draws cases that stay inside the claims."""
+    claims, source = VARIETY[kind], laws()[id].source
+    if source.why_not(claims):
+        pytest.skip("not claimed")
+    for steps in drawn(
+        source.strategy(claims, signature_pool(claims, SEED)), settings_for("default", "cheap").max_examples
+    ):
+        for case in steps:
+            check(case, claims)
+
+
+def check(case: Case, claims: Claims) -> None:
+    """A case has the claimed dtype, rank, layouts and parameters, finite values, and arrays that fit together."""
+    assert case.dtype in claims.dtypes
+    assert case.x.ndim in claims.ranks
+    assert case.layout in claims.layouts
+    assert case.eps >= claims.eps_min
+    assert np.isfinite(case.x.astype(np.float64)).all()
+    assert case.x.flags.c_contiguous
+    present = {"weight": case.weight is not None, "bias": case.bias is not None}
+    named = {(True, True): "both", (True, False): "weight", (False, True): "bias", (False, False): "neither"}
+    assert named[present["weight"], present["bias"]] in claims.parameters
+    for array in (case.weight, case.bias, case.running_mean, case.running_var):
+        if array is not None:
+            assert (array.shape, array.dtype.name) == ((case.channels,), parameter_dtype(case.dtype))
+            assert np.isfinite(array).all()
+    if case.dy is not None:
+        assert (case.dy.shape, case.dy.dtype) == (case.x.shape, case.x.dtype)
+        assert case.dy_layout in claims.layouts
+        place(case.dy, case.dy_layout)  # refuses what cannot lie so
+    place(case.x, case.layout)
+
+
+def arrays(case: Case) -> list[Any]:
+    """The arrays of a case."""
+    return [case.x, case.dy, case.weight, case.bias, case.running_mean, case.running_var]
+
+
+def test_equal_recipes_give_equal_cases() -> None:
+    """A recipe gives the same bits every time; another salt gives other values."""
+    every = VARIETY["every dtype"]
+    for recipe in drawn(recipes(TRAINING_GRADIENTS, every, ()), 100):
+        first, second = build(recipe), build(replace(recipe))
+        assert all(same(a, b) for a, b in zip(arrays(first), arrays(second), strict=True))
+        assert first.origin == second.origin
+    ordinary = Recipe(shape=(4, 3))
+    assert not same(build(ordinary).x, build(replace(ordinary, salt=1)).x)
+
+
+@pytest.mark.parametrize("values", ["normal", "sorted"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_mean_over_sd_is_what_was_asked(values: str, dtype: Any) -> None:
+    """On long channels |mean|/sd lies between a half and the whole of what was asked, but for sampling and rounding.
+
+    The shift is drawn from [1/2, 1] times the ratio; the sd of n normal values is 1 within 5 / sqrt(2 n), and their
+    mean 0 within 5 / sqrt(n); rounding to dtype moves each value by at most u (|mean| + 6 sd).
+    """
+    n = 4097
+    for ratio in ratios(dtype):
+        recipe = Recipe(shape=(n, 4), dtype=dtype, values=values, ratio=ratio, precise=True)
+        rows = channel_rows(build(recipe).x)
+        measured = np.abs(rows.mean(axis=1)) / rows.std(axis=1)
+        sampling, rounding = 5 / n**0.5, UNIT_ROUNDOFF[dtype] * (ratio + 6)
+        slack = (1 + ratio) * (sampling + rounding)
+        assert (measured >= ratio / 2 - slack).all()
+        assert (measured <= ratio + slack).all()
+
+
+def test_readable_values_are_quarters() -> None:
+    """What is not precise is in quarters, so that a printed case can be copied."""
+    x = build(Recipe(shape=(5, 2), ratio=0.0)).x
+    assert (x * 4 == np.round(x * 4)).all()
+
+
+SHAPES = [(3, 2), (2, 3, 4), (2, 3, 4, 5), (2, 3, 2, 3, 2), (1, 1, 1)]
+
+
+def strides(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
+    """Strides in elements that a layout stands for."""
+    order: list[int] = list(range(len(shape)))
+    if layout == "channels_last":
+        order = [0, *range(2, len(shape)), 1]
+    elif layout == "transposed":
+        order = [1, 0, *range(2, len(shape))]
+    step, found = 2 if layout == "sliced" else 1, [0] * len(shape)
+    for axis in reversed(order):
+        found[axis] = step
+        step *= shape[axis]
+    return tuple(found)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last", "transposed", "sliced"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layout_has_its_strides_and_equal_values(shape: tuple[int, ...], layout: Layout, dtype: Any) -> None:
+    """A layout places the same values at the strides that it stands for, apart from the given array's memory."""
+    array = np.arange(np.prod(shape), dtype=np.float64).reshape(shape).astype(DTYPES[dtype])
+    placed = place(array, layout).array
+    assert same(np.ascontiguousarray(placed), array)
+    assert not np.shares_memory(placed, array)
+    expected = strides(shape, layout)
+    for axis, size in enumerate(shape):
+        assert size == 1 or placed.strides[axis] == expected[axis] * array.itemsize, axis
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_sliced_layout_has_nan_between_elements(shape: tuple[int, ...]) -> None:
+    """What lies between and around the elements of a slice is NaN, so that a read outside shows."""
+    placed = place(np.ones(shape, np.float32), "sliced")
+    count = int(np.prod(shape))
+    assert np.isnan(placed.buffer).sum() == placed.buffer.size - count
+    flat = np.flatnonzero(~np.isnan(placed.buffer))
+    assert (np.diff(flat) >= 2).all()
+    assert flat[0] > 0
+    assert flat[-1] < placed.buffer.size - 1
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_expanded_layout_has_stride_0(shape: tuple[int, ...]) -> None:
+    """An expanded array has one sample in memory; one that varies along the batch is refused."""
+    sample = np.arange(np.prod(shape[1:]), dtype=np.float32).reshape(1, *shape[1:])
+    placed = place(np.ascontiguousarray(np.broadcast_to(sample, shape)), "expanded").array
+    assert placed.strides[0] == 0 or shape[0] == 1
+    assert same(np.ascontiguousarray(placed[:1]), sample)
+    if shape[0] > 1:
+        with pytest.raises(ValueError, match="equal values along axis 0"):
+            place(np.arange(np.prod(shape), dtype=np.float32).reshape(shape), "expanded")
+
+
+def test_digits_are_scikit_learns() -> None:
+    """The bundled images are the first of scikit-learn's digits set."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    assert (digit_images() == datasets.load_digits().images[:IMAGES]).all()
+
+
+@pytest.mark.parametrize("shape", [(20, 3), (4, 3, 5, 5), (2, 3, 70)], ids=str)
+def test_digits_are_real_in_every_rank(shape: tuple[int, ...]) -> None:
+    """Activations of the digits have the shape asked for, and no constant channel."""
+    x = build(Recipe(shape=shape, values="digits")).x
+    assert x.shape == shape
+    assert (channel_rows(x).std(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("id", ["F1", "G1"])
+def test_every_kind_is_drawn_often_enough(id: str) -> None:
+    """Each dtype, rank, layout, regime, size and choice of parameters is a fair share of what F1 and G1 draw."""
+    claims = VARIETY["every dtype"]
+    space = TRAINING if id == "F1" else TRAINING_GRADIENTS
+    found: list[Recipe] = drawn(recipes(space, claims, ()), DRAWS)
+    counted: Counter[str] = Counter()
+    for recipe in found:
+        counted[recipe.dtype] += 1
+        counted[f"rank {len(recipe.shape)}"] += 1
+        counted[f"parameters {recipe.parameters}"] += 1
+        counted[f"layout {recipe.layout}"] += 1
+        counted[f"values {recipe.values}"] += 1
+        counted[f"spread {recipe.spread}"] += 1
+        counted["many channels"] += recipe.channels > 8
+        counted["long channels"] += recipe.values_per_channel > 30
+        counted["few values"] += recipe.values_per_channel <= 8
+        counted["ratio of 100 and more"] += recipe.ratio >= 100
+        counted["precise"] += recipe.precise
+        counted["expanded dy"] += recipe.dy_layout == "expanded"
+    kinds = {*EVERY_DTYPE, "many channels", "long channels", "few values", "ratio of 100 and more", "precise"}
+    kinds |= {f"rank {rank}" for rank in claims.ranks} | {f"parameters {p}" for p in claims.parameters}
+    kinds |= {f"layout {layout}" for layout in claims.layouts if layout != "expanded"}  # that would be constant
+    kinds |= {f"values {values}" for values in space.values} | {f"spread {spread}" for spread in space.spreads}
+    kinds |= {"expanded dy"} if id == "G1" else set()
+    seldom = {kind: counted[kind] / len(found) for kind in kinds if counted[kind] < LEAST * len(found)}
+    assert not seldom
+
+
+def test_pool_has_every_dtype_rank_and_choice_of_parameters() -> None:
+    """The few signatures of a compiled implementation hold every claimed dtype, rank and choice of parameters."""
+    claims = VARIETY["compiled"]
+    for seed in range(5):
+        pool = signature_pool(claims, seed)
+        assert {signature.dtype for signature in pool} == set(claims.dtypes)
+        assert {len(signature.shape) for signature in pool} == set(claims.ranks)
+        assert {signature.parameters for signature in pool} == set(claims.parameters)
+    assert signature_pool(Claims(), 0) == ()
+    assert signature_pool(claims, 0) == signature_pool(claims, 0)

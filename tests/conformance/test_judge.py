@@ -1,0 +1,196 @@
+"""The judge's arithmetic: what counts as an error, what is excused, and what proves nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from suite_runs import laws
+
+from bnconform.findings import Broken
+from bnconform.judge import Judge, compare, ulp
+from bnconform.law import Law, search
+from bnconform.oracle import Quantity
+from bnconform.profiles import settings_for
+from bnconform.tally import Tally
+from bnconform_adapters.contract import DTYPES, Case, Claims
+from bnconform_reference.precision import LARGEST
+
+NAN, INF = float("nan"), float("inf")
+
+
+def ratio(got: float, value: float, allowed: float, dtype: Any = "float32") -> float:
+    """The judged ratio of one element."""
+    quantity = Quantity(np.array([value]), np.array([allowed]))
+    return float(compare(np.array([got]).astype(DTYPES[dtype]), quantity).ratio[0])
+
+
+@pytest.mark.parametrize(
+    ("got", "value", "allowed", "expected"),
+    [
+        (1.5, 1.0, 0.25, 2.0),
+        (1.0, 1.0, 0.0, 0.0),
+        (1.5, 1.0, 0.0, INF),
+        (NAN, 1.0, 0.25, INF),
+        (INF, 1.0, 0.25, INF),
+        (NAN, NAN, 0.25, 0.0),
+        (INF, NAN, 0.25, 0.0),
+        (-INF, INF, 0.25, 0.0),
+        (1.0, NAN, 0.25, INF),
+        (1.0, INF, 0.25, INF),
+        (0.0, NAN, NAN, INF),
+        (-0.0, 0.0, 0.0, 0.0),
+        (9.0, 1.0, INF, 0.0),
+        (9.0, 1.0, NAN, 0.0),
+    ],
+)
+def test_ratio_of_error_and_allowed(got: float, value: float, allowed: float, expected: float) -> None:
+    """The ratio is error over allowed; no error is 0, finite against not finite is infinite, unbounded says nothing."""
+    assert ratio(got, value, allowed) == expected
+
+
+def test_unbounded_element_is_counted() -> None:
+    """A NaN where the value is finite and the bound infinite cannot be blamed, and is counted as unbounded."""
+    comparison = compare(np.array([NAN], np.float32), Quantity(np.array([1.0]), np.array([INF])))
+    assert comparison.unbounded == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_overflow_is_excused_only_where_it_may_happen(dtype: Any) -> None:
+    """An infinity of the right sign is right where value and allowed error reach past the largest number."""
+    largest = LARGEST[dtype]
+    assert ratio(INF, largest, largest / 2, dtype) == 0.0
+    assert ratio(-INF, largest, largest / 2, dtype) == INF
+    assert ratio(-INF, -largest, largest / 2, dtype) == 0.0
+    assert ratio(INF, largest / 2, largest / 4, dtype) == INF
+    assert compare(np.array([INF], DTYPES[dtype]), Quantity(np.array([largest]), np.array([largest]))).overflowing == 1
+
+
+def test_worst_element_is_the_largest_ratio() -> None:
+    """The worst element is that of the largest ratio, not of the largest error."""
+    quantity = Quantity(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([[8.0, 1.0], [0.25, 1.0]]))
+    comparison = compare(np.array([[4.0, 0.5], [1.0, 0.0]], np.float32), quantity)
+    assert comparison.worst == (1, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_ulp_is_the_spacing_of_the_dtype(dtype: Any) -> None:
+    """ulp() is NumPy's spacing for normal and subnormal numbers of either sign, and for 0."""
+    information = np.finfo(DTYPES[dtype])
+    tiny, below = float(information.tiny), 1024 - 1024 * float(information.epsneg)
+    for value in (1.0, -1.0, 1.5, 1 / 3, 2.0, below, tiny, tiny / 2, float(information.smallest_subnormal), 0.0):
+        stored = DTYPES[dtype].type(value)
+        assert ulp(float(stored), dtype) == float(np.spacing(np.abs(stored))), value
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ulp_of_the_largest_number(dtype: Any) -> None:
+    """The largest number of a dtype is one ulp above the number below it."""
+    largest = DTYPES[dtype].type(LARGEST[dtype])
+    assert ulp(float(largest), dtype) == float(largest) - float(np.nextafter(largest, DTYPES[dtype].type(0)))
+
+
+def test_ulp_of_bfloat16() -> None:
+    """A bfloat16 has 8 significant bits."""
+    assert ulp(1.0, "bfloat16") == 2.0**-7
+    assert ulp(255.0, "bfloat16") == 1.0
+
+
+class Fixed:
+    """An adapter that gives what it is told."""
+
+    name = "fixed"
+    claims = Claims()
+
+    def layer(self, case: Case) -> Any:
+        """Not called here."""
+        raise NotImplementedError
+
+
+def judge(tally: Tally) -> Judge:
+    """A judge in the middle of an example."""
+    judge = Judge(Fixed(), Claims(), "F1", tally)  # type: ignore[arg-type]
+    judge.begin((Case(np.ones((2, 2), np.float32)),))
+    return judge
+
+
+QUANTITY = Quantity(np.zeros((2, 2)), np.ones((2, 2)))
+
+
+def test_right_output_is_noted() -> None:
+    """An output within its allowed errors is counted, with its worst ratio."""
+    tally = Tally()
+    judge(tally).close("y", np.full((2, 2), 0.5, np.float32), QUANTITY)
+    assert (tally.elements, tally.worst_ratio, tally.unbounded) == (4, 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("actual", "problem"),
+    [
+        (None, "y is missing"),
+        (np.zeros((2, 3), np.float32), r"y is f32\[2,3\]; the case asks for shape \[2, 2\]"),
+        (np.full((2, 2), 2.0, np.float32), "y is off"),
+        (np.full((2, 2), NAN, np.float32), "y is off"),
+    ],
+)
+def test_wrong_output_breaks_the_law(actual: Any, problem: str) -> None:
+    """A missing output, another shape, and values that are off or NaN are told apart."""
+    with pytest.raises(Broken, match=problem) as broken:
+        judge(Tally()).close("y", actual, QUANTITY)
+    assert not np.isnan(broken.value.finding.ulp)
+
+
+def test_mostly_unbounded_example_is_mistrusted() -> None:
+    """An example whose allowed errors are mostly infinite proves nothing, and is counted as such."""
+    for unbounded, mistrusted in ((2, 0), (3, 1)):
+        tally, allowed = Tally(), np.ones(4)
+        allowed[:unbounded] = INF
+        one = judge(tally)
+        one.close("y", np.zeros((2, 2), np.float32), Quantity(np.zeros((2, 2)), allowed.reshape(2, 2)))
+        one.end()
+        assert (tally.mistrusted, tally.cases) == (mistrusted, 1)
+
+
+@pytest.mark.parametrize(("mistrusted", "mostly"), [(0, False), (5, False), (6, True), (10, True)])
+def test_mostly_mistrusted_is_more_than_half(mistrusted: int, mostly: bool) -> None:
+    """A law is not judged where more than half of its cases could not have failed."""
+    assert Tally(cases=10, mistrusted=mistrusted).mostly_mistrusted is mostly
+
+
+def test_law_that_cannot_fail_is_counted() -> None:
+    """A law whose every example is mistrusted ends mostly mistrusted, though nothing broke."""
+
+    def never(judge: Judge, *steps: Case) -> None:
+        judge.mistrust()
+
+    tally = Tally()
+    law = Law("F1", laws()["F1"].source, never)
+    found = search(law, Fixed(), Claims(), tally=tally, settings=settings_for("quick", "cheap"), seed=0)  # type: ignore[arg-type]
+    assert found is None
+    assert tally.mistrusted == tally.cases > 0
+    assert tally.mostly_mistrusted
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "equal"),
+    [(0.0, 0.0, True), (0.0, -0.0, False), (NAN, -NAN, True), (1.0, 1.0 + 2.0**-23, False), (INF, INF, True)],
+)
+def test_same_bits(first: float, second: float, equal: bool) -> None:
+    """Bits tell signed zeros apart; any two NaN are equal."""
+    arrays = [np.array([value], np.float32) for value in (first, second)]
+    if equal:
+        judge(Tally()).same_bits("y", *arrays, "in two calls")
+        return
+    with pytest.raises(Broken, match=r"y is .* and .* at \[0\] in two calls"):
+        judge(Tally()).same_bits("y", *arrays, "in two calls")
+
+
+def test_grade_is_the_best_that_holds() -> None:
+    """The measured grade is the best one at which no ratio passed 1."""
+    tally = Tally()
+    for grade, worst in (("TT", 3.0), ("NW", 0.5), ("NN", 0.1)):
+        tally.note_grade(grade, worst)  # type: ignore[arg-type]
+    assert tally.measured_grade == "NW"
+    tally.note_grade("NW", 1.5)
+    assert tally.measured_grade == "NN"
