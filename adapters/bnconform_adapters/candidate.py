@@ -25,6 +25,7 @@ from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 from bnconform_adapters.contract import (
+    AdapterError,
     AnyArray,
     Case,
     Claims,
@@ -37,7 +38,6 @@ from bnconform_adapters.contract import (
     with_values,
 )
 from bnconform_adapters.memory import Placed, place, shared_pairs
-from bnconform_adapters.registry import AdapterError
 from bnconform_reference.dialect import Dialect
 
 FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference")

@@ -30,6 +30,10 @@ DTYPES: dict[DtypeName, np.dtype[Any]] = {
 }
 
 
+class AdapterError(Exception):
+    """An adapter cannot be had; the message is one line that says what to do."""
+
+
 def dtype_name(array: AnyArray) -> DtypeName:
     """Name of an array's dtype."""
     name: DtypeName = array.dtype.name  # type: ignore[assignment]

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray, Case, Finish, Layer, Outcome, parameter_dtype
+from bnconform_adapters.contract import Case, Finish, Layer, Outcome, parameter_dtype
+from bnconform_adapters.memory import channels_last, channels_second
 
 
 class Forward(Protocol):
@@ -24,16 +25,6 @@ class Forward(Protocol):
         training: bool,
     ) -> tuple[Any, tuple[Any, Any]]:
         """Return y and the new running mean and variance."""
-
-
-def channels_last(array: AnyArray) -> AnyArray:
-    """(N, C, *spatial) to (N, *spatial, C)."""
-    return np.ascontiguousarray(np.moveaxis(array, 1, -1))
-
-
-def channels_second(array: Any) -> AnyArray:
-    """(N, *spatial, C) of any framework that converts to NumPy, to (N, C, *spatial)."""
-    return np.ascontiguousarray(np.moveaxis(np.asarray(array), -1, 1))
 
 
 def compiled(forward: Forward) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -100,3 +101,13 @@ def shared_pairs(results: Mapping[str, AnyArray | None], inputs: Mapping[str, An
             if np.may_share_memory(array, memory):
                 found.append(f"{name} and {other}")
     return tuple(found)
+
+
+def channels_last(array: AnyArray) -> AnyArray:
+    """(N, C, *spatial) to (N, *spatial, C)."""
+    return np.ascontiguousarray(np.moveaxis(array, 1, -1))
+
+
+def channels_second(array: Any) -> AnyArray:
+    """(N, *spatial, C) of any framework that converts to NumPy, to (N, C, *spatial)."""
+    return np.ascontiguousarray(np.moveaxis(np.asarray(array), -1, 1))

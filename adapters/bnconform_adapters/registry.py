@@ -7,11 +7,7 @@ from difflib import get_close_matches
 from importlib import import_module, metadata, util
 from pathlib import Path
 
-from bnconform_adapters.contract import Adapter
-
-
-class AdapterError(Exception):
-    """An adapter cannot be had; the message is one line that says what to do."""
+from bnconform_adapters.contract import Adapter, AdapterError
 
 
 @dataclass(frozen=True)

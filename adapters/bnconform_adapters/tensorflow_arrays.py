@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bnconform_adapters.contract import AnyArray, Case, Finish, Outcome
-from bnconform_adapters.jax_arrays import channels_last, channels_second
+from bnconform_adapters.memory import channels_last, channels_second
 
 
 def finish_with_tape(

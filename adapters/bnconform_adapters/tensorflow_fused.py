@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from bnconform_adapters.contract import Case, Claims, Finish, Layer
-from bnconform_adapters.jax_arrays import channels_last
+from bnconform_adapters.memory import channels_last
 from bnconform_adapters.tensorflow_arrays import finish_with_tape
 from bnconform_reference.dialect import Dialect
 

@@ -27,7 +27,8 @@ def list_adapters() -> None:
 
 def vet(specs: Sequence[str], pytest_arguments: Sequence[str]) -> int:
     """Run the suite on implementations; return pytest's exit status, or 2 for one that cannot be loaded."""
-    from bnconform_adapters.registry import AdapterError, load
+    from bnconform_adapters.contract import AdapterError
+    from bnconform_adapters.registry import load
 
     for spec in specs:
         try:

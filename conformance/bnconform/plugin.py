@@ -75,7 +75,7 @@ def _session(config: pytest.Config) -> Session:
     """The state of this run, made when first needed."""
     if _SESSION not in config.stash:
         from bnconform.session import Session
-        from bnconform_adapters.registry import AdapterError
+        from bnconform_adapters.contract import AdapterError
 
         try:
             config.stash[_SESSION] = Session(

@@ -23,8 +23,8 @@ from bnconform.profiles import CI_SEED, EXAMPLES, settings_for
 from bnconform.requirements import BY_ID
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
-from bnconform_adapters.contract import Adapter, Claims, describe_error
-from bnconform_adapters.registry import REGISTRY, AdapterError, Entry, create, find, load
+from bnconform_adapters.contract import Adapter, AdapterError, Claims, describe_error
+from bnconform_adapters.registry import REGISTRY, Entry, create, find, load
 from bnconform_reference.dialect import PYTORCH
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 from suite_runs import FRAMEWORKS, Run, conformance, run, run_pytest_and_look, starter
 
 from bnconform_adapters import registry
-from bnconform_adapters.registry import AdapterError, load
+from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.registry import load
 from bnconform_reports.records import ResultsError, read
 
 FILES = {
