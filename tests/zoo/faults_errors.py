@@ -1,0 +1,80 @@
+"""Faults of refusal: wrong arguments that are taken without a word."""
+
+import numpy as np
+from batch_norm_steps import BatchNormSteps
+from specimen import Specimen, specimen
+
+SPECIMENS = (
+    Specimen("LengthOneBroadcasts", "a weight of length 1 serves all channels", "pytorch/pytorch#100970", ("E1",)),
+    Specimen("LongParametersCut", "parameters that are too long are cut", "vacancy/Synchronized-BatchNorm#31", ("E1",)),
+    Specimen("NegativeEpsTaken", "a negative eps is used", "eps-nonpositive-validation (torch)", ("E1",)),
+    Specimen("NaNEpsTaken", "eps NaN is used", "", ("E1",), "E1 takes eps -1 only"),
+    Specimen("RowTaken", "x of rank 1 is one sample", "", ("E1",)),
+    Specimen("AnyRank", "x of rank 6 is used", "", ("E1",), "E1 takes rank 1 only"),
+    Specimen(
+        "DyBroadcasts",
+        "dy of another shape is broadcast",
+        "missing-validation pytorch/pytorch#189828",
+        ("E1",),
+        "E1's dy has more samples than x, which does not broadcast",
+    ),
+    Specimen("ShortStatisticsCycle", "statistics that are too short are repeated", "pytorch/pytorch#141203", ("E1",)),
+)
+
+
+@specimen
+class LengthOneBroadcasts(BatchNormSteps):
+    def check_length(self, name, vector, channels):
+        if vector is None or vector.shape != (1,):
+            super().check_length(name, vector, channels)
+
+
+@specimen
+class LongParametersCut(BatchNormSteps):
+    def forward_training(self, x, weight, bias, running_mean, running_var, *, momentum, eps):
+        cut = [None if v is None else v[: x.shape[1]] for v in (weight, bias, running_mean, running_var)]
+        return super().forward_training(x, *cut, momentum=momentum, eps=eps)
+
+
+@specimen
+class NegativeEpsTaken(BatchNormSteps):
+    def check_eps(self, eps):
+        super().check_eps(abs(eps))
+
+
+@specimen
+class NaNEpsTaken(BatchNormSteps):
+    def check_eps(self, eps):
+        super().check_eps(0.0 if np.isnan(eps) else eps)
+
+
+@specimen
+class RowTaken(BatchNormSteps):
+    def forward_training(self, x, weight, bias, running_mean, running_var, *, momentum, eps):
+        if x.ndim == 1:
+            return x - x.mean(), running_mean, running_var, None
+        return super().forward_training(x, weight, bias, running_mean, running_var, momentum=momentum, eps=eps)
+
+
+@specimen
+class AnyRank(BatchNormSteps):
+    def check_rank(self, x):
+        if x.ndim < 2:
+            super().check_rank(x)
+
+
+@specimen
+class DyBroadcasts(BatchNormSteps):
+    def check_gradient(self, dy, x):
+        np.broadcast_shapes(dy.shape, x.shape)
+
+    def backward(self, dy, saved):
+        return super().backward(np.broadcast_to(dy, saved.x.shape), saved)
+
+
+@specimen
+class ShortStatisticsCycle(BatchNormSteps):
+    def forward_training(self, x, weight, bias, running_mean, running_var, *, momentum, eps):
+        if running_mean is not None and running_mean.size:
+            running_mean, running_var = (np.resize(v, x.shape[1]) for v in (running_mean, running_var))
+        return super().forward_training(x, weight, bias, running_mean, running_var, momentum=momentum, eps=eps)

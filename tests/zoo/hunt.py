@@ -1,0 +1,128 @@
+"""Setting the suite's laws on a specimen, in this process."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import correct
+from specimen import Specimen
+
+import bnconform
+from bnconform.findings import Broken, signature
+from bnconform.judge import Judge
+from bnconform.law import Law, search
+from bnconform.profiles import settings_for
+from bnconform.tally import Tally
+from bnconform_adapters.candidate import Candidate, load_candidate
+from bnconform_adapters.contract import Case
+
+ZOO = Path(__file__).parent
+FAMILIES = tuple(sorted(path.stem.removeprefix("faults_") for path in ZOO.glob("faults_*.py")))
+
+
+@cache
+def laws() -> dict[str, Law]:
+    """The laws that are written, under their requirements' ids."""
+    found = {}
+    for module in pkgutil.iter_modules(bnconform.__path__):
+        if module.name.startswith("test_"):
+            for item in vars(import_module(f"bnconform.{module.name}")).values():
+                if isinstance(law := getattr(item, "law", None), Law):
+                    found[law.requirement] = law
+    return found
+
+
+def specimens() -> Iterator[tuple[str, Specimen]]:
+    """Every faulty specimen with its family."""
+    for family in FAMILIES:
+        for row in import_module(f"faults_{family}").SPECIMENS:
+            yield family, row
+
+
+def correct_names() -> tuple[str, ...]:
+    """Names of the correct implementations."""
+    return tuple(name for name, _ in correct.CORRECT)
+
+
+def file_of(family: str) -> Path:
+    """The file of a family of faults."""
+    return ZOO / f"faults_{family}.py"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A law that caught a specimen.
+
+    Attributes
+    ----------
+    law : str
+    cases : int
+        Examples judged up to the first one that broke the law.
+    seconds : float
+        Time to that example.
+    shrunk_seconds : float
+        Time to the smallest one.
+    finding, case : str
+        What was wrong, and with what, in one line each.
+    values : int
+        Size of x in the smallest case, over all its steps.
+    """
+
+    law: str
+    cases: int
+    seconds: float
+    shrunk_seconds: float
+    finding: str
+    case: str
+    values: int
+
+
+def hunt(path: Path, name: str, law: Law, seed: int, profile: str = "default") -> Kill | None:
+    """Set one law on a fresh specimen; None where the law holds or is not claimed."""
+    candidate: Candidate = load_candidate(path, name)
+    if law.source.why_not(candidate.claims):
+        return None
+    start, cases, first = perf_counter(), 0, 0.0
+
+    def timed(judge: Judge, *steps: Case) -> None:
+        nonlocal cases, first
+        cases += not first
+        try:
+            law.function(judge, *steps)
+        except Broken:
+            first = first or perf_counter() - start
+            raise
+
+    broken = search(
+        replace(law, function=timed),
+        candidate,
+        candidate.claims,
+        tally=Tally(),
+        settings=settings_for(profile, candidate.claims.cost),
+        seed=seed,
+        spec=f"{path}:{name}",  # laws about a fresh process start one
+    )
+    if broken is None:
+        return None
+    return Kill(law.requirement, cases, first, perf_counter() - start, *_told(broken))
+
+
+def _told(broken: Broken) -> tuple[str, str, int]:
+    finding, steps = broken.finding, broken.steps
+    ratio = "" if finding.got is None else f" ({finding.ratio:.3g} times the allowed error)"
+    calls = " then ".join(f"{signature(case.x)}" for case in steps)
+    return f"{finding.quantity} {finding.problem}{ratio}", f"{calls} {steps[0].origin}", sum(c.x.size for c in steps)
+
+
+def named_first(row: Specimen) -> list[Law]:
+    """All laws, those that the specimen is there for first."""
+    written: dict[str, Any] = laws()
+    first = [written[id] for id in row.laws if id in written]
+    return first + [law for id, law in written.items() if id not in row.laws]

@@ -1,0 +1,88 @@
+"""The laws bite: every faulty specimen is caught by those it is there for, and no correct implementation is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hunt import FAMILIES, ZOO, Kill, correct_names, file_of, hunt, laws, named_first, specimens
+from specimen import Specimen
+
+from bnconform.law import Law
+from bnconform_adapters.candidate import load_candidate
+
+SEED = 0
+CORRECT_PROFILE = "quick"  # all laws on all correct makes; kill_matrix.py does it at the default profile
+FEWEST_SPECIMENS, FEWEST_CORRECT = 80, 10
+ISSUE_TWO = {
+    "OnePassVariance",
+    "MomentumSwapped",
+    "BiasedStored",
+    "EpsOutsideRoot",
+    "DxProjectionMissing",
+    "OverwritesX",
+    "IgnoresWeightAndBias",
+}
+REQUIREMENT = re.compile(r"[FSIGMNXPE]\d{1,2}")
+
+
+def rows() -> list[object]:
+    """A parameter for every specimen; a known gap is an expected failure, and strict."""
+    return [
+        pytest.param(family, row, id=row.name, marks=[pytest.mark.xfail(reason=row.gap)] if row.gap else [])
+        for family, row in specimens()
+    ]
+
+
+@pytest.mark.parametrize(("family", "row"), rows())
+def test_specimen_is_caught_by_each_law_it_is_there_for(family: str, row: Specimen) -> None:
+    """Each named law that is written breaks on the specimen."""
+    named = [laws()[id] for id in row.laws if id in laws()]
+    if not named:
+        pytest.skip(f"{', '.join(row.laws)} is not written yet")
+    missed = [law.requirement for law in named if hunt(file_of(family), row.name, law, SEED) is None]
+    assert not missed, f"{row.name} ({row.fault}) passes {', '.join(missed)}"
+
+
+@pytest.mark.parametrize("law", laws().values(), ids=laws())
+@pytest.mark.parametrize("name", correct_names())
+def test_correct_implementation_passes(name: str, law: Law) -> None:
+    """No law fails an implementation that is correct."""
+    alarm: Kill | None = hunt(ZOO / "correct.py", name, law, SEED, CORRECT_PROFILE)
+    assert alarm is None, f"{alarm.finding}; {alarm.case}"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_table_lists_what_the_file_defines(family: str) -> None:
+    """Every specimen of a file has one row, and every row's name can be loaded."""
+    module = __import__(f"faults_{family}")
+    listed = [row.name for row in module.SPECIMENS]
+    defined = [name for name, item in vars(module).items() if hasattr(item, "forward_training") and name[0] != "_"]
+    assert sorted(listed) == sorted(set(defined) - {"BatchNormSteps"})
+    for name in listed:
+        assert load_candidate(file_of(family), name).name.endswith(name)
+
+
+def test_zoo_is_large_enough() -> None:
+    """At least 80 faults with distinct names, the seven of the main job among them, and 10 correct makes."""
+    names = [row.name for _, row in specimens()]
+    assert len(names) == len(set(names)) >= FEWEST_SPECIMENS
+    assert set(names) >= ISSUE_TWO
+    assert len(correct_names()) >= FEWEST_CORRECT
+
+
+def test_named_laws_have_the_form_of_requirements() -> None:
+    """Each specimen names at least one requirement's id."""
+    for _, row in specimens():
+        assert row.laws, row.name
+        assert all(REQUIREMENT.fullmatch(id) for id in row.laws), row.name
+
+
+def test_each_law_is_there_for_a_specimen() -> None:
+    """Each law that a candidate file can claim is named by some specimen, and comes first when it is hunted."""
+    named = {id for _, row in specimens() for id in row.laws}
+    claims = load_candidate(ZOO / "correct.py", "TwoPass").claims
+    assert {id for id, law in laws().items() if law.source.why_not(claims) is None} <= named
+    for _, row in specimens():
+        order = [law.requirement for law in named_first(row)]
+        assert sorted(order) == sorted(laws())
