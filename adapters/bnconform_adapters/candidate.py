@@ -157,6 +157,8 @@ class Candidate:
         def step(case: Case) -> Finish:
             placed = {"x": place(case.x, case.layout), **parameters}
             x, mean, var = _array(placed["x"]), state["running_mean"], state["running_var"]
+            given = {"running_mean": mean, "running_var": var}  # to be left alone, unless updated in place
+            results: dict[str, Any] = {}
             saved: Any = None
             if case.training:
                 y, new_mean, new_var, saved = self._functions["forward_training"](
@@ -164,9 +166,11 @@ class Candidate:
                 )
                 state["running_mean"] = mean if new_mean is None else new_mean
                 state["running_var"] = var if new_var is None else new_var
+                results = {name: state[name] for name in given if state[name] is not given[name]}
+                given = {name: given[name] for name in results}
             else:
                 y = self._functions["forward_inference"](x, weight, bias, mean, var, eps=case.eps)
-            results = {"y": y}
+            results["y"] = y
             kept = _copy(y), _copy(state["running_mean"]), _copy(state["running_var"])
 
             def finish() -> Outcome:
@@ -179,13 +183,14 @@ class Candidate:
                         found = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
                     results.update(zip(("dx", "dweight", "dbias"), found, strict=True))
                 present = {name: one for name, one in placed.items() if one is not None}
+                inputs = {name: one.array for name, one in present.items()} | given
                 return Outcome(
                     *kept,
                     dx=_copy(results.get("dx")),
                     dweight=None if weight is None else _copy(results.get("dweight")),
                     dbias=None if bias is None else _copy(results.get("dbias")),
-                    inputs_after={name: one.array.copy() for name, one in present.items()},
-                    shared=shared_pairs(results, {name: one.array for name, one in present.items()}),
+                    inputs_after={name: array.copy() for name, array in inputs.items() if array is not None},
+                    shared=shared_pairs(results, inputs),
                     overrun=tuple(name for name, one in present.items() if one.overrun()),
                 )
 

@@ -68,7 +68,8 @@ def compare(actual: AnyArray, quantity: Quantity) -> Comparison:
         unbounded = np.isinf(allowed) & np.isfinite(value)
         ratio = np.where(unbounded | (error == 0), 0.0, ratio)
         overflow = LARGEST[dtype] * (1 + UNIT_ROUNDOFF[dtype])
-        overflowing = np.isinf(got) & (np.sign(got) == np.sign(value)) & (np.abs(value) + allowed >= overflow)
+        reach = np.where(got > 0, value, -value) + allowed  # of the allowed interval, on the side of the infinity
+        overflowing = np.isinf(got) & (reach >= overflow)
         ratio = np.where(overflowing, 0.0, ratio)
         ratio = np.where(np.isfinite(value), ratio, np.where(np.isfinite(got), np.inf, 0.0))
     return Comparison(ratio, error, int(unbounded.sum()), int(overflowing.sum()))

@@ -27,6 +27,8 @@ def _wrong(case: Case) -> Iterator[tuple[str, Case]]:
     yield "x of one channel more than the parameters", replace(case, x=wide, dy=None)
     yield "x without a channel axis", replace(case, x=case.x.reshape(-1), dy=None, layout="contiguous")
     yield "a negative eps", replace(case, eps=-1.0)
+    if case.dy is not None and case.x.shape[0] > 1:
+        yield "a dy of a single sample", replace(case, dy=case.dy[:1], dy_layout="contiguous")
     if case.dy is not None:
         yield (
             "a dy of more samples than x",

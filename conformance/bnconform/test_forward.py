@@ -8,7 +8,7 @@ from bnconform.findings import signature
 from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.spaces import TRAINING
-from bnconform.strategies import Cases
+from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
 from bnconform_reference.double_double import high
 from bnconform_reference.precision import UNIT_ROUNDOFF
@@ -53,16 +53,15 @@ def test_eps_is_added_inside_the_root(judge: Judge, case: Case) -> None:
     judge.agrees(case, judge.run(case), ["y"])
 
 
-@requirement(
-    "F4",
-    given=Cases(
-        replace(
-            TRAINING,
-            weights=("random", "negative", "zero", "tiny", "large"),
-            biases=("random", "zero", "tiny", "large", "negative"),
-        )
-    ),
+BOTH = replace(
+    TRAINING,
+    parameters=("both",),
+    weights=("random", "one", "negative", "zero", "tiny", "large"),
+    biases=("random", "zero", "tiny", "large", "negative"),
 )
+
+
+@requirement("F4", given=AnyOf((Cases(BOTH), Cases(replace(BOTH, parameters=None)))), share=3.0)
 def test_weight_and_bias_are_independent(judge: Judge, case: Case) -> None:
     """Weight and bias may be random, negative, zero, tiny or large, and absent together or alone."""
     judge.agrees(case, judge.run(case), ["y"])

@@ -12,6 +12,7 @@ from bnconform.spaces import TRAINING
 from bnconform.strategies import Cases
 from bnconform_adapters.contract import Case
 from bnconform_reference.double_double import high
+from bnconform_reference.precision import UNIT_ROUNDOFF
 
 QUANTITIES = ("y", *STATISTICS, *GRADIENTS)
 
@@ -74,7 +75,8 @@ def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
     if count < judge.MANY:
         return judge.mistrust()
     errors = (np.sign(value) * (y.astype(np.float64) - value) / steps)[inexact]
-    arithmetic = float(np.mean((quantity.allowed / steps)[inexact] - 0.5))
+    rounding = UNIT_ROUNDOFF[case.dtype] * np.abs(value)
+    arithmetic = float(np.mean(((quantity.allowed - rounding) / steps)[inexact]))
     allowed = sqrt(log(2 / CERTAINTY) / (2 * count)) + max(arithmetic, 0.0)
     judge.close("y", np.asarray([errors.mean()]), Quantity(np.zeros(1), np.asarray([allowed])))
     return None

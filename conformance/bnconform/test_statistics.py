@@ -17,7 +17,9 @@ from bnconform_reference.running_statistics import cumulative_momentum
 WITH_INFERENCE = replace(TRAINING, also=("inference",))
 
 
-@requirement("S1", given=Cases(replace(TRAINING, momenta=(0.1, 0.3, 0.9, 1.0, 0.0, 2.0**-20))))
+@requirement(
+    "S1", given=Cases(replace(TRAINING, momenta=(0.1, 0.3, 0.9, 1.0, 0.0, 2.0**-20), statistics=("random", "new")))
+)
 def test_running_statistics_blend_old_and_new(judge: Judge, case: Case) -> None:
     """The running statistics become (1 - m) old + m new, for m = 0, tiny, ordinary and 1."""
     judge.agrees(case, judge.run(case), STATISTICS)
@@ -145,8 +147,11 @@ def test_strided_statistics_are_updated(judge: Judge, case: Case) -> None:
 
 @requirement("S8", given=Cases(WITH_INFERENCE))
 def test_refused_call_leaves_the_state(judge: Judge, case: Case) -> None:
-    """A call that raises, for a wrong number of channels, leaves the running statistics' bits."""
+    """A call that raises, for a wrong number of channels or one value each, leaves the running statistics' bits."""
     wrong = replace(case, x=np.concatenate([case.x, case.x[:, :1]], axis=1), dy=None)
+    if judge.claims.dialect.one_value == "raises" and case.x.shape[0] % 2:
+        single = case.x[(slice(0, 1), slice(None), *(slice(0, 1) for _ in case.x.shape[2:]))]
+        wrong = replace(case, x=single, dy=None)
     inference = replace(case, training=False)
     trained, before, refused, after = judge.attempt_steps([case, inference, wrong, inference])
     if refused.error is None:

@@ -16,7 +16,6 @@ SPECIMENS = (
         "dy of another shape is broadcast",
         "missing-validation pytorch/pytorch#189828",
         ("E1",),
-        "E1's dy has more samples than x, which does not broadcast",
     ),
     Specimen("ShortStatisticsCycle", "statistics that are too short are repeated", "pytorch/pytorch#141203", ("E1",)),
 )

@@ -27,7 +27,6 @@ SPECIMENS = (
         "statistics 0 and 1 return x, without eps and weight",
         "",
         ("I1",),
-        "no inference case yet has statistics that are exactly 0 and 1",
     ),
     Specimen("InferenceHalfVariance", "half x: running_var is cast to float16", "DirectML-TF PR 321", ("I4",)),
 )
