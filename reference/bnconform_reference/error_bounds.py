@@ -200,6 +200,11 @@ def training_backward_bounds(
         + mean_dweight * xhat_bound
         + 6 * u * (abs_dy + mean_dbias + xhat * mean_dweight)
     ) + (eta + 3 * u) * np.abs(dx)
+    if precision.grade[1] == "N":
+        # E[x^2] - E[x]^2 may come out negative and is then clipped to 0, where autodiff finds no slope: the path
+        # through the variance is lost, all of it.
+        clipped = bounds.variance >= high(forward.variance)
+        bound = bound + np.where(clipped, g * r_max * xhat * mean_dweight, 0.0)
     bound = bound + tau * (4 + 4 * g * r_max)
     return GradientBounds(
         rounded(bound, dx, precision.output),
