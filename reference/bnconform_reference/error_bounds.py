@@ -265,7 +265,8 @@ def _parameter_gradient_bounds(
         + gamma(height + 6) * (sum_dy_xhat * (1 + eta) + r_max * bounds.mean * sum_dy)
         + (n + 4) * tau * (1 + r_max)
     )
-    if folded or precision.grade[1] == "N":
+    # The gradient of the folded form is linear in |mean| / sd, as all that grade W stands for; T asks for better.
+    if folded or precision.grade[1] != "T":
         # sum |dy x| <= sum |dy xhat| / r + |mu| sum |dy|, and |mu| sum |dy| once more; autodiff of
         # E[x^2] - E[x]^2 comes to the same.
         dweight = dweight + 2 * gamma(height + 4) * r_max * np.abs(mu) * sum_dy
