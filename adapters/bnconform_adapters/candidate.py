@@ -41,6 +41,7 @@ from bnconform_adapters.memory import Placed, place, shared_pairs
 from bnconform_reference.dialect import Dialect
 
 FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference")
+_STATISTICS = ("running_mean", "running_var")
 _CLAIMS = {field.name for field in fields(Claims)} - {"dialect", "modes", "gradients", "cost", "population"}
 _DIALECT = {field.name for field in fields(Dialect)}
 _RANKS = (2, 3, 4, 5)
@@ -144,59 +145,72 @@ class Candidate:
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
-        parameters = {name: _place(getattr(case, name)) for name in ("weight", "bias")}
-        state = {
-            name: _array(_place(getattr(case, name), case.statistics_layout))
-            for name in ("running_mean", "running_var")
-        }
-        weight, bias = _array(parameters["weight"]), _array(parameters["bias"])
-        momentum = case.momentum
-        if momentum is not None and self.claims.dialect.momentum_weighs == "old":
-            momentum = 1.0 - momentum
+        return _FunctionsLayer(self._functions, self.claims, case)
 
-        def step(case: Case) -> Finish:
-            placed = {"x": place(case.x, case.layout), **parameters}
-            x, mean, var = _array(placed["x"]), state["running_mean"], state["running_var"]
-            given = {"running_mean": mean, "running_var": var}  # to be left alone, unless updated in place
-            results: dict[str, Any] = {}
-            saved: Any = None
-            if case.training:
-                y, new_mean, new_var, saved = self._functions["forward_training"](
-                    x, weight, bias, mean, var, momentum=momentum, eps=case.eps
-                )
-                state["running_mean"] = mean if new_mean is None else new_mean
-                state["running_var"] = var if new_var is None else new_var
-                results = {name: state[name] for name in given if state[name] is not given[name]}
-                given = {name: given[name] for name in results}
-            else:
-                y = self._functions["forward_inference"](x, weight, bias, mean, var, eps=case.eps)
-            results["y"] = y
-            kept = _copy(y), _copy(state["running_mean"]), _copy(state["running_var"])
 
-            def finish() -> Outcome:
-                if case.dy is not None and ("training" if case.training else "inference") in self.claims.gradients:
-                    placed["dy"] = place(case.dy, case.dy_layout)
-                    dy = _array(placed["dy"])
-                    if case.training:
-                        found = self._functions["backward"](dy, saved)
-                    else:
-                        found = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
-                    results.update(zip(("dx", "dweight", "dbias"), found, strict=True))
-                present = {name: one for name, one in placed.items() if one is not None}
-                inputs = {name: one.array for name, one in present.items()} | given
-                return Outcome(
-                    *kept,
-                    dx=_copy(results.get("dx")),
-                    dweight=None if weight is None else _copy(results.get("dweight")),
-                    dbias=None if bias is None else _copy(results.get("dbias")),
-                    inputs_after={name: array.copy() for name, array in inputs.items() if array is not None},
-                    shared=shared_pairs(results, inputs),
-                    overrun=tuple(name for name, one in present.items() if one.overrun()),
-                )
+class _FunctionsLayer:
+    """Parameters and statistics for the functions of a file, kept between calls as a caller would keep them."""
 
-            return finish
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], claims: Claims, case: Case) -> None:
+        self._functions = functions
+        self._claims = claims
+        self._parameters = {name: _place(getattr(case, name)) for name in ("weight", "bias")}
+        self._state = {name: _array(_place(getattr(case, name), case.statistics_layout)) for name in _STATISTICS}
+        self._momentum = case.momentum
+        if case.momentum is not None and claims.dialect.momentum_weighs == "old":
+            self._momentum = 1.0 - case.momentum
 
-        return step
+    def restart(self, case: Case) -> None:
+        """See :class:`~bnconform_adapters.contract.Restartable`: the storage stays, its contents change."""
+        arrays = {name: _array(placed) for name, placed in self._parameters.items()} | self._state
+        for name, array in arrays.items():
+            if array is not None:
+                array[...] = getattr(case, name)
+
+    def __call__(self, case: Case) -> Finish:
+        """See :class:`~bnconform_adapters.contract.Layer`."""
+        placed = {"x": place(case.x, case.layout), **self._parameters}
+        x, weight, bias = (_array(placed[name]) for name in ("x", "weight", "bias"))
+        mean, var = (self._state[name] for name in _STATISTICS)
+        given = dict(self._state)  # to be left alone, unless updated in place
+        results: dict[str, Any] = {}
+        saved: Any = None
+        if case.training:
+            y, *new, saved = self._functions["forward_training"](
+                x, weight, bias, mean, var, momentum=self._momentum, eps=case.eps
+            )
+            for name, array in zip(_STATISTICS, new, strict=True):
+                if array is not None:
+                    self._state[name] = array
+            results = {name: self._state[name] for name in given if self._state[name] is not given[name]}
+            given = {name: given[name] for name in results}
+        else:
+            y = self._functions["forward_inference"](x, weight, bias, mean, var, eps=case.eps)
+        results["y"] = y
+        kept = _copy(y), _copy(self._state["running_mean"]), _copy(self._state["running_var"])
+
+        def finish() -> Outcome:
+            if case.dy is not None and ("training" if case.training else "inference") in self._claims.gradients:
+                placed["dy"] = place(case.dy, case.dy_layout)
+                dy = _array(placed["dy"])
+                if case.training:
+                    found = self._functions["backward"](dy, saved)
+                else:
+                    found = self._functions["backward_inference"](dy, x, weight, mean, var, eps=case.eps)
+                results.update(zip(("dx", "dweight", "dbias"), found, strict=True))
+            present = {name: one for name, one in placed.items() if one is not None}
+            inputs = {name: one.array for name, one in present.items()} | given
+            return Outcome(
+                *kept,
+                dx=_copy(results.get("dx")),
+                dweight=None if weight is None else _copy(results.get("dweight")),
+                dbias=None if bias is None else _copy(results.get("dbias")),
+                inputs_after={name: array.copy() for name, array in inputs.items() if array is not None},
+                shared=shared_pairs(results, inputs),
+                overrun=tuple(name for name, one in present.items() if one.overrun()),
+            )
+
+        return finish
 
 
 def _place(array: AnyArray | None, layout: Layout = "contiguous") -> Placed | None:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import ml_dtypes
 import numpy as np
@@ -21,6 +21,7 @@ Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced
 Parameters: TypeAlias = Literal["both", "weight", "bias", "neither"]
 Mode: TypeAlias = Literal["training", "inference"]
 Cost: TypeAlias = Literal["cheap", "compiles per shape", "interpreted"]
+Before: TypeAlias = Literal["nothing", "load", "reset"]
 
 DTYPES: dict[DtypeName, np.dtype[Any]] = {
     "float16": np.dtype(np.float16),
@@ -66,6 +67,10 @@ class Case:
         Memory layout of x and of dy.
     statistics_layout : str
         "contiguous", or "sliced": every second element of a larger buffer.
+    before : str
+        What happens to the layer first, if it has been called: "load" gives it this case's parameters and
+        statistics, "reset" the initial statistics, which are then this case's; otherwise those of the layer's
+        first case stay.
     wanted : str
         Gradients to ask for, by the Outcome's names, separated by spaces.
     origin : str
@@ -84,6 +89,7 @@ class Case:
     layout: Layout = "contiguous"
     dy_layout: Layout = "contiguous"
     statistics_layout: Layout = "contiguous"
+    before: Before = "nothing"
     wanted: str = "dx dweight dbias"
     origin: str = ""
 
@@ -166,6 +172,8 @@ class Claims:
         Whether running statistics may be non-contiguous views, which are then updated.
     gradient_subsets : bool
         Whether some of dx, dweight and dbias can be asked for alone.
+    empty_batches : bool
+        Whether training on a batch without samples is to be asked of it at all; if so, it does as the dialect says.
     population : bool
         Whether the adapter has `population`, which gives the statistics of a whole data set.
     bitwise : bool
@@ -189,6 +197,7 @@ class Claims:
     untracked: bool = False
     strided_statistics: bool = False
     gradient_subsets: bool = False
+    empty_batches: bool = True
     population: bool = False
     bitwise: bool = True
     default_eps: float | None = None
@@ -225,27 +234,58 @@ class Adapter(Protocol):
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
 
 
-def run_steps(adapter: Adapter, cases: Sequence[Case]) -> list[Outcome]:
-    """Call one new layer with each case in turn; parameters and statistics come from the first.
+@runtime_checkable
+class Restartable(Protocol):
+    """A layer that takes parameters and statistics over in place; any other is built anew instead."""
 
-    An exception ends its own step only: it becomes that Outcome's `error`. Warnings are the implementation's own
-    affair, also where the session turns them into errors.
+    def restart(self, case: Case) -> None:
+        """Do what ``case.before`` says."""
+
+
+class Life:
+    """One layer and its calls, one after the other.
+
+    Parameters and statistics come from the first case, and from those that load or reset them. An exception ends
+    its own call only: it becomes that Outcome's `error`. Warnings are the implementation's own affair, also where
+    the session turns them into errors.
     """
-    return [finish() for finish in _in_turn(adapter, cases)]
 
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._first: Case | None = None
+        self._layer: Layer | None = None
 
-def _in_turn(adapter: Adapter, cases: Sequence[Case]) -> Iterator[Finish]:
-    """Forward passes of one layer, each done when asked for; an exception becomes an Outcome on finishing."""
-    layer: Layer | None = None
-    for case in cases:
+    def forward(self, case: Case) -> Finish:
+        """Run a forward pass; what is returned runs the rest."""
+        if self._first is None or case.before != "nothing":
+            self._first = case
         with quiet():
             try:
-                layer = layer or adapter.layer(cases[0])
-                finish = layer(case)
+                finish = self._ready(case)(case)
             except Exception as error:
-                yield _failed(error)
-                continue
-        yield _guarded(finish)
+                return _failed(error)
+        return _guarded(finish)
+
+    def call(self, case: Case) -> Outcome:
+        """Run a whole call."""
+        return self.forward(case)()
+
+    def _ready(self, case: Case) -> Layer:
+        assert self._first is not None
+        if self._layer is not None and case.before != "nothing":
+            if isinstance(self._layer, Restartable):
+                self._layer.restart(case)
+            else:
+                self._layer = None
+        if self._layer is None:
+            self._layer = self._adapter.layer(self._first)
+        return self._layer
+
+
+def run_steps(adapter: Adapter, cases: Sequence[Case]) -> list[Outcome]:
+    """Call one new layer with each case in turn, see :class:`Life`."""
+    life = Life(adapter)
+    return [life.call(case) for case in cases]
 
 
 @contextmanager
@@ -277,7 +317,8 @@ def _guarded(finish: Finish) -> Finish:
 
 def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
     """Run the forward passes of one new layer; the caller finishes them in whatever order, and how often it likes."""
-    return list(_in_turn(adapter, cases))
+    life = Life(adapter)
+    return [life.forward(case) for case in cases]
 
 
 def run(adapter: Adapter, case: Case) -> Outcome:

@@ -116,21 +116,45 @@ class ModuleAdapter:
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
+        return _ModuleLayer(self._make(case).to(self._device), case, self._device)
+
+
+class _ModuleLayer:
+    """A module that has been built, with a case's parameters and statistics."""
+
+    def __init__(self, module: Any, case: Case, device: str) -> None:
         import torch
 
-        module = self._make(case).to(self._device)
+        self._module = module
+        self._device = device
         with torch.no_grad():
-            for name in ("weight", "bias", "running_mean", "running_var"):
-                array = getattr(case, name)
-                if array is not None:
-                    getattr(module, name).copy_(to_tensor(array.copy()))
+            for name, array in _state(case).items():
+                getattr(module, name).copy_(to_tensor(array.copy()))
 
-        def step(case: Case) -> Finish:
-            call = _Call(case, module.weight, module.bias, self._device)
-            y = module.train(case.training)(call.x)
-            return call.finish(y, module.running_mean, module.running_var)
+    def restart(self, case: Case) -> None:
+        """See :class:`~bnconform_adapters.contract.Restartable`: as the module's own users do it."""
+        import torch
 
-        return step
+        if case.before == "reset" and hasattr(self._module, "reset_running_stats"):
+            self._module.reset_running_stats()
+            return
+        state = {name: to_tensor(array.copy()) for name, array in _state(case).items()}
+        if "num_batches_tracked" in self._module.state_dict():
+            state["num_batches_tracked"] = torch.tensor(0)
+        self._module.load_state_dict(state)
+
+    def __call__(self, case: Case) -> Finish:
+        """See :class:`~bnconform_adapters.contract.Layer`."""
+        module = self._module
+        call = _Call(case, module.weight, module.bias, self._device)
+        y = module.train(case.training)(call.x)
+        return call.finish(y, module.running_mean, module.running_var)
+
+
+def _state(case: Case) -> dict[str, AnyArray]:
+    """Parameters and statistics that the case has."""
+    found = {name: getattr(case, name) for name in ("weight", "bias", "running_mean", "running_var")}
+    return {name: array for name, array in found.items() if array is not None}
 
 
 def parameter_type(case: Case) -> Any:

@@ -84,9 +84,12 @@ def number(value: float) -> str:
     return f"{value:.9g}"
 
 
+_BEFORE = {"nothing": "", "load": "these parameters and statistics are loaded, then ", "reset": "reset, then "}
+
+
 def describe_case(case: Case) -> list[str]:
     """A case as lines: mode and scalars, then its arrays."""
-    mode = "training" if case.training else "inference"
+    mode = _BEFORE[case.before] + ("training" if case.training else "inference")
     scalars = f"eps {number(case.eps)}"
     if case.training:
         scalars += f", momentum {'None' if case.momentum is None else number(case.momentum)}"
@@ -109,7 +112,11 @@ def explain(finding: Finding, steps: tuple[Case, ...], again: str) -> str:
         lines.append(f"  case      {len(steps)} calls of one layer")
         for i, case in enumerate(steps, 1):
             described = describe_case(case)
-            described = described if i == 1 else [described[0], *(text for text in described if text[:2] == "x ")]
+            described = (
+                described
+                if i == 1 or case.before == "load"
+                else [described[0], *(text for text in described if text[:2] == "x ")]
+            )
             lines += [f"  call {i}    {described[0][10:]}", *(f"    {line}" for line in described[1:])]
     lines.append(f"  {finding.quantity:<9} {finding.problem}")
     if finding.got is not None and finding.expected is not None and finding.allowed is not None:

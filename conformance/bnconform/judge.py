@@ -117,12 +117,18 @@ class Judge:
         self.claims = claims
         self.requirement = requirement
         self.tally = tally
+        self.last: Broken | None = None
+        """What was reported last."""
         self._steps: tuple[Case, ...] = ()
         self._telling = True
 
     def begin(self, steps: tuple[Case, ...]) -> None:
         """Start an example."""
         self._steps, self._telling = steps, True
+
+    def extend(self, case: Case) -> None:
+        """Go on with an example whose steps are drawn one by one."""
+        self._steps = (*self._steps, case)
 
     def end(self) -> None:
         """Finish an example in which nothing was broken."""
@@ -136,7 +142,13 @@ class Judge:
     def broken(self, quantity: str, problem: str) -> NoReturn:
         """Report what is not a matter of values."""
         __tracebackhide__ = True
-        raise Broken(Finding(self.requirement, self.adapter.name, quantity, problem), self._steps)
+        self._report(Finding(self.requirement, self.adapter.name, quantity, problem))
+
+    def _report(self, finding: Finding) -> NoReturn:
+        __tracebackhide__ = True
+        self.last = Broken(finding, self._steps)
+        self.tally.note_broken()
+        raise self.last
 
     def run(self, case: Case) -> Outcome:
         """Call a new layer once; an exception breaks the law."""
@@ -218,7 +230,7 @@ class Judge:
                 ratio,
                 ulps,
             )
-            raise Broken(finding, self._steps)
+            self._report(finding)
 
     def _compare(self, name: str, actual: AnyArray | None, quantity: Quantity) -> Comparison:
         value = high(quantity.value)

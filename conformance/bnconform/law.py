@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Concatenate, Protocol
 
@@ -11,7 +11,8 @@ import hypothesis
 import pytest
 from hypothesis import errors
 
-from bnconform.findings import Broken, Finding
+from bnconform.findings import Broken
+from bnconform.histories import Histories
 from bnconform.judge import Judge
 from bnconform.requirements import BY_ID
 from bnconform.strategies import Signature, Source, Steps
@@ -38,7 +39,7 @@ class Law:
     """
 
     requirement: str
-    source: Source
+    source: Source | Histories
     function: LawFunction
     share: float = 1.0
 
@@ -56,7 +57,9 @@ class Examiner(Protocol):
         """Run the law on the implementation at hand and record the verdict."""
 
 
-def requirement(id: str, given: Source, share: float = 1.0) -> Callable[[LawFunction], Callable[[Examiner], None]]:
+def requirement(
+    id: str, given: Source | Histories, share: float = 1.0
+) -> Callable[[LawFunction], Callable[[Examiner], None]]:
     """Turn a law's function into a test of the requirement `id`, over examples from `given`.
 
     The test takes the plugin's `examiner` fixture; the law itself stays reachable as ``test.law``.
@@ -117,37 +120,25 @@ def search(
         The implementation as `--adapter` takes it, for laws that start a process.
     """
     judge = Judge(adapter, claims, law.requirement, tally, spec)
-    last: list[Broken] = []
+    fewer = hypothesis.settings(settings, max_examples=max(1, round(settings.max_examples * law.share)))
+    seeded = hypothesis.seed(law_seed(seed, law.requirement))
 
     def examples(steps: Steps) -> None:
-        try:
-            law.judge(judge, steps)
-        except Broken as broken:
-            last[:] = [broken]
-            raise
+        law.judge(judge, steps)
 
-    wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
-    fewer = hypothesis.settings(settings, max_examples=max(1, round(settings.max_examples * law.share)))
-    wrapped = hypothesis.seed(law_seed(seed, law.requirement))(fewer(wrapped))
     try:
-        wrapped()
+        if isinstance(law.source, Histories):
+            law.source.explore(judge, pool, fewer, seeded)
+        else:
+            wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
+            seeded(fewer(wrapped))()
     except Broken as broken:
         return broken
     except (errors.FlakyFailure, errors.Flaky):
-        finding = last[0].finding
-        flaky = Finding(
-            finding.requirement,
-            finding.implementation,
-            finding.quantity,
-            f"{finding.problem}, but not every time that the same case is run: results are not reproducible",
-            finding.index,
-            finding.got,
-            finding.expected,
-            finding.allowed,
-            finding.ratio,
-            finding.ulp,
-        )
-        return Broken(flaky, last[0].steps)
+        assert judge.last is not None
+        finding = judge.last.finding
+        problem = f"{finding.problem}, but not every time that the same case is run: results are not reproducible"
+        return Broken(replace(finding, problem=problem), judge.last.steps)
     return None
 
 

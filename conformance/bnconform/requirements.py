@@ -57,6 +57,9 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("S8", "a call that raises leaves the state as it was", "robust"),
     Requirement("S9", "an empty batch turns no statistic into NaN", "robust", ("empty_batch",)),
     Requirement("S10", "population statistics of batches of any sizes are those of the whole data set"),
+    Requirement(
+        "S11", "training, inference, loading, resetting and refused calls in any order leave the recurrence's state"
+    ),
     Requirement("I1", "y = weight * (x - running_mean) / sqrt(running_var + eps) + bias"),
     Requirement("I2", "a sample alone gives what it gives inside a batch"),
     Requirement("I3", "inference is an affine map of x, and can be folded"),

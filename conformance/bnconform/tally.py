@@ -24,6 +24,8 @@ class Tally:
         Largest error as a multiple of the allowed one, and in units in the last place.
     worst : tuple of Case or None
         The steps of the case of the worst ratio.
+    broken_after : int or None
+        Examples that held before the first one that did not.
     grades : dict
         Where a law measures the grade: the worst ratio at each.
     """
@@ -36,6 +38,7 @@ class Tally:
     worst_ratio: float = 0.0
     worst_ulp: float = 0.0
     worst: tuple[Case, ...] | None = None
+    broken_after: int | None = None
     grades: dict[Grade, float] = field(default_factory=dict)
 
     def note_ratio(self, ratio: float, ulp: float, steps: tuple[Case, ...]) -> None:
@@ -43,6 +46,11 @@ class Tally:
         if self.worst is None or ratio > self.worst_ratio:
             self.worst_ratio, self.worst = ratio, steps
         self.worst_ulp = max(self.worst_ulp, ulp)
+
+    def note_broken(self) -> None:
+        """Take a broken law into account; shrinking breaks it many times."""
+        if self.broken_after is None:
+            self.broken_after = self.cases
 
     def note_grade(self, grade: Grade, ratio: float) -> None:
         """Take one comparison at a grade into account."""

@@ -56,7 +56,9 @@ def test_one_value_per_channel(judge: Judge, case: Case) -> None:
     judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))
 
 
-@requirement("X3", given=Cases(replace(WITH_GRADIENTS, n=(0,), ratios=(1.0,), values=("normal",))))
+@requirement(
+    "X3", given=Cases(replace(WITH_GRADIENTS, n=(0,), ratios=(1.0,), values=("normal",), needs=("empty_batches",)))
+)
 def test_empty_batch(judge: Judge, case: Case) -> None:
     """Training on no values raises, or gives an empty y, kept statistics and zero gradients, as declared."""
     if judge.claims.dialect.empty_batch == "raises":

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.chronicle import Chronicle
+from bnconform.histories import Histories
 from bnconform.judge import STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import expect
@@ -12,7 +14,6 @@ from bnconform.spaces import TRAINING
 from bnconform.strategies import Cases, Sequences
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, Outcome, parameter_dtype
 from bnconform_reference.double_double import high
-from bnconform_reference.running_statistics import cumulative_momentum
 
 WITH_INFERENCE = replace(TRAINING, also=("inference",))
 
@@ -42,26 +43,10 @@ def test_stored_variance_has_the_declared_divisor(judge: Judge, case: Case) -> N
 
 
 def follow(judge: Judge, steps: Sequence[Case], outcomes: Sequence[Outcome]) -> None:
-    """Hold each step against the recurrence, applied to the statistics that the step before left.
-
-    Step by step this is the whole recurrence, by induction, and allowed errors do not pile up. An empty batch, or
-    one value per channel where that raises, must leave nothing behind that a later step shows.
-    """
-    mean, var, seen = steps[0].running_mean, steps[0].running_var, 0
-    dialect = judge.claims.dialect
+    """Hold each step against the recurrence."""
+    chronicle = Chronicle(judge, steps[0])
     for case, outcome in zip(steps, outcomes, strict=True):
-        n = case.values_per_channel
-        refused = case.training and (n == 0 or (n == 1 and dialect.one_value == "raises"))
-        if refused:
-            continue
-        if outcome.error is not None:
-            judge.broken("call", f"raised {outcome.error}")
-        seen += case.training
-        momentum = cumulative_momentum(seen) if case.training and case.momentum is None else case.momentum
-        now = replace(case, running_mean=mean, running_var=var, momentum=momentum)
-        judge.agrees(now, outcome, STATISTICS if case.training else ["y"])
-        if case.training:
-            mean, var = outcome.running_mean, outcome.running_var
+        chronicle.enter(case, outcome)
 
 
 @requirement(
@@ -90,6 +75,12 @@ def test_steps_follow_the_recurrence(judge: Judge, *steps: Case) -> None:
     follow(judge, steps, judge.run_steps(steps))
 
 
+@requirement("S11", given=Histories(replace(WITH_INFERENCE, statistics=("random", "new"))))
+def test_any_history_leaves_the_state_of_the_recurrence(judge: Judge, *steps: Case) -> None:
+    """Training, inference, loading, resetting, refused and empty batches in any order leave the right state."""
+    follow(judge, steps, judge.attempt_steps(steps))
+
+
 @requirement("S5", given=Cases(WITH_INFERENCE))
 def test_only_training_writes_and_only_once(judge: Judge, case: Case) -> None:
     """Inference leaves the statistics' bits; one training step moves them once."""
@@ -107,7 +98,7 @@ def test_only_training_writes_and_only_once(judge: Judge, case: Case) -> None:
         judge.mistrust()
 
 
-@requirement("S9", given=Cases(WITH_INFERENCE))
+@requirement("S9", given=Cases(replace(WITH_INFERENCE, needs=("empty_batches",))))
 def test_empty_batch_spoils_no_statistic(judge: Judge, case: Case) -> None:
     """After an empty batch the statistics are what they were, bit for bit."""
     empty = replace(case, x=case.x[:0], layout="contiguous")

@@ -10,17 +10,19 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from suite_runs import SEED, laws
+from suite_runs import SEED, judge, laws
 
 from bnconform.build import build, ratios
 from bnconform.case_file import same
+from bnconform.histories import Histories
 from bnconform.profiles import settings_for
 from bnconform.recipe import Recipe
 from bnconform.regimes import IMAGES, digit_images
 from bnconform.spaces import TRAINING, TRAINING_GRADIENTS
 from bnconform.strategies import recipes, signature_pool
-from bnconform_adapters.contract import DTYPES, Case, Claims, Layout, parameter_dtype
+from bnconform_adapters.contract import DTYPES, Case, Claims, Cost, Finish, Layer, Layout, parameter_dtype
 from bnconform_adapters.memory import place
+from bnconform_adapters.registry import load
 from bnconform_reference.precision import UNIT_ROUNDOFF
 from bnconform_reference.shapes import channel_rows
 
@@ -31,10 +33,11 @@ VARIETY = {
     "compiled": Claims(dtypes=EVERY_DTYPE, layouts=("contiguous",), cost="compiles per shape"),
 }
 # Laws that draw from the same source draw the same cases.
-SOURCES = {repr(law.source): id for id, law in laws().items()}.values()
+SOURCES = {repr(law.source): id for id, law in laws().items() if not isinstance(law.source, Histories)}.values()
 LEAST = 1 / 50
 """The least share of draws that a kind may have."""
 DRAWS = 1000
+SEVERAL = 3
 
 
 def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
@@ -56,11 +59,52 @@ def test_every_draw_is_a_valid_case(id: str, kind: str) -> None:
     claims, source = VARIETY[kind], laws()[id].source
     if source.why_not(claims):
         pytest.skip("not claimed")
+    assert not isinstance(source, Histories)
     for steps in drawn(
         source.strategy(claims, signature_pool(claims, SEED)), settings_for("default", "cheap").max_examples
     ):
         for case in steps:
             check(case, claims)
+
+
+class Spy:
+    """The reference as an implementation, with what it was called with."""
+
+    name = "spy"
+
+    def __init__(self, cost: Cost) -> None:
+        self._reference = load("reference")
+        self.claims = replace(self._reference.claims, cost=cost)
+        self.calls: list[Case] = []
+
+    def layer(self, case: Case) -> Layer:
+        """The reference's layer; what it refuses counts too."""
+        built = self._reference.layer(case)
+
+        def step(case: Case) -> Finish:
+            self.calls.append(case)
+            return built(case)
+
+        return step
+
+
+@pytest.mark.parametrize("cost", ["cheap", "compiles per shape"])
+def test_histories_hold_every_kind_of_call(cost: Cost) -> None:
+    """Histories train, infer, load, reset, train on nothing and are refused, each several times."""
+    spy = Spy(cost)
+    broken, _ = judge(spy, "S11")
+    assert broken is None
+    kinds = {
+        "training": [case for case in spy.calls if case.training],
+        "inference": [case for case in spy.calls if not case.training],
+        "nothing": [case for case in spy.calls if not case.values_per_channel],
+        "refused": [case for case in spy.calls if case.weight is not None and case.weight.size != case.channels],
+        "loaded": [case for case in spy.calls if case.before == "load"],
+        "reset": [case for case in spy.calls if case.before == "reset"],
+    }
+    assert {kind: len(cases) for kind, cases in kinds.items() if len(cases) < SEVERAL} == {}
+    for case in kinds["loaded"]:
+        check(case, spy.claims)
 
 
 def check(case: Case, claims: Claims) -> None:

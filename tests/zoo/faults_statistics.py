@@ -47,6 +47,8 @@ SPECIMENS = (
     Specimen("WritesBeforeChecking", "the mean moves before parameters are checked", "", ("S8",)),
     Specimen("StridedBuffersDropped", "strided buffers get no update", "pytorch/pytorch#33867", ("S7",)),
     Specimen("NegativeWhenDecaying", "old statistics fade 1 % too fast", "tensorflow/tensorflow#18334", ("S1", "S4")),
+    Specimen("OwnStatistics", "keeps the statistics it wrote, also where others are loaded in place", "", ("S11",)),
+    Specimen("RefusalSticks", "after a refused call inference takes the batch's statistics", "", ("S8", "S11")),
     Specimen("SlowDrift", "from the third step of a layer on, a step counts half", "", ("S4",)),
 )
 
@@ -290,3 +292,43 @@ class SlowDrift(BatchNormSteps):
         share = momentum / 2 if self.steps > 2 else momentum
         new_mean, self.last = super().update(x, running_mean, running_var, mean, variance, share, eps)
         return new_mean, self.last
+
+
+@specimen
+class OwnStatistics(BatchNormSteps):
+    def __init__(self):
+        self.given, self.own = None, ()
+
+    def update(self, x, running_mean, running_var, mean, variance, momentum, eps):
+        new = super().update(x, running_mean, running_var, mean, variance, momentum, eps)
+        self.given, self.own = new[1], tuple(array.copy() for array in new)
+        return new
+
+    def forward_inference(self, x, weight, bias, running_mean, running_var, *, eps):
+        if running_var is not None and running_var is self.given:
+            running_mean, running_var = self.own
+        return super().forward_inference(x, weight, bias, running_mean, running_var, eps=eps)
+
+
+@specimen
+class RefusalSticks(BatchNormSteps):
+    def __init__(self):
+        self.refused = False
+
+    def check_length(self, name, vector, channels):
+        try:
+            super().check_length(name, vector, channels)
+        except ValueError:
+            self.refused = True
+            raise
+
+    def forward_training(self, *arguments, **named):
+        found = super().forward_training(*arguments, **named)
+        self.refused = False
+        return found
+
+    def forward_inference(self, x, weight, bias, running_mean, running_var, *, eps):
+        was, self.refused = self.refused, False
+        if was:
+            running_mean = running_var = None
+        return super().forward_inference(x, weight, bias, running_mean, running_var, eps=eps)

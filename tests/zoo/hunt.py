@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -16,12 +16,10 @@ from specimen import Specimen
 
 import bnconform
 from bnconform.findings import Broken, signature
-from bnconform.judge import Judge
 from bnconform.law import Law, search
 from bnconform.profiles import settings_for
 from bnconform.tally import Tally
 from bnconform_adapters.candidate import Candidate, load_candidate
-from bnconform_adapters.contract import Case
 
 ZOO = Path(__file__).parent
 FAMILIES = tuple(sorted(path.stem.removeprefix("faults_") for path in ZOO.glob("faults_*.py")))
@@ -89,29 +87,30 @@ def hunt(path: Path, name: str, law: Law, seed: int, profile: str = "default") -
     candidate: Candidate = load_candidate(path, name)
     if law.source.why_not(candidate.claims):
         return None
-    start, cases, first = perf_counter(), 0, 0.0
-
-    def timed(judge: Judge, *steps: Case) -> None:
-        nonlocal cases, first
-        cases += not first
-        try:
-            law.function(judge, *steps)
-        except Broken:
-            first = first or perf_counter() - start
-            raise
-
+    tally, start = _Timed(), perf_counter()
     broken = search(
-        replace(law, function=timed),
+        law,
         candidate,
         candidate.claims,
-        tally=Tally(),
+        tally=tally,
         settings=settings_for(profile, candidate.claims.cost),
         seed=seed,
         spec=f"{path}:{name}",  # laws about a fresh process start one
     )
     if broken is None:
         return None
+    first, cases = tally.broken_at - start, (tally.broken_after or 0) + 1
     return Kill(law.requirement, cases, first, perf_counter() - start, *_told(broken))
+
+
+class _Timed(Tally):
+    """A tally that knows when the law was first broken."""
+
+    broken_at = 0.0
+
+    def note_broken(self) -> None:
+        self.broken_at = self.broken_at or perf_counter()
+        super().note_broken()
 
 
 def _told(broken: Broken) -> tuple[str, str, int]:
