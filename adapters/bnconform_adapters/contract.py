@@ -46,7 +46,7 @@ def parameter_dtype(dtype: DtypeName) -> DtypeName:
     return "float64" if dtype == "float64" else "float32"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Case:
     """One call of a batch norm, complete and immutable.
 
@@ -92,6 +92,14 @@ class Case:
     before: Before = "nothing"
     wanted: str = "dx dweight dbias"
     origin: str = ""
+
+    def __repr__(self) -> str:
+        mode = "training" if self.training else "inference"
+        return f"<Case {self.dtype}{list(self.x.shape)} {mode} {self.origin}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """For pretty-printers that take dataclasses apart, as IPython's and Hypothesis' do."""
+        printer.text(repr(self))
 
     @property
     def dtype(self) -> DtypeName:

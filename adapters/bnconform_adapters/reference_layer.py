@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 
 from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
@@ -10,8 +10,16 @@ from bnconform_adapters.memory import place, shared_pairs
 from bnconform_reference.layer import BatchNorm
 
 
-class _Reference:
-    name = "reference"
+class LayerAdapter:
+    """A class that can stand in for bnconform_reference.BatchNorm.
+
+    Parameters
+    ----------
+    name : str
+    make : callable
+        Called as BatchNorm is.
+    """
+
     claims = Claims(
         dtypes=("float64",),
         parameters=("both",),
@@ -21,8 +29,13 @@ class _Reference:
         default_momentum=0.1,
     )
 
+    def __init__(self, name: str, make: Callable[..., BatchNorm]) -> None:
+        self.name = name
+        self._make = make
+
     def layer(self, case: Case) -> Layer:
-        built = BatchNorm(case.channels, eps=case.eps, momentum=case.momentum)
+        """See :class:`~bnconform_adapters.contract.Adapter`."""
+        built = self._make(case.channels, eps=case.eps, momentum=case.momentum)
         for name in ("weight", "bias", "running_mean", "running_var"):
             array = getattr(case, name)
             if array.shape != (case.channels,):
@@ -58,10 +71,10 @@ class _Reference:
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """Running statistics of the data set whose batches are the cases' x."""
-        built = BatchNorm().use_population_statistics(case.x for case in cases)
+        built = self._make().use_population_statistics(case.x for case in cases)
         return Outcome(running_mean=built.running_mean, running_var=built.running_var)
 
 
-def reference() -> _Reference:
+def reference() -> LayerAdapter:
     """The adapter of bnconform_reference.BatchNorm."""
-    return _Reference()
+    return LayerAdapter("reference", BatchNorm)

@@ -14,21 +14,20 @@ from bnconform_adapters.contract import DTYPES, AnyArray, Case, parameter_dtype
 from bnconform_reference.precision import LARGEST, UNIT_ROUNDOFF, DtypeName
 from bnconform_reference.shapes import from_channel_rows
 
-# Exponents of the channels' sd, in powers of 10. "huge" squares to just inside the overflow of the sum of squares.
+# Exponents of the channels' sd, in powers of 10, where the dtype needs no others.
 _SPREADS: dict[str, tuple[float, float]] = {
     "unit": (0, 0),
     "varied": (-4, 4),
     "small": (-2, 0),
     "tiny": (-12, -6),
     "huge": (8, 13),
+    "subnormal": (-44, -39),
 }
-# float16 ends at 65504 and has no room for the others' extremes.
-_HALF_SPREADS: dict[str, tuple[float, float]] = {
-    "unit": (0, 0),
-    "varied": (-2, 2),
-    "small": (-2, 0),
-    "tiny": (-4, -3),
-    "huge": (3, 3.5),
+# float16 ends at 65504 and has no room for the others' extremes; float64 has more than float32. "huge" squares to
+# just inside the overflow of the accumulator's sum of squares.
+_OF_DTYPE: dict[DtypeName, dict[str, tuple[float, float]]] = {
+    "float16": {"varied": (-2, 2), "tiny": (-4, -3), "huge": (3, 3.5), "subnormal": (-7, -5)},
+    "float64": {"huge": (140, 150), "subnormal": (-322, -309)},
 }
 
 
@@ -77,8 +76,7 @@ def _x(recipe: Recipe, rng: np.random.Generator) -> AnyArray:
     if recipe.values != "constant" and n > 1:
         flat = np.ptp(rows, axis=1) == 0  # rounding can make a short channel constant
         rows[flat, 0] += 1.0
-    spreads = _HALF_SPREADS if recipe.dtype == "float16" else _SPREADS
-    low, high = spreads[recipe.spread]
+    low, high = (_SPREADS | _OF_DTYPE.get(recipe.dtype, {}))[recipe.spread]
     sd = 2.0 ** np.round(np.log2(10.0) * rng.uniform(low, high, (channels, 1)))
     sign = rng.choice([-1.0, 1.0], (channels, 1))
     shift = readable(rng.uniform(0.5, 1.0, (channels, 1)), precise=recipe.precise)

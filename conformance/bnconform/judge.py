@@ -132,8 +132,7 @@ class Judge:
 
     def end(self) -> None:
         """Finish an example in which nothing was broken."""
-        self.tally.cases += 1
-        self.tally.mistrusted += not self._telling
+        self.tally.note_example(self._steps, telling=self._telling)
 
     def mistrust(self) -> None:
         """Say that this example could not have failed."""

@@ -22,7 +22,8 @@ class Recipe:
     ratio : float
         |mean| / sd of each channel of x, the condition number of its variance.
     spread : str
-        Sizes of the channels' sd: "unit", "varied" (1e-4 to 1e4), "tiny", "huge".
+        Sizes of the channels' sd: "unit", "varied" (1e-4 to 1e4), "small", "tiny", "huge",
+        "subnormal".
     weight, bias, statistics, dy : str
         Kinds of the other arrays, see :mod:`bnconform.build`.
     precise : bool

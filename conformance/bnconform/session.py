@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from hypothesis import settings
 from hypothesis.errors import InvalidArgument
 
 from bnconform import case_file, ledger
+from bnconform.coverage import histogram
 from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
 from bnconform.profiles import CI_SEED, EXAMPLES, settings_for
@@ -113,6 +115,7 @@ class Session:
         self.not_run: dict[str, str] = {}
         self.implementations = self._implementations(specs)
         self.cells: list[dict[str, Any]] = []
+        self._drawn: dict[str, Counter[str]] = {}
 
     def _implementations(self, specs: Sequence[str]) -> list[Implementation]:
         if not specs:
@@ -152,7 +155,9 @@ class Session:
         )
 
     def add(self, cell: dict[str, Any]) -> None:
-        """Take a verdict in."""
+        """Take a verdict in, and what was drawn for it."""
+        drawn = cell.pop("drawn", {})
+        self._drawn.setdefault(cell["implementation"], Counter()).update(drawn)
         self.cells.append(cell)
 
     def results(self) -> Results:
@@ -168,6 +173,7 @@ class Session:
                 for i in self.implementations
                 if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
             },
+            drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
             requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
             profile=self.profile,
             seed=self.seed,
@@ -179,9 +185,13 @@ class Session:
             self.results().write(self.report / "results.json")
 
     def print_summary(self, reporter: Any) -> None:
-        """Print the matrix to pytest's terminal."""
+        """Print the matrix to pytest's terminal, and with -v what was drawn."""
         if not self.cells:
             return
+        if reporter.verbosity > 0:
+            reporter.section("cases drawn")
+            for line in histogram(sum(self._drawn.values(), Counter())):
+                reporter.write_line(line)
         from bnconform_reports.matrix import lines
 
         reporter.section("batch-norm conformance")
@@ -295,6 +305,7 @@ class Examiner:
         }
         if tally is not None:
             cell |= {
+                "drawn": dict(tally.drawn),
                 "cases": tally.cases,
                 "mistrusted": tally.mistrusted,
                 "elements": tally.elements,

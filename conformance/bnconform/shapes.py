@@ -11,7 +11,7 @@ Kind: TypeAlias = Literal["small", "wide", "long"]
 
 # Small n carries the numerical sensitivity, large n the structural faults; the latter cost more and come seldom.
 KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "wide", "long")
-SMALL_CHANNELS = (2, 1, 3, 5)
+SMALL_CHANNELS = (2, 1, 3, 5, 8)
 WIDE_CHANNELS = (9, 17, 33, 65, 130, 1030)
 INTERPRETED_CHANNELS = (9, 65, 130)
 """An interpreted kernel costs milliseconds per channel."""

@@ -52,7 +52,7 @@ class Space:
     weights: tuple[str, ...] = ("random", "negative")
     biases: tuple[str, ...] = ("random",)
     statistics: tuple[str, ...] = ("random",)
-    dys: tuple[str, ...] = ("random", "expanded")
+    dys: tuple[str, ...] = ("random", "random", "expanded")
     parameters: tuple[str, ...] | None = None
     also: tuple[Mode, ...] = ()
     kinds: tuple[Kind, ...] = KINDS

@@ -26,6 +26,7 @@ from bnconform.shapes import (
     with_values,
 )
 from bnconform.spaces import Space
+from bnconform.tape import Tape, tapes
 from bnconform_adapters.contract import Case, Claims, Layout, Parameters
 from bnconform_reference.precision import DtypeName
 
@@ -34,9 +35,12 @@ Steps: TypeAlias = tuple[Case, ...]
 Step: TypeAlias = Literal["training", "inference", "empty", "single"]
 
 POOL_SIZE = 20
+BATCH_SIZES = (None, 2, 3, 5)
+"""Sizes of a later batch of a layer; None is that of the first."""
 COMPILED_LENGTHS = 6
 """Of the lengths that a law asks for, about this many are drawn where each costs a compilation."""
 SALTS = 1000
+"""More than a tape's salts: the steps of a layer are that far apart."""
 
 
 @dataclass(frozen=True)
@@ -72,44 +76,35 @@ def _sampled_from(alternatives: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     return st.sampled_from(alternatives)
 
 
-class _Chooser:
-    """Draws one of several alternatives; a single one costs no draw."""
-
-    def __init__(self, draw: st.DrawFn) -> None:
-        self._draw = draw
-
-    def __call__(self, alternatives: tuple[T, ...]) -> T:
-        if len(alternatives) == 1:
-            return alternatives[0]
-        chosen: T = self._draw(_sampled_from(alternatives))
-        return chosen
-
-
-def _signature(choose: _Chooser, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Signature:
+def _signature(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Signature:
     parameters = tuple(p for p in claims.parameters if space.parameters is None or p in space.parameters)
     dtypes = tuple(d for d in claims.dtypes if space.dtypes is None or d in space.dtypes)
     if space.n is not None:  # few shapes anyway; a compiled program needs one rank and dtype of them
-        ranks = claims.ranks[:1] if pool else claims.ranks
+        few = 1 if pool else None
         lengths = space.n[:: max(1, len(space.n) // COMPILED_LENGTHS)] if pool else space.n
-        channels = choose((2,) if pool else (2, 1, 3))
-        shape = with_values(choose(ranks), choose(lengths), channels)
-        return Signature(shape, choose(dtypes[:1] if pool else dtypes), choose(parameters[:1] if pool else parameters))
+        rank, length = tape.choose_size(claims.ranks[:few]), tape.choose_size(lengths)
+        shape = with_values(rank, length, tape.choose_size((2,) if pool else (2, 1, 3)))
+        return Signature(shape, tape.choose("dtype", dtypes[:few]), tape.choose("parameters", parameters[:few]))
     if pool:
         usable = tuple(s for s in pool if s.parameters in parameters and s.dtype in dtypes and s.kind in space.kinds)
-        signature = choose(usable) if usable else replace(choose(pool), parameters=parameters[0], dtype=dtypes[0])
+        signature = tape.choose("signature", usable or pool)
+        if not usable:
+            signature = replace(signature, parameters=parameters[0], dtype=dtypes[0])
     else:
-        shape = shape_of(choose(space.kinds), choose(claims.ranks), choose)
-        signature = Signature(shape, choose(dtypes), choose(parameters))
+        shape = shape_of(tape.choose_size(space.kinds), tape.choose_size(claims.ranks), tape.choose_size)
+        signature = Signature(shape, tape.choose("dtype", dtypes), tape.choose("parameters", parameters))
     if space.mode == "training":
         return replace(signature, shape=at_least_two_values(signature.shape))
     return signature
 
 
-@st.composite
-def recipes(draw: st.DrawFn, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Recipe:
+def recipes(space: Space, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Recipe]:
     """Recipes of the space that the claims allow."""
-    choose = _Chooser(draw)
-    signature = _signature(choose, space, claims, pool)
+    return tapes.map(lambda data: _recipe(Tape(data), space, claims, pool))
+
+
+def _recipe(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Recipe:
+    choose, signature = tape.choose, _signature(tape, space, claims, pool)
     # (N, C) is its own channels-last; an expanded x would be a constant channel.
     unsuitable = ("expanded", "channels_last") if len(signature.shape) == 2 else ("expanded",)
     layouts: tuple[Layout, ...] = tuple(
@@ -119,7 +114,7 @@ def recipes(draw: st.DrawFn, space: Space, claims: Claims, pool: tuple[Signature
     ) or ("contiguous",)
     dy, dy_layout = "absent", layouts[0]
     if space.wants_gradients(claims):
-        dy, dy_layout = choose(space.dys), choose(layouts)
+        dy, dy_layout = choose("dy", space.dys), choose("dy_layout", layouts)
         if dy == "expanded" and "expanded" in claims.layouts:
             dy_layout = "expanded"
     return Recipe(
@@ -127,19 +122,19 @@ def recipes(draw: st.DrawFn, space: Space, claims: Claims, pool: tuple[Signature
         dtype=signature.dtype,
         parameters=signature.parameters,
         training=space.mode == "training",
-        momentum=choose(space.momenta) if space.mode == "training" else 0.1,
-        eps=choose(tuple(eps for eps in space.eps if eps >= claims.eps_min)),
-        values=choose(space.values),
-        ratio=choose(ratios(signature.dtype) if space.ratios is None else space.ratios),
-        spread=choose(space.spreads),
-        weight=choose(space.weights),
-        bias=choose(space.biases),
-        statistics=choose(space.statistics),
+        momentum=choose("momentum", space.momenta) if space.mode == "training" else 0.1,
+        eps=choose("eps", tuple(eps for eps in space.eps if eps >= claims.eps_min)),
+        values=choose("values", space.values),
+        ratio=choose("ratio", ratios(signature.dtype) if space.ratios is None else space.ratios),
+        spread=choose("spread", space.spreads),
+        weight=choose("weight", space.weights),
+        bias=choose("bias", space.biases),
+        statistics=choose("statistics", space.statistics),
         dy=dy,
-        layout=choose(layouts),
+        layout=choose("layout", layouts),
         dy_layout=dy_layout,
-        precise=choose(space.precise),
-        salt=draw(st.integers(0, SALTS - 1)),
+        precise=choose("precise", space.precise),
+        salt=tape.salt(),
     )
 
 
@@ -217,17 +212,18 @@ class Sequences:
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
         """See :class:`Source`."""
         kinds = ("training", "training", *self.kinds)
+        later = st.lists(
+            st.tuples(_sampled_from(kinds), _sampled_from(BATCH_SIZES)), min_size=1, max_size=self.longest - 1
+        )
 
         @st.composite
         def sequences(draw: st.DrawFn) -> Steps:
-            choose = _Chooser(draw)
             first = draw(recipes(self.space, claims, pool))
-            chosen = draw(st.lists(_sampled_from(kinds), min_size=1, max_size=self.longest - 1))
             steps = [first]
-            for i, kind in enumerate(chosen):
+            for i, (kind, samples) in enumerate(draw(later)):
                 shape = first.shape
                 if kind == "training" and not pool:
-                    shape = at_least_two_values((choose((shape[0], 2, 3, 5)), *shape[1:]))
+                    shape = at_least_two_values((samples or shape[0], *shape[1:]))
                 elif kind == "empty":
                     shape = (0, *shape[1:])
                 elif kind == "single":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
+from bnconform.coverage import kinds_of
 from bnconform_adapters.contract import Case
 from bnconform_reference.precision import GRADES, Grade
 
@@ -14,6 +16,8 @@ class Tally:
 
     Attributes
     ----------
+    drawn : Counter
+        Kinds of the cases of the examples judged, as "dtype: float16".
     cases : int
         Examples judged.
     mistrusted : int
@@ -30,6 +34,7 @@ class Tally:
         Where a law measures the grade: the worst ratio at each.
     """
 
+    drawn: Counter[str] = field(default_factory=Counter)
     cases: int = 0
     mistrusted: int = 0
     elements: int = 0
@@ -40,6 +45,13 @@ class Tally:
     worst: tuple[Case, ...] | None = None
     broken_after: int | None = None
     grades: dict[Grade, float] = field(default_factory=dict)
+
+    def note_example(self, steps: tuple[Case, ...], *, telling: bool) -> None:
+        """Take an example into account in which nothing was broken; `telling` ones could have failed."""
+        self.cases += 1
+        self.mistrusted += not telling
+        for case in steps:
+            self.drawn.update(f"{dimension}: {kind}" for dimension, kind in kinds_of(case))
 
     def note_ratio(self, ratio: float, ulp: float, steps: tuple[Case, ...]) -> None:
         """Take one comparison's worst element into account."""

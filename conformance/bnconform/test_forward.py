@@ -136,7 +136,7 @@ def test_output_ignores_running_statistics_and_momentum(judge: Judge, case: Case
         replace(
             TRAINING,
             values=("normal", "constant", "outlier", "sorted", "two_valued"),
-            spreads=("unit", "tiny", "varied", "huge"),
+            spreads=("unit", "tiny", "varied", "huge", "subnormal"),
         )
     ),
 )

@@ -45,7 +45,9 @@ def test_half_types_accumulate_in_float32(judge: Judge, case: Case) -> None:
 
 @requirement(
     "N3",
-    given=Cases(replace(HALF, spreads=("huge", "tiny"), values=("normal", "outlier", "sorted", "constant"))),
+    given=Cases(
+        replace(HALF, spreads=("huge", "tiny", "subnormal"), values=("normal", "outlier", "sorted", "constant"))
+    ),
 )
 def test_half_types_keep_their_range(judge: Judge, case: Case) -> None:
     """Squares and sums of large half-precision values do not overflow, and small ones are not lost."""

@@ -51,11 +51,13 @@ def test_no_call_remembers_an_earlier_one(judge: Judge, case: Case) -> None:
         running_mean=None if case.running_mean is None else 2 * case.running_mean + 1,
         eps=4 * case.eps,
     )
+    inside = case.x.copy()  # the ends stay, as a key to a cache of results might take them
+    inside.reshape(-1)[1:-1] *= inside.dtype.type(-3)
     samples = max(1, (case.x.shape[0] + 1) // 2)
     part = replace(other, x=other.x[:samples], dy=None if other.dy is None else other.dy[:samples])
     if case.training and part.values_per_channel < 2:
         part = other
-    for between in (other, part, case):
+    for between in (other, part, replace(case, x=inside), case):
         last = judge.run(between)
         judge.agrees(between, last, ("y", *STATISTICS, *GRADIENTS))
     for name in ("y", *STATISTICS, *GRADIENTS):

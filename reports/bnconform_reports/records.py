@@ -84,6 +84,8 @@ class Results:
         Name to the reason.
     notes : dict of str to str
         What a reader must know of an implementation's run.
+    drawn : dict of str to dict
+        Name to how many cases of each kind were drawn, as "dtype: float16".
     requirements : dict of str to dict
         Id to level and statement, in the catalogue's order.
     cells : tuple of Cell
@@ -99,6 +101,7 @@ class Results:
     notes: dict[str, str]
     requirements: dict[str, dict[str, str]]
     cells: tuple[Cell, ...] = field(default=())
+    drawn: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of_run(
@@ -110,6 +113,7 @@ class Results:
         requirements: Sequence[tuple[str, str, str]],
         profile: str,
         seed: int,
+        drawn: Mapping[str, dict[str, int]] | None = None,
     ) -> Results:
         """The record of a run that ends now, on this machine."""
         order = {id: i for i, (id, _, _) in enumerate(requirements)}
@@ -126,6 +130,7 @@ class Results:
             notes=dict(notes),
             requirements={id: {"level": level, "statement": text} for id, level, text in requirements},
             cells=tuple(by_place),
+            drawn=dict(drawn or {}),
         )
 
     def cell(self, requirement: str, implementation: str) -> Cell | None:

@@ -14,7 +14,7 @@ SPECIMENS = (
     Specimen("SimpleValuesOnly", "values with more than 8 bits are rounded to half", "", ("F1",)),
     Specimen("LongIsRough", "past 1000 values all is computed in half", "", ("X5",)),
     Specimen("LongIsConstant", "past 2000 values y is bias", "", ("X5",)),
-    Specimen("WideIsConstant", "past 100 channels y is bias", "", ("F1",)),
+    Specimen("WideIsConstant", "past 100 channels y is bias", "", ("X5",)),
     Specimen("AlmostStandard", "mean near 0 and variance near 1 are taken as such", "", ("F1",)),
     Specimen("TwoValuesAreSigns", "n = 2 gives -1 and 1", "", ("F2", "F3")),
     Specimen("BinaryIsSigns", "two-valued channels are symmetric", "", ("F1",)),

@@ -20,6 +20,9 @@ from bnconform.law import Law, search
 from bnconform.profiles import settings_for
 from bnconform.tally import Tally
 from bnconform_adapters.candidate import Candidate, load_candidate
+from bnconform_adapters.contract import Adapter
+from bnconform_adapters.reference_layer import LayerAdapter
+from bnconform_reference.layer import BatchNorm
 
 ZOO = Path(__file__).parent
 FAMILIES = tuple(sorted(path.stem.removeprefix("faults_") for path in ZOO.glob("faults_*.py")))
@@ -82,10 +85,18 @@ class Kill:
     values: int
 
 
+def subject(path: Path, name: str) -> Adapter:
+    """A specimen as an implementation: functions, or a layer's class."""
+    offered = getattr(import_module(path.stem), name)
+    if isinstance(offered, type) and issubclass(offered, BatchNorm):
+        return LayerAdapter(name, offered)
+    return load_candidate(path, name)
+
+
 def hunt(path: Path, name: str, law: Law, seed: int, profile: str = "default") -> Kill | None:
     """Set one law on a fresh specimen; None where the law holds or is not claimed."""
-    candidate: Candidate = load_candidate(path, name)
-    if law.source.why_not(candidate.claims):
+    candidate = subject(path, name)
+    if law.source.why_not(candidate.claims) or (law.requirement == "P8" and not isinstance(candidate, Candidate)):
         return None
     tally, start = _Timed(), perf_counter()
     broken = search(
