@@ -14,10 +14,15 @@ SPECIMENS = (
     Specimen(
         "DyBroadcasts",
         "dy of another shape is broadcast",
-        "missing-validation pytorch/pytorch#189828",
+        "missing-validation-oob pytorch/pytorch#188958",
         ("E1",),
     ),
-    Specimen("ShortStatisticsCycle", "statistics that are too short are repeated", "pytorch/pytorch#141203", ("E1",)),
+    Specimen(
+        "ShortStatisticsCycle",
+        "statistics that are too short are repeated",
+        "missing-validation-oob pytorch/pytorch#194798",
+        ("E1",),
+    ),
 )
 
 

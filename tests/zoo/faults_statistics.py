@@ -29,15 +29,17 @@ SPECIMENS = (
     Specimen("MomentumZeroIsDefault", "momentum 0 counts as not given, 0.1", "", ("S1",)),
     Specimen("MomentumFixed", "momentum is always 0.1", "", ("S1",)),
     Specimen("MomentumForgotten", "new = m old + batch", "microsoft/onnxscript#1256", ("S1",)),
-    Specimen("StoresDeviation", "blends in the standard deviation", "invvar-as-var ROCm/pytorch#3004", ("S1",)),
-    Specimen("StoresInvstd", "blends in 1 / sqrt(variance + eps)", "microsoft/onnxruntime#8172", ("S1",)),
+    Specimen("StoresDeviation", "blends in the standard deviation", "invvar-as-var", ("S1",)),
+    Specimen("StoresInvstd", "blends in 1 / sqrt(variance + eps)", "", ("S1",)),
     Specimen("MeanOfVariances", "variance is the mean of two shards' variances", "tensorflow/tpu#321", ("F1", "S1")),
     Specimen("MeanOfUnevenMeans", "means of uneven shards count alike", "PaddlePaddle/Paddle#32464", ("F1",)),
     Specimen("EqualShardCounts", "Chan's merge takes both shards as equally long", "pytorch/pytorch#22192", ("F1",)),
     Specimen("FirstBatchReplaces", "statistics of a new layer are replaced", "patrick-kidger/equinox#659", ("S1",)),
     Specimen("UntrackedRaises", "None statistics raise in training", "pytorch/pytorch#137172", ("S6",)),
-    Specimen("UntrackedReturns", "None statistics come back as arrays", "pytorch/pytorch#20967", ("S6",)),
-    Specimen("UntrackedOverwritesX", "None statistics: x is the workspace, and y wrong", "FlagGems#6332", ("S6",)),
+    Specimen("UntrackedReturns", "None statistics come back as arrays", "", ("S6",)),
+    Specimen(
+        "UntrackedOverwritesX", "None statistics: x is the workspace, and y wrong", "flagos-ai/FlagGems#6332", ("S6",)
+    ),
     Specimen(
         "WritesBeforeRaising",
         "a refused batch has moved the mean",
@@ -46,7 +48,7 @@ SPECIMENS = (
     ),
     Specimen("WritesBeforeChecking", "the mean moves before parameters are checked", "", ("S8",)),
     Specimen("StridedBuffersDropped", "strided buffers get no update", "pytorch/pytorch#33867", ("S7",)),
-    Specimen("NegativeWhenDecaying", "old statistics fade 1 % too fast", "tensorflow/tensorflow#18334", ("S1", "S4")),
+    Specimen("NegativeWhenDecaying", "old statistics fade 1 % too fast", "negative-ema-variance", ("S1", "S4")),
     Specimen("SlowDrift", "from the third step of a layer on, a step counts half", "", ("S4",)),
 )
 
