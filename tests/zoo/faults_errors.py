@@ -6,7 +6,12 @@ from specimen import Specimen, specimen
 
 SPECIMENS = (
     Specimen("LengthOneBroadcasts", "a weight of length 1 serves all channels", "pytorch/pytorch#100970", ("E1",)),
-    Specimen("LongParametersCut", "parameters that are too long are cut", "vacancy/Synchronized-BatchNorm#31", ("E1",)),
+    Specimen(
+        "LongParametersCut",
+        "parameters that are too long are cut",
+        "vacancy/Synchronized-BatchNorm-PyTorch#31",
+        ("E1",),
+    ),
     Specimen("NegativeEpsTaken", "a negative eps is used", "eps-nonpositive-validation (torch)", ("E1",)),
     Specimen("NaNEpsTaken", "eps NaN is used", "", ("E1",), "E1 takes eps -1 only"),
     Specimen("RowTaken", "x of rank 1 is one sample", "", ("E1",)),
