@@ -13,7 +13,7 @@ SPECIMENS = (
     Specimen("DxProjectionUnbiased", "the projection divides by n - 1", "", ("G1",)),
     Specimen("DxProjectionSign", "the projection is added", "", ("G1",)),
     Specimen("SavesVariance", "saves variance for invstd", "saves-var-not-invstd pytorch/pytorch#94351", ("G1", "G2")),
-    Specimen("RootTwice", "applies 1 / sqrt to the saved invstd", "double-rsqrt FlagGems#5222", ("G1", "G2")),
+    Specimen("RootTwice", "applies 1 / sqrt to the saved invstd", "double-rsqrt flagos-ai/FlagGems#5222", ("G1", "G2")),
     Specimen("BackwardEpsMissing", "backward leaves eps out", "eps-missing-backward chainer/chainer#4191", ("G1",)),
     Specimen("DxIgnoresWeight", "dx lacks weight", "", ("G1",)),
     Specimen("DxAbsoluteWeight", "dx has |weight|", "", ("G1",)),
@@ -28,7 +28,7 @@ SPECIMENS = (
     Specimen(
         "DweightClipped", "dweight is clipped to 100", "gamma-grad-nonlinear tensorflow/tensorflow#107705", ("G6",)
     ),
-    Specimen("InvertsY", "xhat is recovered as (y - bias) / weight", "mapillary/inplace_abn#15", ("G6",)),
+    Specimen("InvertsY", "xhat is recovered as (y - bias) / weight", "gamma-zero-inverse", ("G6",)),
     Specimen("HalfReductions", "half dy is summed in half", "fp16-reduction-backward pytorch/pytorch#195701", ("N2",)),
     Specimen("InferenceDweightUncentred", "inference dweight lacks the mean", "", ("G4",)),
     Specimen("InferenceDxEpsMissing", "inference dx leaves eps out", "", ("G4",)),

@@ -8,7 +8,7 @@ from batch_norm_steps import BatchNormSteps
 from specimen import Specimen, specimen
 
 SPECIMENS = (
-    Specimen("OverwritesX", "x is centred in place", "input-mutated FlagGems#6332", ("P1",)),
+    Specimen("OverwritesX", "x is centred in place", "input-mutated flagos-ai/FlagGems#6332", ("P1",)),
     Specimen("OverwritesXWithY", "y is written over x", "", ("P1",)),
     Specimen("OverwritesDy", "dx is written over dy", "grad-output-mutated mapillary/inplace_abn#155", ("P1",)),
     Specimen("OverwritesWeight", "weight is multiplied by invstd in place", "", ("P1",)),

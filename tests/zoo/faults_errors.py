@@ -6,16 +6,26 @@ from specimen import Specimen, specimen
 
 SPECIMENS = (
     Specimen("LengthOneBroadcasts", "a weight of length 1 serves all channels", "pytorch/pytorch#100970", ("E1",)),
-    Specimen("LongParametersCut", "parameters that are too long are cut", "vacancy/Synchronized-BatchNorm#31", ("E1",)),
+    Specimen(
+        "LongParametersCut",
+        "parameters that are too long are cut",
+        "vacancy/Synchronized-BatchNorm-PyTorch#31",
+        ("E1",),
+    ),
     Specimen("NegativeEpsTaken", "a negative eps is used", "eps-nonpositive-validation (torch)", ("E1",)),
     Specimen("RowTaken", "x of rank 1 is one sample", "", ("E1",)),
     Specimen(
         "DyBroadcasts",
         "dy of another shape is broadcast",
-        "missing-validation pytorch/pytorch#189828",
+        "missing-validation-oob pytorch/pytorch#188958",
         ("E1",),
     ),
-    Specimen("ShortStatisticsCycle", "statistics that are too short are repeated", "pytorch/pytorch#141203", ("E1",)),
+    Specimen(
+        "ShortStatisticsCycle",
+        "statistics that are too short are repeated",
+        "missing-validation-oob pytorch/pytorch#194798",
+        ("E1",),
+    ),
 )
 
 

@@ -13,7 +13,9 @@ SPECIMENS = (
     Specimen("InferenceInvstdAsVariance", "takes running_var for 1 / sqrt", "ROCm/rocm-libraries#2492", ("I1",)),
     Specimen("InferenceVarianceNotRoot", "divides by running_var + eps", "", ("I1",)),
     Specimen("InferenceUnbiasedAgain", "corrects running_var by n / (n - 1)", "", ("I1", "I2")),
-    Specimen("FoldInHalf", "folded factors pass through float16", "params-downcast coreai-torch PR 54", ("I1", "I4")),
+    Specimen(
+        "FoldInHalf", "folded factors pass through float16", "params-downcast apple/coreai-torch#54", ("I1", "I4")
+    ),
     Specimen("FoldWithoutBias", "no bias: the shift is dropped", "tenstorrent/tt-metal#5317", ("I1",)),
     Specimen("FoldWithoutWeight", "no weight: the mean is not subtracted", "", ("I1",)),
     Specimen("FoldMeanUnscaled", "shift is bias - mean, not scaled", "vlfeat/matconvnet#772", ("I1",)),
@@ -28,7 +30,12 @@ SPECIMENS = (
         "",
         ("I1",),
     ),
-    Specimen("InferenceHalfVariance", "half x: running_var is cast to float16", "DirectML-TF PR 321", ("I4",)),
+    Specimen(
+        "InferenceHalfVariance",
+        "half x: running_var is cast to float16",
+        "params-downcast apple/coreai-torch#54",
+        ("I4",),
+    ),
 )
 
 

@@ -21,7 +21,7 @@ SPECIMENS = (
     Specimen("TenBitProducts", "deviations are cut to 10 bits, as matrix units do", "", ("F1",)),
     Specimen("CoarseRoot", "reciprocal root by the old bit trick and one Newton step", "", ("F1",)),
     Specimen("HalfInvstd", "invstd is kept in float16", "", ("F1", "G1")),
-    Specimen("BfloatTruncated", "bfloat16 results are cut, not rounded", "Triton's interpreter", ("F1", "N4")),
+    Specimen("BfloatTruncated", "bfloat16 results are cut, not rounded", "tenstorrent/tt-metal#19882", ("F1", "N4")),
     Specimen("RoundsUp", "y is rounded up", "", ("M3",)),
     Specimen("HalfBiased", "half y is enlarged by a third of its roundoff", "", ("N4",)),
     Specimen("TinyVarianceIsZero", "a variance below 1e-10 is 0", "", ("F3",)),
@@ -30,7 +30,7 @@ SPECIMENS = (
     Specimen("RunningMeanOfChunks", "the mean is a float32 running mean over samples in float16 steps", "", ("F1",)),
     Specimen("CountReciprocal", "1 / n is one unit too large, though grade TT is claimed", "", ("F7",)),
     Specimen("NeighbourRounding", "the neighbour's sum is added and taken off again", "", ("M6",)),
-    Specimen("AbsoluteGuard", "1e-10 is added to the variance", "stats-overflow-mask-eps keras-team/keras", ("F3",)),
+    Specimen("AbsoluteGuard", "1e-10 is added to the variance", "", ("F3",)),
     Specimen("ReversedPast64", "channels past 64 are summed backwards", "", ("M5",)),
     Specimen("VarianceFromStored", "y uses the variance after it was stored in half", "", ("F1",)),
 )

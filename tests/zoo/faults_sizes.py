@@ -15,13 +15,11 @@ SPECIMENS = (
     Specimen("CountInByte", "n wraps at 256", "", ("X5",)),
     Specimen("RowsPast65535", "rows past 65535 stay as they are", "grid-65535 pytorch/pytorch#16998", ("X5",)),
     Specimen("ChannelWrapsAt64", "channel c is scaled by weight[c % 64]", "", ("M5",)),
-    Specimen(
-        "ChannelTailOf8", "past 8 channels an incomplete block of 8 gets no bias", "NVIDIA/cudnn-frontend#122", ("X5",)
-    ),
+    Specimen("ChannelTailOf8", "past 8 channels an incomplete block of 8 gets no bias", "", ("X5",)),
     Specimen(
         "ChannelTailOf32", "past 32 channels an incomplete block of 32 has the statistics of its first", "", ("X5",)
     ),
-    Specimen("ChannelsPast1024", "channels past 1024 keep their running statistics", "LBANN PR 1610", ("M5",)),
+    Specimen("ChannelsPast1024", "channels past 1024 keep their running statistics", "", ("M5",)),
     Specimen("FirstChannelEps", "only channel 0 gets eps", "", ("F1", "F3")),
     Specimen("LastChannelVariance", "all channels past the first 16 share the 17th's variance", "", ("F1", "M5")),
     Specimen("DxTailOf64", "dx of the last incomplete block of 64 lacks its sums", "", ("G1", "X5")),
