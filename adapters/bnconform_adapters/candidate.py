@@ -154,7 +154,7 @@ class _FunctionsLayer:
     def __init__(self, functions: Mapping[str, Callable[..., Any]], claims: Claims, case: Case) -> None:
         self._functions = functions
         self._claims = claims
-        self._parameters = {name: _place(getattr(case, name)) for name in ("weight", "bias")}
+        self._parameters = {name: _place(getattr(case, name), case.parameters_layout) for name in ("weight", "bias")}
         self._state = {name: _array(_place(getattr(case, name), case.statistics_layout)) for name in _STATISTICS}
         self._momentum = case.momentum
         if case.momentum is not None and claims.dialect.momentum_weighs == "old":
@@ -170,7 +170,7 @@ class _FunctionsLayer:
     def __call__(self, case: Case) -> Finish:
         """See :class:`~bnconform_adapters.contract.Layer`."""
         placed = {"x": place(case.x, case.layout), **self._parameters}
-        x, weight, bias = (_array(placed[name]) for name in ("x", "weight", "bias"))
+        x, weight, bias = (_array(placed[name], case.read_only) for name in ("x", "weight", "bias"))
         mean, var = (self._state[name] for name in _STATISTICS)
         given = dict(self._state)  # to be left alone, unless updated in place
         results: dict[str, Any] = {}
@@ -192,7 +192,7 @@ class _FunctionsLayer:
         def finish() -> Outcome:
             if case.dy is not None and ("training" if case.training else "inference") in self._claims.gradients:
                 placed["dy"] = place(case.dy, case.dy_layout)
-                dy = _array(placed["dy"])
+                dy = _array(placed["dy"], case.read_only)
                 if case.training:
                     found = self._functions["backward"](dy, saved)
                 else:
@@ -217,8 +217,12 @@ def _place(array: AnyArray | None, layout: Layout = "contiguous") -> Placed | No
     return None if array is None else place(array, layout)
 
 
-def _array(placed: Placed | None) -> AnyArray | None:
-    return None if placed is None else placed.array
+def _array(placed: Placed | None, read_only: bool = False) -> AnyArray | None:
+    if placed is None or not read_only:
+        return None if placed is None else placed.array
+    view = placed.array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _copy(array: AnyArray | None) -> AnyArray | None:

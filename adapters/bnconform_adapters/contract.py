@@ -17,7 +17,7 @@ from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName, Grade
 
 AnyArray: TypeAlias = NDArray[Any]
-Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced", "expanded"]
+Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded"]
 Parameters: TypeAlias = Literal["both", "weight", "bias", "neither"]
 Mode: TypeAlias = Literal["training", "inference"]
 Cost: TypeAlias = Literal["cheap", "compiles per shape", "interpreted"]
@@ -67,6 +67,10 @@ class Case:
         Memory layout of x and of dy.
     statistics_layout : str
         "contiguous", or "sliced": every second element of a larger buffer.
+    parameters_layout : str
+        The same for weight and bias, where the implementation takes arrays.
+    read_only : bool
+        Whether x, dy, weight and bias are handed over as arrays that cannot be written, where there is such a thing.
     before : str
         What happens to the layer first, if it has been called: "load" gives it this case's parameters and
         statistics, "reset" the initial statistics, which are then this case's; otherwise those of the layer's
@@ -89,6 +93,8 @@ class Case:
     layout: Layout = "contiguous"
     dy_layout: Layout = "contiguous"
     statistics_layout: Layout = "contiguous"
+    parameters_layout: Layout = "contiguous"
+    read_only: bool = False
     before: Before = "nothing"
     wanted: str = "dx dweight dbias"
     origin: str = ""
@@ -196,7 +202,7 @@ class Claims:
     dialect: Dialect = PYTORCH
     dtypes: tuple[DtypeName, ...] = ("float32",)
     ranks: tuple[int, ...] = (2, 3, 4, 5)
-    layouts: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
+    layouts: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded")
     modes: tuple[Mode, ...] = ("training", "inference")
     gradients: tuple[Mode, ...] = ("training", "inference")
     parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")

@@ -55,8 +55,8 @@ def place(array: AnyArray, layout: Layout) -> Placed:
     ----------
     layout : str
         contiguous: rows first. channels_last: channels vary fastest. transposed: the first two axes swapped in
-        memory. sliced: every second element along the last axis, with an offset. expanded: stride 0 along axis 0
-        (read-only).
+        memory. reversed: backwards along every axis. sliced: every second element along the last axis, with an
+        offset. expanded: stride 0 along axis 0 (read-only).
 
     Raises
     ------
@@ -75,6 +75,8 @@ def place(array: AnyArray, layout: Layout) -> Placed:
     buffer = np.full(used + 2 * GUARD, np.nan, array.dtype)
     dense = buffer[GUARD : GUARD + used].reshape(*inner[:-1], inner[-1] * step)[..., ::step]
     view = dense.transpose(np.argsort(order))
+    if layout == "reversed":
+        view = view[(slice(None, None, -1),) * array.ndim]
     view[...] = array
     return Placed(view, buffer, buffer.tobytes())
 

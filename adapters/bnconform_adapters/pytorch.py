@@ -34,6 +34,10 @@ def to_array(tensor: Any) -> AnyArray | None:
     return np.array(tensor.numpy())
 
 
+LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
+"""A tensor has no negative strides."""
+
+
 class _Call:
     """The tensors of one call, kept to see afterwards what became of them."""
 
@@ -123,21 +127,20 @@ class _ModuleLayer:
     """A module that has been built, with a case's parameters and statistics."""
 
     def __init__(self, module: Any, case: Case, device: str) -> None:
-        import torch
-
         self._module = module
         self._device = device
-        with torch.no_grad():
-            for name, array in _state(case).items():
-                getattr(module, name).copy_(to_tensor(array.copy()))
+        self._load(case)
 
     def restart(self, case: Case) -> None:
         """See :class:`~bnconform_adapters.contract.Restartable`: as the module's own users do it."""
-        import torch
-
         if case.before == "reset" and hasattr(self._module, "reset_running_stats"):
             self._module.reset_running_stats()
-            return
+        else:
+            self._load(case)
+
+    def _load(self, case: Case) -> None:
+        import torch
+
         state = {name: to_tensor(array.copy()) for name, array in _state(case).items()}
         if "num_batches_tracked" in self._module.state_dict():
             state["num_batches_tracked"] = torch.tensor(0)
@@ -183,6 +186,7 @@ class _Functional:
     claims = Claims(
         dialect=Dialect(cumulative=False),
         dtypes=("float32", "float64", "float16", "bfloat16"),
+        layouts=LAYOUTS,
         strided_statistics=True,
         gradient_subsets=True,
         bitwise=False,  # vector loops and their tails round differently
@@ -196,7 +200,7 @@ class _Functional:
         def parameter(array: AnyArray | None, layout: Layout = "contiguous") -> Any:
             return None if array is None else to_tensor(place(array, layout).array)
 
-        weight, bias = parameter(case.weight), parameter(case.bias)
+        weight, bias = (parameter(array, case.parameters_layout) for array in (case.weight, case.bias))
         running_mean = parameter(case.running_mean, case.statistics_layout)
         running_var = parameter(case.running_var, case.statistics_layout)
 
@@ -214,6 +218,7 @@ def module() -> ModuleAdapter:
     """The adapter of torch.nn.BatchNorm1d, 2d and 3d."""
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
+        layouts=LAYOUTS,
         parameters=("both", "neither"),
         untracked=True,
         gradient_subsets=True,

@@ -73,13 +73,15 @@ def _x(recipe: Recipe, rng: np.random.Generator) -> AnyArray:
         return from_channel_rows(digits(rng, recipe.shape), recipe.shape).astype(dtype)
     channels, n = recipe.channels, recipe.values_per_channel
     rows = readable(REGIMES[recipe.values](rng, channels, n), precise=recipe.precise)
-    if recipe.values != "constant" and n > 1:
-        flat = np.ptp(rows, axis=1) == 0  # rounding can make a short channel constant
-        rows[flat, 0] += 1.0
+    dead = recipe.values in ("constant", "one_dead")
+    flat = np.ptp(rows, axis=1, keepdims=True) == 0 if n else np.zeros((channels, 1), bool)
+    if not dead and n > 1:
+        rows[flat[:, 0], 0] += 1.0  # rounding can make a short channel constant
     low, high = (_SPREADS | _OF_DTYPE.get(recipe.dtype, {}))[recipe.spread]
     sd = 2.0 ** np.round(np.log2(10.0) * rng.uniform(low, high, (channels, 1)))
     sign = rng.choice([-1.0, 1.0], (channels, 1))
     shift = readable(rng.uniform(0.5, 1.0, (channels, 1)), precise=recipe.precise)
+    shift = np.where(flat, 0.0, shift) if recipe.values == "one_dead" else shift
     values = sd * (rows + sign * shift * recipe.ratio)
     # Inside the overflow guard: n (max|x| + |mean|)^2 stays below a quarter of the accumulator's largest number.
     squares = LARGEST["float32" if recipe.dtype == "float16" else recipe.dtype]
@@ -106,6 +108,8 @@ def _dy(recipe: Recipe, rng: np.random.Generator) -> AnyArray | None:
             rows = np.broadcast_to(rows[:1], recipe.shape)
         case "large":
             rows = rows * 2.0**10
+        case "small":  # as of the mean of a loss over many samples
+            rows = rows * (2.0**-10 if recipe.dtype == "float16" else 2.0**-30)
     return np.ascontiguousarray(rows).astype(DTYPES[recipe.dtype])
 
 

@@ -43,6 +43,14 @@ def _constant(rng: np.random.Generator, channels: int, n: int) -> Rows:
     return np.zeros((channels, n))
 
 
+def _one_dead(rng: np.random.Generator, channels: int, n: int) -> Rows:
+    """One channel of zeros among others, as behind a ReLU that never fires."""
+    rows = _normal(rng, channels, n)
+    if channels > 1:
+        rows[rng.integers(channels)] = 0.0
+    return rows
+
+
 def _balanced(rng: np.random.Generator, channels: int, n: int) -> Rows:
     """As many -1 as 1, shuffled: with a round shift, sums of any order are exact, and so are mean and variance."""
     signs = np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
@@ -56,6 +64,7 @@ REGIMES: dict[str, Callable[[np.random.Generator, int, int], Rows]] = {
     "outlier": _outlier,
     "constant": _constant,
     "balanced": _balanced,
+    "one_dead": _one_dead,
 }
 
 

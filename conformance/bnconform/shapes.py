@@ -7,26 +7,37 @@ from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
 Chooser: TypeAlias = Callable[[tuple[int, ...]], int]
-Kind: TypeAlias = Literal["small", "wide", "long"]
+Kind: TypeAlias = Literal["small", "wide", "long", "bulk"]
 
 # Small n carries the numerical sensitivity, large n the structural faults; the latter cost more and come seldom.
 KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "wide", "long")
 SMALL_CHANNELS = (2, 1, 3, 5, 8)
-WIDE_CHANNELS = (9, 17, 33, 65, 130, 1030)
-INTERPRETED_CHANNELS = (9, 65, 130)
+WIDE_CHANNELS = (9, 17, 64, 33, 65, 130, 256, 1030)
+INTERPRETED_CHANNELS = (9, 64, 65, 130)
 """An interpreted kernel costs milliseconds per channel."""
 SMALL_SIZES = (2, 3, 1, 4, 5, 7, 8)
-BLOCK_EDGES = (31, 32, 33, 63, 65, 127, 129, 255, 257, 1023, 1025, 2049, 4097)
+BLOCK_EDGES = (31, 12, 32, 33, 20, 63, 65, 28, 127, 129, 56, 255, 257, 100, 1023, 1025, 784, 2049, 4097)
+"""Around powers of two, and odd multiples of small ones, which are whole blocks of 4 or 8 but not of 16 or 32."""
+
+
+# Positions, on one to three axes.
+BULK: dict[int, tuple[Shape, Shape, Shape]] = {
+    1056: ((1056,), (32, 33), (4, 8, 33)),
+    784: ((784,), (28, 28), (4, 7, 28)),
+}
 
 
 def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WIDE_CHANNELS) -> Shape:
     """A shape (N, C, *spatial) of a rank.
 
-    small: few values. wide: many channels of few values. long: few channels, n near a block edge, all of it in N
-    for rank 2 and along the last axis otherwise.
+    small: few values. wide: many channels of few values. bulk: many channels and more than 65536 elements. long: few
+    channels, n near a block edge, all of it in N for rank 2 and along the last axis otherwise.
     """
     if kind == "wide":
         return (choose((3, 2, 5)), choose(wide), *(choose((2, 1)) for _ in range(rank - 2)))
+    if kind == "bulk":
+        positions = choose((1056, 784))
+        return (4, 64, *BULK[positions][rank - 3]) if rank > 2 else (4 * positions, 64)
     if kind == "long":
         channels = choose((2, 1, 3))
         length = choose(BLOCK_EDGES)

@@ -10,7 +10,7 @@ from bnconform_adapters.contract import Claims, Layout, Mode
 from bnconform_reference.precision import DtypeName
 
 # The first alternative is what shrinking ends at: simple, and informative all the same.
-SHIFTED = ("normal", "two_valued", "outlier", "sorted", "digits")
+SHIFTED = ("normal", "two_valued", "outlier", "sorted", "digits", "one_dead")
 
 
 @dataclass(frozen=True)

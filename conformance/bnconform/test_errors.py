@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,39 +10,54 @@ from bnconform.judge import Judge
 from bnconform.law import requirement
 from bnconform.spaces import TRAINING
 from bnconform.strategies import Cases
-from bnconform_adapters.contract import AnyArray, Case
+from bnconform_adapters.contract import Case, Mode
 
 FEW_CHANNELS = replace(TRAINING, kinds=("small",), gradients="where claimed", parameters=("both",))
 
 
-def _longer(array: AnyArray | None) -> AnyArray | None:
-    return None if array is None else np.concatenate([array, array[:1]])
+VECTORS = {
+    "weight": "a weight",
+    "bias": "a bias",
+    "running_mean": "a running mean",
+    "running_var": "a running variance",
+}
 
 
 def _wrong(case: Case) -> Iterator[tuple[str, Case]]:
-    yield "a weight that is too long", replace(case, weight=_longer(case.weight))
-    yield "a bias that is too long", replace(case, bias=_longer(case.bias))
-    yield "a running mean that is too long", replace(case, running_mean=_longer(case.running_mean))
-    yield "a running variance that is too long", replace(case, running_var=_longer(case.running_var))
+    alone = replace(case, dy=None)  # a backward pass that raises would hide that the forward pass did not
+    for field, what in VECTORS.items():
+        vector = getattr(case, field)
+        for length in sorted({1, case.channels - 1, case.channels + 1} - {case.channels}):
+            changes: dict[str, Any] = {field: np.resize(vector, length)}
+            yield f"{what} of {length} for {case.channels} channels", replace(alone, **changes)
     wide = np.concatenate([case.x, case.x[:, :1]], axis=1)
-    yield "x of one channel more than the parameters", replace(case, x=wide, dy=None)
-    yield "x without a channel axis", replace(case, x=case.x.reshape(-1), dy=None, layout="contiguous")
-    yield "a negative eps", replace(case, eps=-1.0)
-    if case.dy is not None and case.x.shape[0] > 1:
-        yield "a dy of a single sample", replace(case, dy=case.dy[:1], dy_layout="contiguous")
-    if case.dy is not None:
-        yield (
-            "a dy of more samples than x",
-            replace(case, dy=np.concatenate([case.dy, case.dy]), dy_layout="contiguous"),
-        )
+    yield "x of one channel more than the parameters", replace(alone, x=wide)
+    yield "x without a channel axis", replace(alone, x=case.x.reshape(-1), layout="contiguous")
+    yield "a negative eps", replace(alone, eps=-1.0)
+    if case.dy is None:
+        return
+    for what, dy in (
+        ("of a single sample", case.dy[:1]),
+        ("of more samples than x", np.concatenate([case.dy, case.dy])),
+        ("with x's first two axes swapped", np.ascontiguousarray(np.swapaxes(case.dy, 0, 1))),
+        ("of x's size and a single axis", case.dy.reshape(-1)),
+    ):
+        if dy.shape != case.x.shape:
+            yield f"a dy {what}", replace(case, dy=dy, dy_layout="contiguous")
+
+
+def _in_mode(judge: Judge, case: Case, mode: Mode) -> Case:
+    return replace(case, training=mode == "training", dy=case.dy if mode in judge.claims.gradients else None)
 
 
 @requirement("E1", given=Cases(FEW_CHANNELS), share=0.2)
 def test_wrong_arguments_raise(judge: Judge, case: Case) -> None:
-    """Parameters of the wrong length, x without channels, a negative eps and a mismatched dy raise."""
-    for what, wrong in _wrong(case):
+    """Parameters of the wrong length, x without channels, a negative eps and a mismatched dy raise, in each mode."""
+    modes = [mode for mode in ("training", "inference") if mode in judge.claims.modes]
+    for what, wrong in (pair for mode in modes for pair in _wrong(_in_mode(judge, case, mode))):
         # The layer is built for the case as it is where only x is wrong.
-        built = case if wrong.x is not case.x else wrong
+        built = replace(case, training=wrong.training, dy=wrong.dy) if wrong.x is not case.x else wrong
         outcome = judge.attempt_steps([built, wrong])[-1]
         if outcome.error is None:
-            judge.broken("call", f"returned for {what}; it must raise")
+            mode = "training" if wrong.training else "inference"
+            judge.broken("call", f"returned for {what}, in {mode}; it must raise")

@@ -14,7 +14,7 @@ from bnconform_reference.definition import forward_training
 from bnconform_reference.double_double import high
 from bnconform_reference.shapes import channel_rows
 
-ALL_DY = replace(TRAINING_GRADIENTS, dys=("random", "expanded", "large"))
+ALL_DY = replace(TRAINING_GRADIENTS, dys=("random", "expanded", "large", "small"))
 
 
 @requirement("G1", given=Cases(ALL_DY))
@@ -35,7 +35,7 @@ def test_dbias_sums_dy(judge: Judge, case: Case) -> None:
     judge.agrees(case, judge.run(case), ["dbias"])
 
 
-@requirement("G4", given=Cases(replace(INFERENCE_GRADIENTS, dys=("random", "expanded", "large"))))
+@requirement("G4", given=Cases(replace(INFERENCE_GRADIENTS, dys=("random", "expanded", "large", "small"))))
 def test_inference_gradients_treat_statistics_as_constants(judge: Judge, case: Case) -> None:
     """In inference dx = weight * invstd * dy, with dweight and dbias as ever."""
     judge.agrees(case, judge.run(case), GRADIENTS)
@@ -91,7 +91,10 @@ def test_dx_is_orthogonal_to_constants_and_nearly_to_xhat(judge: Judge, case: Ca
 
 
 @requirement(
-    "G7", given=Cases(replace(ALL_DY, layouts=("channels_last", "transposed", "sliced"), dys=("random", "expanded")))
+    "G7",
+    given=Cases(
+        replace(ALL_DY, layouts=("channels_last", "transposed", "sliced", "reversed"), dys=("random", "expanded"))
+    ),
 )
 def test_dy_of_any_layout_gives_the_same_gradients(judge: Judge, case: Case) -> None:
     """Gradients for a dy that is expanded, transposed, channels last or sliced are those for a contiguous one."""
@@ -119,14 +122,15 @@ def test_gradients_asked_for_alone_or_again_are_the_same(judge: Judge, case: Cas
             judge.near(name, getattr(alone, name), getattr(first, name), 2 * expected[name].allowed)
 
 
-@requirement("G9", given=Sequences(TRAINING_GRADIENTS, kinds=("training",), longest=2), share=0.5)
+@requirement("G9", given=Sequences(TRAINING_GRADIENTS, kinds=("training",), longest=4), share=0.5)
 def test_interleaved_backward_passes_do_not_mix(judge: Judge, *steps: Case) -> None:
-    """Two forward passes and then their backward passes, in either order, give each its own gradients."""
+    """Several forward passes and then their backward passes, in either order, give each its own gradients."""
     apart = judge.run_steps(steps)
-    for order in ((0, 1), (1, 0)):
+    first_in_first_out = tuple(range(len(steps)))
+    for order in (first_in_first_out, first_in_first_out[::-1]):
         passes = judge.forward_passes(steps)
         together = {i: judge.finished(passes[i]) for i in order}
         for i, alone in enumerate(apart):
             for name in ("y", *GRADIENTS):
                 mixed = getattr(together[i], name)
-                judge.same_bits(name, mixed, getattr(alone, name), "with another forward pass in between and without")
+                judge.same_bits(name, mixed, getattr(alone, name), "with other forward passes in between and without")

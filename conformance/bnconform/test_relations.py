@@ -186,9 +186,11 @@ def test_repeating_the_batch_keeps_y(judge: Judge, case: Case) -> None:
     _compare(judge, first, second, "for the batch twice over", back=back, names=("y", "running_mean"))
 
 
-@requirement("M9", given=Cases(replace(ANY, layouts=("channels_last", "transposed", "sliced"))))
+@requirement("M9", given=Cases(replace(ANY, layouts=("channels_last", "transposed", "sliced", "reversed"))))
 def test_memory_layout_does_not_matter(judge: Judge, case: Case) -> None:
-    """x in any claimed memory layout gives what contiguous x gives, within what is allowed to both."""
+    """x in any claimed layout, and strided weight and bias, give what contiguous ones do, within what is allowed."""
     plain = replace(case, layout="contiguous", dy_layout="contiguous")
-    moved = replace(case, dy_layout="contiguous")
+    moved = replace(
+        case, dy_layout="contiguous", parameters_layout="sliced" if "sliced" in judge.claims.layouts else "contiguous"
+    )
     _compare(judge, _both(judge, plain), _both(judge, moved), f"for x {case.layout} in memory")

@@ -19,7 +19,15 @@ WITH_INFERENCE = replace(TRAINING, also=("inference",))
 
 
 @requirement(
-    "S1", given=Cases(replace(TRAINING, momenta=(0.1, 0.3, 0.9, 1.0, 0.0, 2.0**-20), statistics=("random", "new")))
+    "S1",
+    given=Cases(
+        replace(
+            TRAINING,
+            momenta=(0.1, 0.3, 0.9, 1.0, 0.0, 2.0**-20),
+            statistics=("random", "new", "small_variance"),
+            weights=("random", "negative", "zero"),
+        )
+    ),
 )
 def test_running_statistics_blend_old_and_new(judge: Judge, case: Case) -> None:
     """The running statistics become (1 - m) old + m new, for m = 0, tiny, ordinary and 1."""
@@ -127,7 +135,9 @@ def test_without_tracking_nothing_is_written(judge: Judge, case: Case) -> None:
 def test_strided_statistics_are_updated(judge: Judge, case: Case) -> None:
     """Running statistics keep their dtype, and views that are not contiguous are really updated."""
     strided = replace(case, statistics_layout="sliced" if judge.claims.strided_statistics else "contiguous")
-    outcome, after = judge.run_steps([strided, replace(case, training=False)])
+    inference = replace(strided, training=False)
+    before, outcome, after = judge.run_steps([inference, strided, inference])
+    judge.agrees(inference, before, ["y"])
     judge.agrees(case, outcome, STATISTICS)
     for name in STATISTICS:
         array = getattr(outcome, name)
@@ -144,14 +154,16 @@ def test_refused_call_leaves_the_state(judge: Judge, case: Case) -> None:
         single = case.x[(slice(0, 1), slice(None), *(slice(0, 1) for _ in case.x.shape[2:]))]
         wrong = replace(case, x=single, dy=None)
     inference = replace(case, training=False)
-    trained, before, refused, after = judge.attempt_steps([case, inference, wrong, inference])
+    trained, before, refused, after, again = judge.attempt_steps([case, inference, wrong, inference, case])
     if refused.error is None:
         return judge.mistrust()  # E1 asks whether it must raise
-    for step in (trained, before, after):
+    for step in (trained, before, after, again):
         if step.error is not None:
             judge.broken("call", f"raised {step.error}")
     for name in ("y", *STATISTICS):
         judge.same_bits(name, getattr(after, name), getattr(before, name), "after a refused call and before it")
+    now = replace(case, running_mean=before.running_mean, running_var=before.running_var)
+    judge.agrees(now, again, STATISTICS)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bnconform_adapters.contract import Case, Claims
-from bnconform_adapters.pytorch import ModuleAdapter, parameter_type
+from bnconform_adapters.pytorch import LAYOUTS, ModuleAdapter, parameter_type
 
 
 def _module(case: Case) -> Any:
@@ -28,6 +28,7 @@ def fused() -> ModuleAdapter:
 
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
+        layouts=LAYOUTS,
         parameters=("both", "neither", "weight"),
         eps_min=0.0,
         grade="TW",
