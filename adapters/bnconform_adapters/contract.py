@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform_adapters.fates import Fate, fate_of
 from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName, Grade
 
@@ -114,7 +116,10 @@ class Outcome:
     y, dx : arrays of x's shape
     running_mean, running_var, dweight, dbias : arrays, shape (C,)
     error : str or None
-        Type and message of the exception, if it raised.
+        Type and message of the exception, if it raised; where there is a fate, what is known of that.
+    fate : str
+        What became of the process, where the call did not come back or must not be followed by another; see
+        :data:`~bnconform_adapters.fates.Fate`.
     inputs_after : mapping of str to array
         The input arrays as the implementation left them, under the names of the Case's fields.
     shared : tuple of str
@@ -130,6 +135,7 @@ class Outcome:
     dweight: AnyArray | None = None
     dbias: AnyArray | None = None
     error: str | None = None
+    fate: Fate = ""
     inputs_after: Mapping[str, AnyArray] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     overrun: tuple[str, ...] = ()
@@ -166,6 +172,8 @@ class Claims:
         Whether running statistics may be non-contiguous views, which are then updated.
     gradient_subsets : bool
         Whether some of dx, dweight and dbias can be asked for alone.
+    own_process : bool
+        Whether it runs in a process of its own, so that a crash or a hang can be told from an answer.
     population : bool
         Whether the adapter has `population`, which gives the statistics of a whole data set.
     bitwise : bool
@@ -190,6 +198,7 @@ class Claims:
     strided_statistics: bool = False
     gradient_subsets: bool = False
     population: bool = False
+    own_process: bool = False
     bitwise: bool = True
     default_eps: float | None = None
     default_momentum: float | None = None
@@ -225,27 +234,52 @@ class Adapter(Protocol):
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
 
 
-def run_steps(adapter: Adapter, cases: Sequence[Case]) -> list[Outcome]:
+@runtime_checkable
+class Remote(Protocol):
+    """An adapter whose implementation runs elsewhere: it makes several calls in one go, and never raises."""
+
+    def run_steps(self, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
+        """See the function of this name."""
+
+    def run_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
+        """See the function of this name."""
+
+    def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
+        """See the function of this name."""
+
+
+Caught: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
+CAUGHT: Caught = (Exception, SystemExit)
+"""What ends a call and not the run, where the implementation runs in this process."""
+
+
+def run_steps(adapter: Adapter, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
     """Call one new layer with each case in turn; parameters and statistics come from the first.
 
     An exception ends its own step only: it becomes that Outcome's `error`. Warnings are the implementation's own
-    affair, also where the session turns them into errors.
+    affair, also where the session turns them into errors. `spoilt` fills memory with NaN just before.
     """
-    return [finish() for finish in _in_turn(adapter, cases)]
+    if isinstance(adapter, Remote):
+        return adapter.run_steps(cases, spoilt=spoilt)
+    if spoilt:
+        from bnconform_adapters.memory import spoil_memory
+
+        spoil_memory(cases[0])
+    return [finish() for finish in in_turn(lambda: adapter.layer(cases[0]), cases)]
 
 
-def _in_turn(adapter: Adapter, cases: Sequence[Case]) -> Iterator[Finish]:
+def in_turn(build: Callable[[], Layer], cases: Sequence[Case], caught: Caught = CAUGHT) -> Iterator[Finish]:
     """Forward passes of one layer, each done when asked for; an exception becomes an Outcome on finishing."""
     layer: Layer | None = None
     for case in cases:
         with quiet():
             try:
-                layer = layer or adapter.layer(cases[0])
+                layer = layer or build()
                 finish = layer(case)
-            except Exception as error:
+            except caught as error:
                 yield _failed(error)
                 continue
-        yield _guarded(finish)
+        yield _guarded(finish, caught)
 
 
 @contextmanager
@@ -259,25 +293,46 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _failed(error: Exception) -> Finish:
-    outcome = Outcome(error=describe_error(error))
+def failure(error: BaseException) -> Outcome:
+    """The Outcome of a call that raised."""
+    message = describe_error(error)
+    return Outcome(error=message, fate=fate_of(error, message))
+
+
+def _failed(error: BaseException) -> Finish:
+    outcome = failure(error)
     return lambda: outcome
 
 
-def _guarded(finish: Finish) -> Finish:
+def _guarded(finish: Finish, caught: Caught) -> Finish:
     def guarded() -> Outcome:
         with quiet():
             try:
                 return finish()
-            except Exception as error:
-                return Outcome(error=describe_error(error))
+            except caught as error:
+                return failure(error)
 
     return guarded
 
 
 def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
     """Run the forward passes of one new layer; the caller finishes them in whatever order, and how often it likes."""
-    return list(_in_turn(adapter, cases))
+    if isinstance(adapter, Remote):
+        return adapter.forward_passes(cases)
+    return list(in_turn(lambda: adapter.layer(cases[0]), cases))
+
+
+def run_together(adapter: Adapter, cases: Sequence[Case], threads: int, caught: Caught = CAUGHT) -> list[Outcome]:
+    """Call a new layer with each case, from several threads at once."""
+    if isinstance(adapter, Remote):
+        return adapter.run_together(cases, threads)
+
+    def run_one(case: Case) -> Outcome:
+        (finish,) = in_turn(lambda: adapter.layer(case), [case], caught)
+        return finish()
+
+    with quiet(), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run_one, cases))
 
 
 def run(adapter: Adapter, case: Case) -> Outcome:
@@ -287,5 +342,8 @@ def run(adapter: Adapter, case: Case) -> Outcome:
 
 def describe_error(error: BaseException) -> str:
     """An exception as one line: its type and the first line of its message."""
-    message = str(error).strip().splitlines()
+    try:
+        message = str(error).strip().splitlines()
+    except Exception:  # its own __str__ raises
+        message = []
     return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__

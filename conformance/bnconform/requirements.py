@@ -97,6 +97,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("P7", "calls from several threads do not mix", "robust"),
     Requirement("P8", "a fresh process gives the same answer", "robust"),
     Requirement("E1", "wrong shapes and a negative eps raise", "robust"),
+    Requirement("E2", "every call returns or raises: none crashes, hangs, exits or grows without end", "robust"),
 )
 
 BY_ID: dict[str, Requirement] = {requirement.id: requirement for requirement in CATALOGUE}

@@ -7,11 +7,13 @@ import numpy as np
 
 from bnconform.judge import Judge
 from bnconform.law import requirement
-from bnconform.spaces import TRAINING
-from bnconform.strategies import Cases
+from bnconform.spaces import INFERENCE, TRAINING
+from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import AnyArray, Case
 
 FEW_CHANNELS = replace(TRAINING, kinds=("small",), gradients="where claimed", parameters=("both",))
+
+PRIME = 257
 
 
 def _longer(array: AnyArray | None) -> AnyArray | None:
@@ -45,3 +47,31 @@ def test_wrong_arguments_raise(judge: Judge, case: Case) -> None:
         outcome = judge.attempt_steps([built, wrong])[-1]
         if outcome.error is None:
             judge.broken("call", f"returned for {what}; it must raise")
+
+
+ANY_CALL = AnyOf(
+    tuple(Cases(replace(space, gradients="where claimed", needs=("own_process",))) for space in (TRAINING, INFERENCE))
+)
+
+
+def _odd(case: Case) -> Iterator[Case]:
+    """The case cut down to no sample, to one, and to no channel, and one with a large prime number of channels."""
+    plain = replace(case, layout="contiguous", dy_layout="contiguous")
+    for samples in (0, 1):
+        yield replace(plain, x=case.x[:samples], dy=None if case.dy is None else case.dy[:samples])
+    for channels in (np.arange(0), np.arange(PRIME) % case.channels):
+        vectors = ("weight", "bias", "running_mean", "running_var")
+        taken = {name: array[channels] for name in vectors if (array := getattr(case, name)) is not None}
+        dy = None if case.dy is None else case.dy[:, channels]
+        yield replace(plain, x=case.x[:, channels], dy=dy, **taken)
+
+
+@requirement("E2", given=ANY_CALL, share=0.5)
+def test_every_call_comes_back(judge: Judge, case: Case) -> None:
+    """In both modes, with odd sizes and with wrong arguments, a call returns or raises."""
+    for one in (case, *_odd(case)):
+        judge.attempt(one)
+    for _, wrong in _wrong(case):
+        judge.attempt(wrong)
+        if wrong.x is not case.x:
+            judge.attempt_steps([case, wrong])

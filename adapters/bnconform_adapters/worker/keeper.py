@@ -1,0 +1,94 @@
+"""The keeper: forks workers, and tells how they ended. ``python -m bnconform_adapters.worker.keeper DESCRIPTOR``.
+
+It runs no foreign code, so that it stays whole and a fork of it is as good as a new process, but there at once. It
+answers one request at a time over the descriptor, and ends with the client, taking the last worker along.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import warnings
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from bnconform_adapters.worker.serve import serve
+
+LONGEST = 1 << 16
+"""Bytes of a request; a path is the longest thing in it."""
+
+FAILED = 70
+"""Exit status of a worker whose own code failed: EX_SOFTWARE."""
+
+_NAP = 0.001
+
+
+def main() -> None:
+    """Answer requests until the client is gone."""
+    control, worker = socket.socket(fileno=int(sys.argv[1])), 0
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, LONGEST, 2)
+        if not data:
+            break
+        request: dict[str, Any] = json.loads(data)
+        if "spec" in request:
+            worker = _start(control, request["spec"], request["modules"], descriptors)
+            answer: dict[str, Any] = {"pid": worker}
+        else:
+            answer = _end(worker, request["grace"])
+            worker = 0
+        control.sendall(json.dumps(answer).encode())
+    if worker:
+        _end(worker, 0.0)
+
+
+def _start(control: socket.socket, spec: str, modules: list[str], descriptors: list[int]) -> int:
+    """Fork a worker; it serves the connection and prints to the output that the descriptors stand for."""
+    for name in modules:  # slow to import, and safe to fork while nothing was computed with them
+        with suppress(Exception):
+            import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # OpenBLAS has threads, and handlers that stop and restart them around a fork
+        pid = os.fork()
+    if pid == 0:
+        status = FAILED
+        try:
+            os.setpgid(0, 0)  # Ctrl-C in a terminal is not for the worker; what it starts ends with it
+            control.close()
+            connection, output = descriptors
+            serve(socket.socket(fileno=connection), output, spec)
+            status = 0
+        finally:
+            if status:
+                sys.excepthook(*sys.exc_info())
+            os._exit(status)  # without handlers that the implementation may have left
+    with suppress(OSError):
+        os.setpgid(pid, pid)  # whoever comes first
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return pid
+
+
+def _end(pid: int, grace: float) -> dict[str, Any]:
+    """Wait for a worker, kill it when the time of grace is over, and tell how it ended."""
+    deadline, killed = time.monotonic() + grace, False
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    while not ended and time.monotonic() < deadline:
+        time.sleep(_NAP)
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    if not ended:
+        killed = True
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)  # what it started
+    return {"code": os.waitstatus_to_exitcode(status), "killed": killed}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""The client's end of a worker process: start it, exchange messages within limits, and say how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.fates import Fate
+from bnconform_adapters.worker.limits import Limits
+from bnconform_adapters.worker.wire import Frames, WireError, pack
+
+CHUNK = 1 << 18
+KEPT = 1 << 14
+"""Bytes of what was printed that are kept, the last ones: a traceback of a crash fits in."""
+WATCH = 0.05
+"""Seconds between two looks at the worker's memory."""
+GRACE = 2.0
+"""Seconds that a worker gets to end after it closed its connection: writing a core file takes time."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What became of a worker: its fate, and what is known of it."""
+
+    fate: Fate
+    text: str
+
+
+ENDED = Ending("exited", "the suite has ended it")
+
+
+class Lost(Exception):
+    """The worker is gone, or was given up."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.text)
+        self.ending = ending
+
+
+class Keeper:
+    """The process that forks workers and reaps them."""
+
+    def __init__(self) -> None:
+        if not hasattr(os, "fork"):
+            raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
+        ours, theirs = socket.socketpair()
+        # Folders that this process added to its path are there for the implementation, too.
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "bnconform_adapters.worker.keeper", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": path},
+                start_new_session=True,
+            )
+        self._control = ours
+        self.close = weakref.finalize(self, _close_keeper, self._process, ours)
+
+    def fork(self, spec: str, modules: list[str], descriptors: list[int]) -> int:
+        """Start a worker with the given connection and output; return its process id."""
+        pid: int = self._ask({"spec": spec, "modules": modules}, descriptors)["pid"]
+        return pid
+
+    def end(self, grace: float) -> tuple[int, bool]:
+        """Wait so many seconds for the worker, then kill it; return its exit code and whether it was killed."""
+        answer = self._ask({"grace": grace}, [])
+        return answer["code"], answer["killed"]
+
+    def _ask(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+            answer = self._control.recv(CHUNK)
+        except OSError:
+            answer = b""
+        if not answer:
+            raise AdapterError("the worker process cannot be started; pass --in-process to run the file in this one")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
+def _close_keeper(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    control.close()
+    process.wait()
+
+
+class Process:
+    """One worker.
+
+    Parameters
+    ----------
+    keeper : Keeper
+    spec : str
+        The implementation as `--adapter` takes it.
+    limits : Limits
+        Are asked, and told what was needed.
+    modules : list of str
+        What the keeper imports before it forks.
+
+    Raises
+    ------
+    AdapterError
+        The implementation cannot be had.
+    Lost
+        It took its process along when it was loaded.
+    """
+
+    def __init__(self, keeper: Keeper, spec: str, limits: Limits, modules: list[str]) -> None:
+        self._keeper, self._spec, self._limits = keeper, spec, limits
+        self._frames, self._printed = Frames(), b""
+        self._called, self._base, self._looked = False, 0, 0.0
+        self.ending: Ending | None = None
+        self.dropped: list[int] = []
+        self._connection, theirs = socket.socketpair()
+        self._output, output = os.pipe()
+        self._close = weakref.finalize(self, _close_streams, self._connection, self._output)
+        os.set_blocking(self._output, False)
+        try:
+            with theirs:
+                self._pid = keeper.fork(spec, modules, [theirs.fileno(), output])
+        finally:
+            os.close(output)
+        self._poll = select.poll()
+        self._poll.register(self._connection, select.POLLIN)
+        self._poll.register(self._output, select.POLLIN)
+        self.about = self._receive(limits.loading)
+        self._base = self._resident()
+        if "refused" in self.about:
+            self.end()
+            raise AdapterError(self.about["refused"])
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a request, and which layers and calls may be forgotten.
+
+        Raises
+        ------
+        Lost
+            The worker is gone, or does not read.
+        """
+        if self.ending is not None:
+            raise Lost(self.ending)
+        dropped, self.dropped = self.dropped, []
+        self._connection.settimeout(self._limits.seconds)
+        try:
+            self._connection.sendall(pack(message | {"drop": dropped}))
+        except TimeoutError:
+            raise self._given_up("hung", "it does not take requests any more") from None
+        except OSError:
+            raise self._lost() from None
+
+    def receive(self) -> Any:
+        """The answer to a call.
+
+        Raises
+        ------
+        Lost
+            The worker is gone, or was given up at a limit.
+        """
+        start, first = time.monotonic(), not self._called
+        limit = self._limits.call(first=first)
+        answer = self._receive(limit)
+        now, self._called = time.monotonic(), True
+        self._limits.took(now - start, first=first)
+        if now - self._looked > WATCH:
+            self._look()
+        return answer
+
+    def _receive(self, limit: float) -> Any:
+        deadline = time.monotonic() + limit
+        while True:
+            try:
+                message = self._frames.next()
+            except WireError:
+                raise self._given_up("crashed", "it wrote into its connection with the suite") from None
+            if message is not None:
+                return message
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._limits.hung()
+                raise self._given_up("hung", f"no answer within {limit:.3g} s")
+            ready = self._poll.poll(1000 * min(left, WATCH))
+            if not ready:
+                self._look()
+            for descriptor, _ in ready:
+                if descriptor == self._output:
+                    if not self._drain():
+                        self._poll.unregister(self._output)  # the implementation closed it
+                    continue
+                try:
+                    data = self._connection.recv(CHUNK)
+                except OSError:
+                    data = b""
+                if not data:
+                    raise self._lost()
+                self._frames.feed(data)
+
+    def _drain(self) -> bool:
+        """Take what was printed, and keep its end; return whether the output is still open and had something."""
+        try:
+            data = os.read(self._output, CHUNK)
+        except OSError:  # nothing there now
+            return False
+        self._printed = (self._printed + data)[-KEPT:]
+        return bool(data)
+
+    def _resident(self) -> int:
+        """Bytes of memory that the worker holds; 0 where the system does not tell.
+
+        Not its address space, of which torch and CUDA reserve many times what they use.
+        """
+        try:
+            pages = Path(f"/proc/{self._pid}/statm").read_bytes().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def _look(self) -> None:
+        """Give the worker up where it has grown too much."""
+        self._looked = time.monotonic()
+        growth, limit = self._resident() - self._base, self._limits.growth
+        if self._base and growth > limit:
+            self._limits.overgrew()
+            raise self._given_up("out of memory", f"it grew by more than {limit / 2**30:.3g} GiB")
+        self._limits.held(growth)
+
+    def end(self, ending: Ending = ENDED) -> None:
+        """Kill the worker, if it is still there; what it kept is lost for the given reason."""
+        if self.ending is None:
+            self._keeper.end(0.0)
+            self._ended(ending)
+
+    def _given_up(self, fate: Fate, text: str) -> Lost:
+        self._keeper.end(0.0)
+        return self._ended(Ending(fate, text))
+
+    def _lost(self) -> Lost:
+        code, killed = self._keeper.end(GRACE)
+        if killed:
+            return self._ended(Ending("crashed", f"it closed its connection with the suite{self._place()}"))
+        while self._drain():
+            pass
+        if code < 0:
+            number = signal.Signals(-code)
+            return self._ended(Ending("crashed", f"{number.name} ({signal.strsignal(number)}){self._place()}"))
+        return self._ended(Ending("exited", f"status {code}{self._last_words()}"))
+
+    def _ended(self, ending: Ending) -> Lost:
+        self.ending = ending
+        self._close()
+        return Lost(ending)
+
+    def _place(self) -> str:
+        """Where in the implementation's file a crash happened, as :mod:`faulthandler` has written it."""
+        name = self._spec.partition(".py")[0].rpartition("/")[2] + ".py"
+        printed = self._printed.decode(errors="replace").rpartition("Fatal Python error")[2]
+        found = re.search(rf'File ".*{re.escape(name)}", line (\d+) in (\S+)', printed)
+        return f" in {found[2]}, {name} line {found[1]}" if found else ""
+
+    def _last_words(self) -> str:
+        lines = self._printed.decode(errors="replace").strip().splitlines()
+        return f"; the last that it printed: {lines[-1].strip()[:200]}" if lines else ""
+
+
+def _close_streams(connection: socket.socket, output: int) -> None:
+    connection.close()
+    with suppress(OSError):
+        os.close(output)

@@ -1,0 +1,127 @@
+"""The worker: loads one implementation and calls it as it is told."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from bnconform_adapters.contract import (
+    Adapter,
+    AdapterError,
+    Case,
+    Finish,
+    Layer,
+    Outcome,
+    describe_error,
+    failure,
+    in_turn,
+    run_together,
+)
+from bnconform_adapters.memory import spoil_memory
+from bnconform_adapters.registry import load
+from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
+
+CHUNK = 1 << 18
+CAUGHT = BaseException
+"""In the suite's process Ctrl-C must end the run; here nothing that an implementation raises is meant for others."""
+
+
+def serve(connection: socket.socket, output: int, spec: str) -> None:
+    """Serve requests until the client closes the connection.
+
+    Parameters
+    ----------
+    output : int
+        Descriptor that takes the place of standard output and standard error.
+    spec : str
+        The implementation as `--adapter` takes it.
+    """
+    _settle(output)
+    try:
+        adapter = load(spec)
+    except AdapterError as error:
+        connection.sendall(pack({"refused": str(error)}))
+        return
+    except CAUGHT as error:
+        connection.sendall(pack({"refused": f"{spec} cannot be imported: {describe_error(error)}"}))
+        return
+    modules = [name for name in ("torch",) if name in sys.modules]
+    connection.sendall(pack({"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}))
+    worker, frames = _Worker(adapter), Frames()
+    while data := connection.recv(CHUNK):
+        frames.feed(data)
+        while (request := frames.next()) is not None:
+            for answer in worker.answers(request):
+                connection.sendall(answer)
+
+
+def _settle(output: int) -> None:
+    """Give what is printed to `output`, and keep a descriptor of it that says where a crash happened."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for standard in (1, 2):
+        os.dup2(output, standard)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable(output)
+
+
+def _answer(outcome: Outcome) -> bytes:
+    try:
+        return pack(from_outcome(outcome))
+    except WireError as error:
+        return pack(from_outcome(Outcome(error=f"TypeError: returned {error}")))
+
+
+class _Worker:
+    """Answers requests; keeps layers and unfinished calls under the client's numbers until it drops them."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._layers: dict[int, Layer] = {}
+        self._finishes: dict[int, Finish] = {}
+
+    def answers(self, request: dict[str, Any]) -> Iterator[bytes]:
+        """Answers to a request: one for every outcome that it asks for, as soon as it is there."""
+        for number in request.get("drop", ()):
+            self._layers.pop(number, None)
+            self._finishes.pop(number, None)
+        cases = [to_case(case) for case in request.get("cases", ())]
+        match request["do"]:
+            case "steps":
+                if request["spoilt"]:
+                    spoil_memory(cases[0])
+                for finish in in_turn(lambda: self._adapter.layer(cases[0]), cases, CAUGHT):
+                    yield _answer(finish())
+            case "together":
+                yield from map(_answer, run_together(self._adapter, cases, request["threads"], CAUGHT))
+            case "forward":
+                self._forward(request["layer"], cases, request["numbers"])
+                yield pack({})
+            case "finish":
+                yield _answer(self._finishes[request["number"]]())
+            case "population":
+                yield _answer(self._population(cases))
+
+    def _forward(self, layer: int, cases: list[Case], numbers: list[int]) -> None:
+        """Run forward passes of a kept layer, or of a new one, which is built for the first case."""
+
+        def build() -> Layer:
+            if layer not in self._layers:
+                self._layers[layer] = self._adapter.layer(cases[0])
+            return self._layers[layer]
+
+        # A number fewer than cases: the first only says what the layer is built for.
+        steps = cases[len(cases) - len(numbers) :]
+        self._finishes |= zip(numbers, in_turn(build, steps, CAUGHT), strict=True)
+
+    def _population(self, cases: list[Case]) -> Outcome:
+        try:
+            found: Outcome = self._adapter.population(cases)  # type: ignore[attr-defined]
+        except CAUGHT as error:
+            return failure(error)
+        return found
