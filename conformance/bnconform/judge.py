@@ -13,6 +13,7 @@ from bnconform.findings import Broken, Finding, brief, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
 from bnconform_adapters.contract import (
+    DTYPES,
     Adapter,
     AnyArray,
     Case,
@@ -36,6 +37,7 @@ from bnconform_reference.precision import (
 
 STATISTICS = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dweight", "dbias")
+FLOATING = frozenset(DTYPES.values())
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,14 @@ class Judge:
         return outcome
 
     def _came_back(self, case: Case, outcome: Outcome) -> Outcome:
-        """Break the law if a call with `case` neither returned nor raised."""
+        """Break the law if a call with `case` neither returned nor raised, or what it returned are no numbers."""
         if outcome.fate:
             called = "" if case in self._steps else f"; it was called with {brief(case)}"
             self.broken("call", f"{outcome.fate}: {outcome.error}{called}")
+        for name in ("y", *STATISTICS, *GRADIENTS):
+            array = getattr(outcome, name)
+            if array is not None and array.dtype not in FLOATING:
+                self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers")
         return outcome
 
     def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:

@@ -12,7 +12,7 @@ from typing import Any
 from bnconform_adapters.contract import AdapterError, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.process import Ending, Keeper, Lost, Process
-from bnconform_adapters.worker.wire import from_case, to_claims, to_outcome
+from bnconform_adapters.worker.wire import from_case, to_claims
 
 
 class WorkerAdapter:
@@ -128,7 +128,7 @@ class WorkerAdapter:
                 process = process or self._ready()
                 process.send(message)
                 while len(outcomes) < answers:
-                    outcome = to_outcome(process.receive())
+                    outcome = process.receive()
                     outcomes.append(outcome)
                     if outcome.fate:
                         process.end(Ending(outcome.fate, outcome.error or ""))

@@ -37,7 +37,7 @@ def main() -> None:
             break
         request: dict[str, Any] = json.loads(data)
         if "spec" in request:
-            worker = _start(control, request["spec"], request["modules"], descriptors)
+            worker = _start(control, request, descriptors)
             answer: dict[str, Any] = {"pid": worker}
         else:
             answer = _end(worker, request["grace"])
@@ -47,9 +47,9 @@ def main() -> None:
         _end(worker, 0.0)
 
 
-def _start(control: socket.socket, spec: str, modules: list[str], descriptors: list[int]) -> int:
+def _start(control: socket.socket, request: dict[str, Any], descriptors: list[int]) -> int:
     """Fork a worker; it serves the connection and prints to the output that the descriptors stand for."""
-    for name in modules:  # slow to import, and safe to fork while nothing was computed with them
+    for name in request["modules"]:  # slow to import, and safe to fork while nothing was computed with them
         with suppress(Exception):
             import_module(name)
     with warnings.catch_warnings():
@@ -61,7 +61,8 @@ def _start(control: socket.socket, spec: str, modules: list[str], descriptors: l
             os.setpgid(0, 0)  # Ctrl-C in a terminal is not for the worker; what it starts ends with it
             control.close()
             connection, output = descriptors
-            serve(socket.socket(fileno=connection), output, spec)
+            sys.path[:] = request["path"]  # folders that the client added are there for the implementation, too
+            serve(socket.socket(fileno=connection), output, request["spec"])
             status = 0
         finally:
             if status:

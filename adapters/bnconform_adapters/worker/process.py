@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnconform_adapters.contract import AdapterError
+import bnconform_adapters
+import bnconform_reference as _reference
+from bnconform_adapters.contract import AdapterError, Outcome
 from bnconform_adapters.fates import Fate
+from bnconform_adapters.worker.keeper import FAILED
 from bnconform_adapters.worker.limits import Limits
-from bnconform_adapters.worker.wire import Frames, WireError, pack
+from bnconform_adapters.worker.wire import Frames, WireError, pack, to_outcome
 
 CHUNK = 1 << 18
 KEPT = 1 << 14
@@ -57,8 +60,9 @@ class Keeper:
         if not hasattr(os, "fork"):
             raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
         ours, theirs = socket.socketpair()
-        # Folders that this process added to its path are there for the implementation, too.
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        # This project's own folders only: among a user's may be files that hide modules of the standard library.
+        roots = dict.fromkeys(str(Path(package.__path__[0]).parent) for package in (bnconform_adapters, _reference))
+        path = os.pathsep.join([*roots, *filter(None, [os.environ.get("PYTHONPATH")])])
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "bnconform_adapters.worker.keeper", str(theirs.fileno())],
@@ -73,7 +77,7 @@ class Keeper:
 
     def fork(self, spec: str, modules: list[str], descriptors: list[int]) -> int:
         """Start a worker with the given connection and output; return its process id."""
-        pid: int = self._ask({"spec": spec, "modules": modules}, descriptors)["pid"]
+        pid: int = self._ask({"spec": spec, "modules": modules, "path": sys.path}, descriptors)["pid"]
         return pid
 
     def end(self, grace: float) -> tuple[int, bool]:
@@ -122,7 +126,7 @@ class Process:
     def __init__(self, keeper: Keeper, spec: str, limits: Limits, modules: list[str]) -> None:
         self._keeper, self._spec, self._limits = keeper, spec, limits
         self._frames, self._printed = Frames(), b""
-        self._called, self._base, self._looked = False, 0, 0.0
+        self._answers, self._base, self._looked = 0, 0, 0.0
         self.ending: Ending | None = None
         self.dropped: list[int] = []
         self._connection, theirs = socket.socketpair()
@@ -162,7 +166,7 @@ class Process:
         except OSError:
             raise self._lost() from None
 
-    def receive(self) -> Any:
+    def receive(self) -> Outcome:
         """The answer to a call.
 
         Raises
@@ -170,14 +174,16 @@ class Process:
         Lost
             The worker is gone, or was given up at a limit.
         """
-        start, first = time.monotonic(), not self._called
+        start, first = time.monotonic(), not self._answers
         limit = self._limits.call(first=first)
         answer = self._receive(limit)
-        now, self._called = time.monotonic(), True
+        now, self._answers = time.monotonic(), self._answers + 1
+        if answer["number"] != self._answers:
+            raise self._given_up("crashed", "it answered twice, as two processes do after a fork that both go on from")
         self._limits.took(now - start, first=first)
         if now - self._looked > WATCH:
             self._look()
-        return answer
+        return to_outcome(answer["outcome"])
 
     def _receive(self, limit: float) -> Any:
         deadline = time.monotonic() + limit
@@ -256,6 +262,8 @@ class Process:
         if code < 0:
             number = signal.Signals(-code)
             return self._ended(Ending("crashed", f"{number.name} ({signal.strsignal(number)}){self._place()}"))
+        if code == FAILED:
+            return self._ended(Ending("crashed", f"it damaged its own process{self._last_words()}"))
         return self._ended(Ending("exited", f"status {code}{self._last_words()}"))
 
     def _ended(self, ending: Ending) -> Lost:

@@ -52,12 +52,13 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
         return
     modules = [name for name in ("torch",) if name in sys.modules]
     connection.sendall(pack({"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}))
-    worker, frames = _Worker(adapter), Frames()
+    worker, frames, number = _Worker(adapter), Frames(), 0
     while data := connection.recv(CHUNK):
         frames.feed(data)
         while (request := frames.next()) is not None:
             for answer in worker.answers(request):
-                connection.sendall(answer)
+                number += 1  # two processes, after a fork, give the same ones
+                connection.sendall(_packed(answer, number))
 
 
 def _settle(output: int) -> None:
@@ -70,11 +71,11 @@ def _settle(output: int) -> None:
     faulthandler.enable(output)
 
 
-def _answer(outcome: Outcome) -> bytes:
+def _packed(answer: Outcome, number: int) -> bytes:
     try:
-        return pack(from_outcome(outcome))
+        return pack({"number": number, "outcome": from_outcome(answer)})
     except WireError as error:
-        return pack(from_outcome(Outcome(error=f"TypeError: returned {error}")))
+        return _packed(Outcome(error=f"TypeError: returned {error}"), number)
 
 
 class _Worker:
@@ -85,7 +86,7 @@ class _Worker:
         self._layers: dict[int, Layer] = {}
         self._finishes: dict[int, Finish] = {}
 
-    def answers(self, request: dict[str, Any]) -> Iterator[bytes]:
+    def answers(self, request: dict[str, Any]) -> Iterator[Outcome]:
         """Answers to a request: one for every outcome that it asks for, as soon as it is there."""
         for number in request.get("drop", ()):
             self._layers.pop(number, None)
@@ -96,16 +97,16 @@ class _Worker:
                 if request["spoilt"]:
                     spoil_memory(cases[0])
                 for finish in in_turn(lambda: self._adapter.layer(cases[0]), cases, CAUGHT):
-                    yield _answer(finish())
+                    yield finish()
             case "together":
-                yield from map(_answer, run_together(self._adapter, cases, request["threads"], CAUGHT))
+                yield from run_together(self._adapter, cases, request["threads"], CAUGHT)
             case "forward":
                 self._forward(request["layer"], cases, request["numbers"])
-                yield pack({})
+                yield Outcome()
             case "finish":
-                yield _answer(self._finishes[request["number"]]())
+                yield self._finishes[request["number"]]()
             case "population":
-                yield _answer(self._population(cases))
+                yield self._population(cases)
 
     def _forward(self, layer: int, cases: list[Case], numbers: list[int]) -> None:
         """Run forward passes of a kept layer, or of a new one, which is built for the first case."""

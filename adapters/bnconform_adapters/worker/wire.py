@@ -2,7 +2,7 @@
 
 A message is a tree of dicts, lists, strings and numbers in which arrays may stand anywhere. On the wire: a mark, the
 lengths of header and body, the header, and a body of the arrays' bytes in the order in which the header names them,
-each padded to `_ALIGNED` bytes. Values come back bit for bit; strides don't travel, since a Case names its memory layout.
+each padded to `_ALIGNED` bytes. Values come back bit for bit; strides don't travel, since a Case names its layout.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _dtype(name: Any) -> np.dtype[Any]:
     if name in DTYPES:
         known: np.dtype[Any] = DTYPES[name]
         return known
-    dtype = np.dtype(name)
+    dtype: np.dtype[Any] = np.dtype(name)
     if dtype.hasobject or dtype.fields:
         raise TypeError(name)
     return dtype
