@@ -141,6 +141,7 @@ class Process:
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(self._output, select.POLLIN)
+        self._base = self._resident()
         self.about = self._receive(limits.loading)
         self._base = self._resident()
         if "refused" in self.about:

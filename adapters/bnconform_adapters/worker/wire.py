@@ -119,6 +119,8 @@ def _read(header: bytearray, body: bytearray) -> Any:
             return found
         name, shape = found[_ARRAY]
         dtype, count = _dtype(name), prod(shape)
+        if min(shape, default=0) < 0:
+            raise ValueError(shape)
         if count == 0:
             return np.empty(shape, dtype)
         array = np.frombuffer(body, dtype, count, offset).reshape(shape)
