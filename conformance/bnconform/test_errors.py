@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -55,15 +56,22 @@ ANY_CALL = AnyOf(
 
 
 def _odd(case: Case) -> Iterator[Case]:
-    """The case cut down to no sample, to one, and to no channel, and one with a large prime number of channels."""
-    plain = replace(case, layout="contiguous", dy_layout="contiguous")
+    """The case with no sample, one, no channel, a large prime number of them, no spatial position and a single one."""
+    base = replace(case, layout="contiguous", dy_layout="contiguous")
+
+    def part(index: tuple[Any, ...], **changes: Any) -> Case:
+        return replace(base, x=case.x[index], dy=None if case.dy is None else case.dy[index], **changes)
+
     for samples in (0, 1):
-        yield replace(plain, x=case.x[:samples], dy=None if case.dy is None else case.dy[:samples])
+        yield part((slice(samples),))
     for channels in (np.arange(0), np.arange(PRIME) % case.channels):
         vectors = ("weight", "bias", "running_mean", "running_var")
         taken = {name: array[channels] for name in vectors if (array := getattr(case, name)) is not None}
-        dy = None if case.dy is None else case.dy[:, channels]
-        yield replace(plain, x=case.x[:, channels], dy=dy, **taken)
+        few = slice(channels.size and 2)
+        yield part((few, channels, *(few for _ in case.x.shape[2:])), **taken)
+    if case.x.ndim > 2:
+        for positions in (0, 1):
+            yield part((..., slice(positions)))
 
 
 @requirement("E2", given=ANY_CALL, share=0.5)
