@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -130,7 +131,10 @@ def search(
     fewer = hypothesis.settings(settings, max_examples=max(1, round(settings.max_examples * law.share)))
     wrapped = hypothesis.seed(law_seed(seed, law.requirement))(fewer(wrapped))
     try:
-        wrapped()
+        with warnings.catch_warnings():
+            # Printed nowhere; what does not fail again is printed by its values, which may be many.
+            warnings.filterwarnings("ignore", "Generating overly large repr", errors.HypothesisWarning)
+            wrapped()
     except Broken as broken:
         return broken
     except (errors.FlakyFailure, errors.Flaky):

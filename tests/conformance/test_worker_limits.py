@@ -11,26 +11,26 @@ from bnconform_adapters.worker.limits import LEAST_MEMORY, LEAST_SECONDS, MANY_T
 def test_limits_are_generous_until_they_are_reached() -> None:
     """Whatever calls take, the limit of a call stays, and is larger for the first one and for loading."""
     limits = Limits(10.0)
-    limits.took(0.001, first=False)
+    limits.came_back(0.001, first=False)
     assert limits.call(first=False) == 10.0 < limits.call(first=True) < limits.loading
 
 
 def test_time_limit_is_lowered_after_a_hang() -> None:
     """After a hang the limit is a multiple of the longest call that came back, first calls by themselves."""
     limits = Limits(10.0)
-    limits.took(2.0, first=True)
-    limits.took(0.001, first=False)
+    limits.came_back(2.0, first=True)
+    limits.came_back(0.001, first=False)
     limits.hung()
     assert limits.call(first=False) == LEAST_SECONDS
     assert limits.call(first=True) == MANY_TIMES * 2.0
-    limits.took(0.2, first=False)
+    limits.came_back(0.2, first=False)
     assert limits.call(first=False) == MANY_TIMES * 0.2
 
 
 def test_slow_machine_keeps_the_full_limit() -> None:
     """Where ordinary calls take a tenth of the limit, a hang lowers nothing."""
     limits = Limits(10.0)
-    limits.took(1.0, first=False)
+    limits.came_back(1.0, first=False)
     limits.hung()
     assert limits.call(first=False) == 10.0
 
@@ -41,7 +41,7 @@ def test_memory_limit_is_lowered_after_growth() -> None:
     assert limits.growth == 1 << 40
     limits.overgrew()
     assert limits.growth == LEAST_MEMORY
-    limits.held(1 << 30)
+    limits.came_back(0.1, 1 << 30, first=False)
     assert limits.growth == 4 << 30
 
 

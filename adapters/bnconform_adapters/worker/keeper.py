@@ -18,12 +18,10 @@ from importlib import import_module
 from typing import Any
 
 from bnconform_adapters.worker.serve import serve
+from bnconform_adapters.worker.wire import FAILED
 
 LONGEST = 1 << 16
 """Bytes of a request; a path is the longest thing in it."""
-
-FAILED = 70
-"""Exit status of a worker whose own code failed: EX_SOFTWARE."""
 
 _NAP = 0.001
 
@@ -40,6 +38,8 @@ def main() -> None:
             worker = _start(control, request, descriptors)
             answer: dict[str, Any] = {"pid": worker}
         else:
+            if request["abort"]:
+                os.kill(worker, signal.SIGABRT)
             answer = _end(worker, request["grace"])
             worker = 0
         control.sendall(json.dumps(answer).encode())

@@ -21,7 +21,7 @@ MANY_TIMES = 20
 LEAST_SECONDS = 0.5
 """... and no less than this."""
 
-MEMORY = 4 << 30
+MEMORY = 2 << 30
 """Bytes by which the process may grow after loading, unless that is more than half of the machine's memory."""
 MANY_TIMES_MEMORY = 4
 LEAST_MEMORY = 512 << 20
@@ -66,12 +66,9 @@ class Limits:
         least = max(LEAST_MEMORY, MANY_TIMES_MEMORY * self._most_memory)
         return min(self.memory, least) if self._lowered_memory else self.memory
 
-    def took(self, seconds: float, *, first: bool) -> None:
-        """A call came back."""
+    def came_back(self, seconds: float, memory: int = 0, *, first: bool) -> None:
+        """A call came back after so many seconds, when the process had been seen to have grown by so many bytes."""
         self._longest[first] = max(self._longest[first], seconds)
-
-    def held(self, memory: int) -> None:
-        """A process was seen to have grown by so much, and its call came back."""
         self._most_memory = max(self._most_memory, memory)
 
     def hung(self) -> None:

@@ -21,9 +21,8 @@ import bnconform_adapters
 import bnconform_reference as _reference
 from bnconform_adapters.contract import AdapterError, Outcome
 from bnconform_adapters.fates import Fate
-from bnconform_adapters.worker.keeper import FAILED
 from bnconform_adapters.worker.limits import Limits
-from bnconform_adapters.worker.wire import Frames, WireError, pack, to_outcome
+from bnconform_adapters.worker.wire import FAILED, Frames, WireError, pack, to_outcome
 
 CHUNK = 1 << 18
 KEPT = 1 << 14
@@ -31,7 +30,9 @@ KEPT = 1 << 14
 WATCH = 0.05
 """Seconds between two looks at the worker's memory."""
 GRACE = 2.0
-"""Seconds that a worker gets to end after it closed its connection: writing a core file takes time."""
+"""Seconds that a worker gets to end after it closed its connection."""
+LAST_WORD = 0.2
+"""Seconds that one which hangs gets to say where."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,12 @@ class Keeper:
         pid: int = self._ask({"spec": spec, "modules": modules, "path": sys.path}, descriptors)["pid"]
         return pid
 
-    def end(self, grace: float) -> tuple[int, bool]:
-        """Wait so many seconds for the worker, then kill it; return its exit code and whether it was killed."""
-        answer = self._ask({"grace": grace}, [])
+    def end(self, grace: float = 0.0, *, abort: bool = False) -> tuple[int, bool]:
+        """Wait so many seconds for the worker, then kill it; return its exit code and whether it was killed.
+
+        To be aborted makes it print where it is.
+        """
+        answer = self._ask({"grace": grace, "abort": abort}, [])
         return answer["code"], answer["killed"]
 
     def _ask(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
@@ -126,7 +130,7 @@ class Process:
     def __init__(self, keeper: Keeper, spec: str, limits: Limits, modules: list[str]) -> None:
         self._keeper, self._spec, self._limits = keeper, spec, limits
         self._frames, self._printed = Frames(), b""
-        self._answers, self._base, self._looked = 0, 0, 0.0
+        self._answers, self._base, self._peak, self._looked = 0, 0, 0, 0.0
         self.ending: Ending | None = None
         self.dropped: list[int] = []
         self._connection, theirs = socket.socketpair()
@@ -141,9 +145,9 @@ class Process:
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(self._output, select.POLLIN)
-        self._base = self._resident()
+        self._base = self._held()
         self.about = self._receive(limits.loading)
-        self._base = self._resident()
+        self._base = self._held()
         if "refused" in self.about:
             self.end()
             raise AdapterError(self.about["refused"])
@@ -181,9 +185,9 @@ class Process:
         now, self._answers = time.monotonic(), self._answers + 1
         if answer["number"] != self._answers:
             raise self._given_up("crashed", "it answered twice, as two processes do after a fork that both go on from")
-        self._limits.took(now - start, first=first)
         if now - self._looked > WATCH:
             self._look()
+        self._limits.came_back(now - start, self._peak, first=first)
         return to_outcome(answer["outcome"])
 
     def _receive(self, limit: float) -> Any:
@@ -198,7 +202,7 @@ class Process:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._limits.hung()
-                raise self._given_up("hung", f"no answer within {limit:.3g} s")
+                raise self._given_up("hung", f"no answer within {limit:.3g} s", abort=True)
             ready = self._poll.poll(1000 * min(left, WATCH))
             if not ready:
                 self._look()
@@ -224,45 +228,48 @@ class Process:
         self._printed = (self._printed + data)[-KEPT:]
         return bool(data)
 
-    def _resident(self) -> int:
-        """Bytes of memory that the worker holds; 0 where the system does not tell.
+    def _drain_all(self) -> None:
+        while self._drain():
+            pass
 
-        Not its address space, of which torch and CUDA reserve many times what they use.
+    def _held(self) -> int:
+        """Bytes of memory that the worker holds for itself; 0 where the system does not tell (it is Linux that does).
+
+        Resident memory less what is shared with files: torch and CUDA reserve many times the address space that they
+        use, which is why a limit on that (RLIMIT_AS, RLIMIT_DATA) would stop correct kernels, and map large libraries.
         """
         try:
-            pages = Path(f"/proc/{self._pid}/statm").read_bytes().split()[1]
-        except (OSError, IndexError):
+            _, resident, shared, *_ = Path(f"/proc/{self._pid}/statm").read_bytes().split()
+        except (OSError, ValueError):
             return 0
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
     def _look(self) -> None:
         """Give the worker up where it has grown too much."""
         self._looked = time.monotonic()
-        growth, limit = self._resident() - self._base, self._limits.growth
-        if self._base and growth > limit:
+        limit, self._peak = self._limits.growth, self._held() - self._base
+        if self._base and self._peak > limit:
             self._limits.overgrew()
-            raise self._given_up("out of memory", f"it grew by more than {limit / 2**30:.3g} GiB")
-        self._limits.held(growth)
+            raise self._given_up("out of memory", f"it grew by more than {limit / 2**30:.3g} GiB", abort=True)
 
     def end(self, ending: Ending = ENDED) -> None:
         """Kill the worker, if it is still there; what it kept is lost for the given reason."""
         if self.ending is None:
-            self._keeper.end(0.0)
+            self._keeper.end()
             self._ended(ending)
 
-    def _given_up(self, fate: Fate, text: str) -> Lost:
-        self._keeper.end(0.0)
-        return self._ended(Ending(fate, text))
+    def _given_up(self, fate: Fate, text: str, *, abort: bool = False) -> Lost:
+        self._keeper.end(LAST_WORD if abort else 0.0, abort=abort)
+        self._drain_all()
+        return self._ended(Ending(fate, text + (self._place() if abort else "")))
 
     def _lost(self) -> Lost:
         code, killed = self._keeper.end(GRACE)
         if killed:
-            return self._ended(Ending("crashed", f"it closed its connection with the suite{self._place()}"))
-        while self._drain():
-            pass
+            return self._ended(Ending("crashed", "it closed its connection with the suite"))
+        self._drain_all()
         if code < 0:
-            number = signal.Signals(-code)
-            return self._ended(Ending("crashed", f"{number.name} ({signal.strsignal(number)}){self._place()}"))
+            return self._ended(Ending("crashed", f"{_signal(-code)}{self._place()}"))
         if code == FAILED:
             return self._ended(Ending("crashed", f"it damaged its own process{self._last_words()}"))
         return self._ended(Ending("exited", f"status {code}{self._last_words()}"))
@@ -282,6 +289,13 @@ class Process:
     def _last_words(self) -> str:
         lines = self._printed.decode(errors="replace").strip().splitlines()
         return f"; the last that it printed: {lines[-1].strip()[:200]}" if lines else ""
+
+
+def _signal(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name} ({signal.strsignal(number)})"
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _close_streams(connection: socket.socket, output: int) -> None:

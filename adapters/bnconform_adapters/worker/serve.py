@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import resource
 import signal
 import socket
 import sys
@@ -62,7 +63,11 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
 
 
 def _settle(output: int) -> None:
-    """Give what is printed to `output`, and keep a descriptor of it that says where a crash happened."""
+    """Give what is printed to `output`, and keep a descriptor of it that says where a crash happened.
+
+    There are no core files: shrinking goes through many crashes.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for standard in (1, 2):
         os.dup2(output, standard)

@@ -18,6 +18,9 @@ import numpy as np
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, Claims, Outcome, with_values
 from bnconform_reference.dialect import Dialect
 
+FAILED = 70
+"""Exit status of a worker whose own code failed: EX_SOFTWARE."""
+
 _MARK = b"bnconf/1"
 _PREFIX = struct.Struct("<8sIQ")
 _ALIGNED = 16
