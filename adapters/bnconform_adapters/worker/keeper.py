@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import time
-import warnings
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -49,12 +48,10 @@ def main() -> None:
 
 def _start(control: socket.socket, request: dict[str, Any], descriptors: list[int]) -> int:
     """Fork a worker; it serves the connection and prints to the output that the descriptors stand for."""
-    for name in request["modules"]:  # slow to import, and safe to fork while nothing was computed with them
+    for name in request["modules"]:
         with suppress(Exception):
             import_module(name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # OpenBLAS has threads, and handlers that stop and restart them around a fork
-        pid = os.fork()
+    pid = os.fork()  # OpenBLAS has threads, and handlers that stop and restart them around a fork
     if pid == 0:
         status = FAILED
         try:

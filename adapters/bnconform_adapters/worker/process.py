@@ -66,7 +66,7 @@ class Keeper:
         path = os.pathsep.join([*roots, *filter(None, [os.environ.get("PYTHONPATH")])])
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "bnconform_adapters.worker.keeper", str(theirs.fileno())],
+                [sys.executable, "-P", "-W", "ignore", "-m", "bnconform_adapters.worker.keeper", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -28,6 +28,8 @@ from bnconform_adapters.registry import load
 from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
 
 CHUNK = 1 << 18
+IMPORTED_EARLY = ("torch",)
+"""What the keeper imports before it forks the next worker, if this one has it: slow to import, safe to fork unused."""
 CAUGHT = BaseException
 """In the suite's process Ctrl-C must end the run; here nothing that an implementation raises is meant for others."""
 
@@ -51,7 +53,7 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
     except CAUGHT as error:
         connection.sendall(pack({"refused": f"{spec} cannot be imported: {describe_error(error)}"}))
         return
-    modules = [name for name in ("torch",) if name in sys.modules]
+    modules = [name for name in IMPORTED_EARLY if name in sys.modules]
     connection.sendall(pack({"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}))
     worker, frames, number = _Worker(adapter), Frames(), 0
     while data := connection.recv(CHUNK):

@@ -1,8 +1,9 @@
 """Messages between two processes: a JSON header and raw array bytes, nothing that is executed when read.
 
 A message is a tree of dicts, lists, strings and numbers in which arrays may stand anywhere. On the wire: a mark, the
-lengths of header and body, the header, and a body of the arrays' bytes in the order in which the header names them,
-each padded to `_ALIGNED` bytes. Values come back bit for bit; strides don't travel, since a Case names its layout.
+lengths of header and body, the header, and a body of the arrays' bytes in the order in which the header names them.
+The header and each array are padded to `_ALIGNED` bytes. Values come back bit for bit; strides don't travel, since a
+Case names its memory layout.
 """
 
 from __future__ import annotations
@@ -40,21 +41,22 @@ def pack(message: object) -> bytes:
     WireError
         It holds something that is neither JSON data nor an array of plain numbers.
     """
-    body: list[bytes] = []
+    body: list[bytes | memoryview] = []
 
     def default(value: Any) -> Any:
         if isinstance(value, np.generic):
             return value.item()
         known = type(value) is np.ndarray and value.dtype in _NAMES
         array = value if known else _plain(value)
-        data = array.tobytes()
-        body.append(data + bytes(-len(data) % _ALIGNED))
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        body.extend((flat.data, bytes(-flat.size % _ALIGNED)))
         return {_ARRAY: [_NAMES.get(array.dtype) or array.dtype.name, array.shape]}
 
     try:
         header = json.dumps(message, default=default).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise WireError(str(error)) from error
+    header += b" " * (-(_PREFIX.size + len(header)) % _ALIGNED)
     return b"".join((_PREFIX.pack(_MARK, len(header), sum(map(len, body))), header, *body))
 
 
@@ -105,16 +107,15 @@ class Frames:
         end = _PREFIX.size + header + body
         if len(self._data) < end:
             return None
+        data, self._data = self._data, self._data[end:]
         try:
-            message = _read(self._data[_PREFIX.size : end - body], self._data[end - body : end])
+            return _read(data[_PREFIX.size : end - body], data, end - body)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise WireError("a message arrived damaged") from error
-        del self._data[:end]
-        return message
 
 
-def _read(header: bytearray, body: bytearray) -> Any:
-    offset = 0
+def _read(header: bytearray, data: bytearray, offset: int) -> Any:
+    """The message of a header; its arrays are views of `data`, from `offset` on."""
 
     def hook(found: dict[str, Any]) -> Any:
         nonlocal offset
@@ -126,7 +127,7 @@ def _read(header: bytearray, body: bytearray) -> Any:
             raise ValueError(shape)
         if count == 0:
             return np.empty(shape, dtype)
-        array = np.frombuffer(body, dtype, count, offset).reshape(shape)
+        array = np.frombuffer(data, dtype, count, offset).reshape(shape)
         offset += -(-array.nbytes // _ALIGNED) * _ALIGNED
         return array
 
