@@ -1,7 +1,7 @@
-"""The keeper: forks workers, and tells how they ended. ``python -m bnconform_adapters.worker.keeper DESCRIPTOR``.
+"""The keeper: forks workers, and tells how they ended.
 
 It runs no foreign code, so that it stays whole and a fork of it is as good as a new process, but there at once. It
-answers one request at a time over the descriptor, and ends with the client, taking the last worker along.
+answers one request at a time, and ends with the client, taking the last worker along.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LONGEST = 1 << 16
 _NAP = 0.001
 
 
-def main() -> None:
-    """Answer requests until the client is gone."""
-    control, worker = socket.socket(fileno=int(sys.argv[1])), 0
+def main(descriptor: int) -> None:
+    """Answer requests that come over a socket until the client is gone."""
+    control, worker = socket.socket(fileno=descriptor), 0
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, LONGEST, 2)
         if not data:
@@ -86,7 +86,3 @@ def _end(pid: int, grace: float) -> dict[str, Any]:
     with suppress(OSError):
         os.killpg(pid, signal.SIGKILL)  # what it started
     return {"code": os.waitstatus_to_exitcode(status), "killed": killed}
-
-
-if __name__ == "__main__":
-    main()

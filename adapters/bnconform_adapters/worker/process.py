@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import bnconform_adapters
-import bnconform_reference as _reference
+import bnconform_reference
 from bnconform_adapters.contract import AdapterError, Outcome
 from bnconform_adapters.fates import Fate
 from bnconform_adapters.worker.limits import Limits
@@ -33,6 +33,13 @@ GRACE = 2.0
 """Seconds that a worker gets to end after it closed its connection."""
 LAST_WORD = 0.2
 """Seconds that one which hangs gets to say where."""
+
+_KEEPER = """
+import sys
+sys.path[:0] = [root for root in sys.argv[2:] if root not in sys.path]
+from bnconform_adapters.worker.keeper import main
+main(int(sys.argv[1]))
+"""
 
 
 @dataclass(frozen=True)
@@ -61,16 +68,14 @@ class Keeper:
         if not hasattr(os, "fork"):
             raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
         ours, theirs = socket.socketpair()
-        # This project's own folders only: among a user's may be files that hide modules of the standard library.
-        roots = dict.fromkeys(str(Path(package.__path__[0]).parent) for package in (bnconform_adapters, _reference))
-        path = os.pathsep.join([*roots, *filter(None, [os.environ.get("PYTHONPATH")])])
+        # Not all of this process's path: among a user's files may be some that hide modules of the standard library.
+        roots = [str(Path(package.__path__[0]).parent) for package in (bnconform_adapters, bnconform_reference)]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-W", "ignore", "-m", "bnconform_adapters.worker.keeper", str(theirs.fileno())],
+                [sys.executable, "-P", "-W", "ignore", "-c", _KEEPER, str(theirs.fileno()), *roots],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": path},
                 start_new_session=True,
             )
         self._control = ours
