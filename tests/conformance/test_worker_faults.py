@@ -13,7 +13,7 @@ from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 
-LIMITS = {"seconds": 1.0, "memory": 256 << 20}
+LIMITS = {"seconds": 1.0, "memory": 128 << 20}
 LONG = 2000
 """Values of a small case at most: a few samples of the narrowest shape with more than three channels that is drawn."""
 
@@ -113,7 +113,7 @@ def test_file_that_cannot_be_imported_is_refused(text: str, tmp_path: Path) -> N
     """Whatever an import does, it is an error of one line."""
     (tmp_path / "kernel.py").write_text(f"{text}\n{starter()}")
     with pytest.raises(AdapterError, match=IMPORTS[text]) as refusal:
-        WorkerAdapter(str(tmp_path / "kernel.py"), Limits(0.2, 256 << 20))
+        WorkerAdapter(str(tmp_path / "kernel.py"), Limits(0.2, 128 << 20))
     assert "\n" not in str(refusal.value)
 
 
@@ -155,3 +155,13 @@ def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
     assert found.status == 0, found.out + found.err
     assert "in process" not in found.out
     assert "2 passed" in found.out
+
+
+def test_time_limit_is_an_option(tmp_path: Path) -> None:
+    """--time-limit sets how long a call may take, and is part of the command that runs a finding again."""
+    faulty(tmp_path, "import time; time.sleep(2)")
+    asked = ("--adapter=kernel.py", "--requirement=F1", "--hypothesis-seed=0", "--hypothesis-profile=quick")
+    found = conformance(*asked, "--time-limit=0.5", cwd=tmp_path)
+    assert found.status == 1, found.out + found.err
+    assert "hung: no answer within 0.5 s in forward_training, kernel.py line" in found.out
+    assert "--hypothesis-seed=0 --time-limit=0.5" in found.out

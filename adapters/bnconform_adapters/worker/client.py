@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any
 
 from bnconform_adapters.contract import AdapterError, Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.worker.keeping import Keeper
 from bnconform_adapters.worker.limits import Limits
-from bnconform_adapters.worker.process import Ending, Keeper, Lost, Process
+from bnconform_adapters.worker.process import Ending, Lost, Process
 from bnconform_adapters.worker.wire import from_case, to_claims
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 import weakref
 from contextlib import suppress
@@ -17,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bnconform_adapters
-import bnconform_reference
 from bnconform_adapters.contract import AdapterError, Outcome
 from bnconform_adapters.fates import Fate
+from bnconform_adapters.worker.keeping import Keeper
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.wire import FAILED, Frames, WireError, pack, to_outcome
 
@@ -33,13 +29,6 @@ GRACE = 2.0
 """Seconds that a worker gets to end after it closed its connection."""
 LAST_WORD = 0.2
 """Seconds that one which hangs gets to say where."""
-
-_KEEPER = """
-import sys
-sys.path[:0] = [root for root in sys.argv[2:] if root not in sys.path]
-from bnconform_adapters.worker.keeper import main
-main(int(sys.argv[1]))
-"""
 
 
 @dataclass(frozen=True)
@@ -59,56 +48,6 @@ class Lost(Exception):
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.text)
         self.ending = ending
-
-
-class Keeper:
-    """The process that forks workers and reaps them."""
-
-    def __init__(self) -> None:
-        if not hasattr(os, "fork"):
-            raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
-        ours, theirs = socket.socketpair()
-        # Not all of this process's path: among a user's files may be some that hide modules of the standard library.
-        roots = [str(Path(package.__path__[0]).parent) for package in (bnconform_adapters, bnconform_reference)]
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-W", "ignore", "-c", _KEEPER, str(theirs.fileno()), *roots],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._control = ours
-        self.close = weakref.finalize(self, _close_keeper, self._process, ours)
-
-    def fork(self, spec: str, modules: list[str], descriptors: list[int]) -> int:
-        """Start a worker with the given connection and output; return its process id."""
-        pid: int = self._ask({"spec": spec, "modules": modules, "path": sys.path}, descriptors)["pid"]
-        return pid
-
-    def end(self, grace: float = 0.0, *, abort: bool = False) -> tuple[int, bool]:
-        """Wait so many seconds for the worker, then kill it; return its exit code and whether it was killed.
-
-        To be aborted makes it print where it is.
-        """
-        answer = self._ask({"grace": grace, "abort": abort}, [])
-        return answer["code"], answer["killed"]
-
-    def _ask(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        try:
-            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
-            answer = self._control.recv(CHUNK)
-        except OSError:
-            answer = b""
-        if not answer:
-            raise AdapterError("the worker process cannot be started; pass --in-process to run the file in this one")
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-
-def _close_keeper(process: subprocess.Popen[bytes], control: socket.socket) -> None:
-    control.close()
-    process.wait()
 
 
 class Process:
