@@ -42,7 +42,14 @@ from bnconform_reference.dialect import Dialect
 
 FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference")
 _STATISTICS = ("running_mean", "running_var")
-_CLAIMS = {field.name for field in fields(Claims)} - {"dialect", "modes", "gradients", "cost", "population"}
+_CLAIMS = {field.name for field in fields(Claims)} - {
+    "dialect",
+    "modes",
+    "gradients",
+    "cost",
+    "population",
+    "own_process",
+}
 _DIALECT = {field.name for field in fields(Dialect)}
 _RANKS = (2, 3, 4, 5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -13,6 +14,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform_adapters.fates import Fate, fate_of
 from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName, Grade
 
@@ -134,7 +136,10 @@ class Outcome:
     y, dx : arrays of x's shape
     running_mean, running_var, dweight, dbias : arrays, shape (C,)
     error : str or None
-        Type and message of the exception, if it raised.
+        Type and message of the exception, if it raised; where there is a fate, what is known of that.
+    fate : str
+        What became of the process, where the call did not come back or must not be followed by another; see
+        :data:`~bnconform_adapters.fates.Fate`.
     inputs_after : mapping of str to array
         The input arrays as the implementation left them, under the names of the Case's fields.
     shared : tuple of str
@@ -150,6 +155,7 @@ class Outcome:
     dweight: AnyArray | None = None
     dbias: AnyArray | None = None
     error: str | None = None
+    fate: Fate = ""
     inputs_after: Mapping[str, AnyArray] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     overrun: tuple[str, ...] = ()
@@ -188,6 +194,8 @@ class Claims:
         Whether some of dx, dweight and dbias can be asked for alone.
     empty_batches : bool
         Whether training on a batch without samples is to be asked of it at all; if so, it does as the dialect says.
+    own_process : bool
+        Whether it runs in a process of its own, so that a crash or a hang can be told from an answer.
     population : bool
         Whether the adapter has `population`, which gives the statistics of a whole data set.
     bitwise : bool
@@ -213,6 +221,7 @@ class Claims:
     gradient_subsets: bool = False
     empty_batches: bool = True
     population: bool = False
+    own_process: bool = False
     bitwise: bool = True
     default_eps: float | None = None
     default_momentum: float | None = None
@@ -249,11 +258,30 @@ class Adapter(Protocol):
 
 
 @runtime_checkable
+class Remote(Protocol):
+    """An adapter whose implementation runs elsewhere: it makes several calls in one go, and never raises."""
+
+    def run_steps(self, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
+        """See the function of this name."""
+
+    def run_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
+        """See the function of this name."""
+
+    def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
+        """See the function of this name."""
+
+
+@runtime_checkable
 class Restartable(Protocol):
     """A layer that takes parameters and statistics over in place; any other is built anew instead."""
 
     def restart(self, case: Case) -> None:
         """Do what ``case.before`` says."""
+
+
+Caught: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
+CAUGHT: Caught = (Exception, SystemExit)
+"""What ends a call and not the run, where the implementation runs in this process."""
 
 
 class Life:
@@ -262,11 +290,20 @@ class Life:
     Parameters and statistics come from the first case, and from those that load or reset them. An exception ends
     its own call only: it becomes that Outcome's `error`. Warnings are the implementation's own affair, also where
     the session turns them into errors.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    first : Case or None
+        What the layer is built for; None takes the first call's case.
+    caught : exception types
+        What ends a call only.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, first: Case | None = None, caught: Caught = CAUGHT) -> None:
         self._adapter = adapter
-        self._first: Case | None = None
+        self._first = first
+        self._caught = caught
         self._layer: Layer | None = None
 
     def forward(self, case: Case) -> Finish:
@@ -276,9 +313,9 @@ class Life:
         with quiet():
             try:
                 finish = self._ready(case)(case)
-            except Exception as error:
+            except self._caught as error:
                 return _failed(error)
-        return _guarded(finish)
+        return _guarded(finish, self._caught)
 
     def call(self, case: Case) -> Outcome:
         """Run a whole call."""
@@ -296,8 +333,14 @@ class Life:
         return self._layer
 
 
-def run_steps(adapter: Adapter, cases: Sequence[Case]) -> list[Outcome]:
-    """Call one new layer with each case in turn, see :class:`Life`."""
+def run_steps(adapter: Adapter, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
+    """Call one new layer with each case in turn, see :class:`Life`; `spoilt` fills memory with NaN just before."""
+    if isinstance(adapter, Remote):
+        return adapter.run_steps(cases, spoilt=spoilt)
+    if spoilt:
+        from bnconform_adapters.memory import spoil_memory
+
+        spoil_memory(cases[0])
     life = Life(adapter)
     return [life.call(case) for case in cases]
 
@@ -313,26 +356,47 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _failed(error: Exception) -> Finish:
-    outcome = Outcome(error=describe_error(error))
+def failure(error: BaseException) -> Outcome:
+    """The Outcome of a call that raised."""
+    message = describe_error(error)
+    return Outcome(error=message, fate=fate_of(error, message))
+
+
+def _failed(error: BaseException) -> Finish:
+    outcome = failure(error)
     return lambda: outcome
 
 
-def _guarded(finish: Finish) -> Finish:
+def _guarded(finish: Finish, caught: Caught) -> Finish:
     def guarded() -> Outcome:
         with quiet():
             try:
                 return finish()
-            except Exception as error:
-                return Outcome(error=describe_error(error))
+            except caught as error:
+                return failure(error)
 
     return guarded
 
 
 def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
     """Run the forward passes of one new layer; the caller finishes them in whatever order, and how often it likes."""
+    if isinstance(adapter, Remote):
+        return adapter.forward_passes(cases)
     life = Life(adapter)
     return [life.forward(case) for case in cases]
+
+
+def run_together(adapter: Adapter, cases: Sequence[Case], threads: int, caught: Caught = CAUGHT) -> list[Outcome]:
+    """Call a new layer with each case, from several threads at once.
+
+    The two passes of a call are tasks of their own, so that a backward pass is often in another thread than its
+    forward pass, as in PyTorch's autograd.
+    """
+    if isinstance(adapter, Remote):
+        return adapter.run_together(cases, threads)
+    with quiet(), ThreadPoolExecutor(threads) as pool:
+        finishes = list(pool.map(lambda case: Life(adapter, caught=caught).forward(case), cases))
+        return list(pool.map(lambda finish: finish(), finishes))
 
 
 def run(adapter: Adapter, case: Case) -> Outcome:
@@ -342,5 +406,8 @@ def run(adapter: Adapter, case: Case) -> Outcome:
 
 def describe_error(error: BaseException) -> str:
     """An exception as one line: its type and the first line of its message."""
-    message = str(error).strip().splitlines()
+    try:
+        message = str(error).strip().splitlines()
+    except Exception:  # its own __str__ raises
+        message = []
     return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray, Layout
+from bnconform_adapters.contract import AnyArray, Case, Layout
 
 GUARD = 32
 """Elements of canary before and behind every buffer."""
@@ -113,3 +113,10 @@ def channels_last(array: AnyArray) -> AnyArray:
 def channels_second(array: Any) -> AnyArray:
     """(N, *spatial, C) of any framework that converts to NumPy, to (N, C, *spatial)."""
     return np.ascontiguousarray(np.moveaxis(np.asarray(array), -1, 1))
+
+
+def spoil_memory(case: Case) -> None:
+    """Allocate and free blocks of the sizes that a call with `case` will ask for, full of NaN."""
+    sizes = {case.x.size, case.x.shape[1], 2 * case.x.shape[1], case.values_per_channel}
+    blocks = [np.full(size, np.nan, dtype) for size in sizes for dtype in (case.x.dtype, np.float32) for _ in range(8)]
+    blocks.clear()

@@ -96,6 +96,11 @@ def create(entry: Entry) -> Adapter:
     return adapter
 
 
+def is_file(spec: str) -> bool:
+    """Whether a user's ``NAME|PATH.py[:NAME]`` means a file."""
+    return spec.endswith(".py") or ".py:" in spec
+
+
 def load(spec: str) -> Adapter:
     """Make an adapter from what a user wrote: the name of a bundled one, or ``PATH.py[:NAME]``.
 
@@ -104,9 +109,9 @@ def load(spec: str) -> Adapter:
     AdapterError
         There is no such adapter or file, or the file offers nothing to test.
     """
-    path, _, attribute = spec.partition(".py:")
-    if spec.endswith(".py") or attribute:
+    if is_file(spec):
         from bnconform_adapters.candidate import load_candidate
 
+        path, _, attribute = spec.partition(".py:")
         return load_candidate(Path(spec if spec.endswith(".py") else f"{path}.py"), attribute or None)
     return create(find(spec))

@@ -28,11 +28,15 @@ def list_adapters() -> None:
 def vet(specs: Sequence[str], pytest_arguments: Sequence[str]) -> int:
     """Run the suite on implementations; return pytest's exit status, or 2 for one that cannot be loaded."""
     from bnconform_adapters.contract import AdapterError
-    from bnconform_adapters.registry import load
+    from bnconform_adapters.registry import is_file, load
+    from bnconform_adapters.worker.client import WorkerAdapter
 
     for spec in specs:
         try:
-            load(spec)
+            if is_file(spec) and "--in-process" not in pytest_arguments:
+                WorkerAdapter(spec).close()
+            else:
+                load(spec)
         except AdapterError as error:
             print(f"bnconform: {error}", file=sys.stderr)
             return USAGE_ERROR

@@ -103,6 +103,13 @@ def describe_case(case: Case) -> list[str]:
     return lines
 
 
+def brief(case: Case) -> str:
+    """A case's dtypes and shapes, mode and eps in one line."""
+    arrays = {name: getattr(case, name) for name in ("x", "dy", "weight", "bias", "running_mean", "running_var")}
+    given = [f"{name} {signature(array)}" for name, array in arrays.items() if array is not None]
+    return ", ".join([*given, "training" if case.training else "inference", f"eps {number(case.eps)}"])
+
+
 def explain(finding: Finding, steps: tuple[Case, ...], again: str) -> str:
     """The whole message: law, implementation, case, got and expected, how to run it again."""
     lines = [f"{finding.requirement} broken by {finding.implementation}: {BY_ID[finding.requirement].statement}"]

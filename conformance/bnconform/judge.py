@@ -9,11 +9,11 @@ from typing import NoReturn
 
 import numpy as np
 
-from bnconform.findings import Broken, Finding, signature
-from bnconform.fresh_process import run_in_fresh_process
+from bnconform.findings import Broken, Finding, brief, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
 from bnconform_adapters.contract import (
+    DTYPES,
     Adapter,
     AnyArray,
     Case,
@@ -23,7 +23,9 @@ from bnconform_adapters.contract import (
     dtype_name,
     forward_passes,
     run_steps,
+    run_together,
 )
+from bnconform_adapters.worker.client import run_once
 from bnconform_reference.double_double import Array, distance, high
 from bnconform_reference.precision import (
     GRADES,
@@ -35,6 +37,7 @@ from bnconform_reference.precision import (
 
 STATISTICS = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dweight", "dbias")
+FLOATING = frozenset(DTYPES.values())
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def ulp_of(values: Array, dtype: DtypeName) -> Array:
 
 class Judge:
     """What a law talks to: runs the implementation, asks the oracle, and raises :class:`Broken`.
+
+    Whatever a law says of exceptions, a call that ends the implementation's process breaks it.
 
     Parameters
     ----------
@@ -155,11 +160,15 @@ class Judge:
 
     def run_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; an exception breaks the law."""
-        outcomes = self.attempt_steps(cases)
-        for outcome in outcomes:
-            if outcome.error is not None:
-                self.broken("call", f"raised {outcome.error}")
-        return outcomes
+        return [self._returned(outcome) for outcome in self.attempt_steps(cases)]
+
+    def run_in_spoilt_memory(self, case: Case) -> Outcome:
+        """Call a new layer once, just after memory was full of NaN; an exception breaks the law."""
+        return self._returned(self.came_back(case, run_steps(self.adapter, [case], spoilt=True)[0]))
+
+    def attempt_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
+        """Call a new layer with each case, from several threads at once; exceptions are the law's to judge."""
+        return list(map(self.came_back, cases, run_together(self.adapter, cases, threads)))
 
     def attempt(self, case: Case) -> Outcome:
         """Call a new layer once; an exception is the law's to judge."""
@@ -167,12 +176,11 @@ class Judge:
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """The statistics that the implementation gives for a whole data set."""
-        found: Outcome = self.adapter.population(cases)  # type: ignore[attr-defined]
-        return found
+        return self.came_back(cases[0], self.adapter.population(cases))  # type: ignore[attr-defined]
 
     def in_fresh_process(self, case: Case) -> Outcome:
         """Call a new layer once in a new process; an exception is the law's to judge."""
-        return run_in_fresh_process(self.spec or self.adapter.name, case)
+        return self.came_back(case, run_once(self.spec or self.adapter.name, case))
 
     def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
         """Run forward passes of a new layer, to be finished by :meth:`finished`."""
@@ -180,14 +188,28 @@ class Judge:
 
     def finished(self, finish: Finish) -> Outcome:
         """Run the rest of a call; an exception breaks the law."""
-        outcome = finish()
+        return self._returned(self.came_back(self._steps[0], finish()))
+
+    def _returned(self, outcome: Outcome) -> Outcome:
+        """Break the law if a call raised."""
         if outcome.error is not None:
             self.broken("call", f"raised {outcome.error}")
         return outcome
 
+    def came_back(self, case: Case, outcome: Outcome) -> Outcome:
+        """Break the law if a call with `case` neither returned nor raised, or what it returned are no numbers."""
+        if outcome.fate:
+            called = "" if case in self._steps else f"; it was called with {brief(case)}"
+            self.broken("call", f"{outcome.fate}: {outcome.error}{called}")
+        for name in ("y", *STATISTICS, *GRADIENTS):
+            array = getattr(outcome, name)
+            if array is not None and array.dtype not in FLOATING:
+                self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers")
+        return outcome
+
     def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; exceptions are the law's to judge."""
-        return run_steps(self.adapter, cases)
+        return list(map(self.came_back, cases, run_steps(self.adapter, cases)))
 
     def expect(self, case: Case) -> Expected:
         """What the oracle says, at the claimed grade."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -127,11 +128,14 @@ def search(
         law.judge(judge, steps)
 
     try:
-        if isinstance(law.source, Histories):
-            law.source.explore(judge, pool, fewer, seeded)
-        else:
-            wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
-            seeded(fewer(wrapped))()
+        with warnings.catch_warnings():
+            # Printed nowhere; what does not fail again is printed by its values, which may be many.
+            warnings.filterwarnings("ignore", "Generating overly large repr", errors.HypothesisWarning)
+            if isinstance(law.source, Histories):
+                law.source.explore(judge, pool, fewer, seeded)
+            else:
+                wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
+                seeded(fewer(wrapped))()
     except Broken as broken:
         return broken
     except (errors.FlakyFailure, errors.Flaky):

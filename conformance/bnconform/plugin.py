@@ -40,6 +40,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ID",
         help="test only this requirement, e.g. F2; repeatable",
     )
+    group.addoption(
+        "--in-process",
+        action="store_true",
+        help="run your files in this process, for a debugger or print; a crash or a hang then ends the run",
+    )
+    group.addoption(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="time for one call of your file; default: 10; six times that for its first call, twelve to import it",
+    )
     group.addoption("--report", metavar="DIR", help="write results.json, and a case file for every broken law, here")
 
 
@@ -84,6 +95,8 @@ def _session(config: pytest.Config) -> Session:
                 profile=_profile(config),
                 seed=_seed(config),
                 report=config.getoption("--report"),
+                in_process=config.getoption("--in-process"),
+                time_limit=config.getoption("--time-limit"),
             )
         except AdapterError as error:
             raise pytest.UsageError(str(error)) from None
@@ -181,6 +194,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if _SESSION in config.stash and not hasattr(config, "workerinput"):
         config.stash[_SESSION].finish()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the workers."""
+    if _SESSION in config.stash:
+        config.stash[_SESSION].close()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

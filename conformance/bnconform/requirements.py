@@ -133,6 +133,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("P7", "calls from several threads do not mix", _PURE, "robust"),
     Requirement("P8", "a fresh process gives the same answer", _PURE, "robust"),
     Requirement("E1", "wrong shapes and a negative eps raise", _DIALECT, "robust"),
+    Requirement("E2", "every call returns or raises: none crashes, hangs, exits or grows without end", _PURE, "robust"),
 )
 
 BY_ID: dict[str, Requirement] = {requirement.id: requirement for requirement in CATALOGUE}

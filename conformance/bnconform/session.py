@@ -26,7 +26,9 @@ from bnconform.requirements import BY_ID
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter, AdapterError, Claims, describe_error
-from bnconform_adapters.registry import REGISTRY, Entry, create, find, load
+from bnconform_adapters.registry import REGISTRY, Entry, create, find, is_file, load
+from bnconform_adapters.worker.client import WorkerAdapter
+from bnconform_adapters.worker.limits import Limits
 from bnconform_reference.dialect import PYTORCH
 
 if TYPE_CHECKING:
@@ -44,16 +46,22 @@ class Implementation:
         As the user wrote it.
     entry : Entry or None
         Its place in the registry; None for a candidate file.
+    loaded : Adapter or None
+        The adapter of a candidate file; None for what is in the registry.
     """
 
     name: str
     spec: str
     entry: Entry | None
+    loaded: Adapter | None = None
 
     @cached_property
     def adapter(self) -> Adapter:
         """Made when first needed."""
-        return create(self.entry) if self.entry else load(self.spec)
+        if self.loaded is not None:
+            return self.loaded
+        assert self.entry is not None
+        return create(self.entry)
 
     def problem(self) -> str | None:
         """Why it cannot be run, or None."""
@@ -81,6 +89,10 @@ class Session:
         None draws one, or takes the ci profile's.
     report : str or None
         Folder for results.json and case files.
+    in_process : bool
+        Run candidate files in this process, not in workers.
+    time_limit : float or None
+        Seconds that a call in a worker may take; None takes the default.
 
     Raises
     ------
@@ -96,6 +108,8 @@ class Session:
         profile: str = "default",
         seed: int | None = None,
         report: str | None = None,
+        in_process: bool = False,
+        time_limit: float | None = None,
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
@@ -109,7 +123,10 @@ class Session:
             raise AdapterError(f"--report: {report} is not a folder; pass another name")
         if seed is None:
             seed = CI_SEED if profile == "ci" else SystemRandom().randrange(10**6)
+        if time_limit is not None and not time_limit > 0:
+            raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0")
         self.seed = seed
+        self._in_process, self._time_limit = in_process, time_limit
         self.profile = profile
         self.report = Path(report) if report else None
         self.not_run: dict[str, str] = {}
@@ -131,8 +148,9 @@ class Session:
             return found
         implementations = []
         for spec in dict.fromkeys(specs):
-            if spec.endswith(".py") or ".py:" in spec:
-                implementations.append(Implementation(load(spec).name, spec, None))
+            if is_file(spec):
+                adapter = self._candidate(spec)
+                implementations.append(Implementation(adapter.name, spec, None, adapter))
                 continue
             entry = find(spec)
             if missing := entry.missing():
@@ -143,15 +161,28 @@ class Session:
             raise AdapterError(f"two adapters are called {twice[0]!r}; rename one of the files")
         return implementations
 
+    def _candidate(self, spec: str) -> Adapter:
+        if self._in_process:
+            return load(spec)
+        return WorkerAdapter(spec, Limits() if self._time_limit is None else Limits(self._time_limit))
+
+    def close(self) -> None:
+        """End the workers."""
+        for implementation in self.implementations:
+            if isinstance(implementation.loaded, WorkerAdapter):
+                implementation.loaded.close()
+
     def implementation(self, name: str) -> Implementation:
         """The implementation called `name`."""
         return next(i for i in self.implementations if i.name == name)
 
     def command(self, law: Law, implementation: Implementation) -> str:
         """The command that runs one law on one implementation as this run did."""
+        more = " --in-process" if self._in_process and implementation.entry is None else ""
+        more += "" if self._time_limit is None else f" --time-limit={self._time_limit:g}"
         return (
             f"pytest --pyargs bnconform --adapter {quote(implementation.spec)} --requirement {law.requirement} "
-            f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}"
+            f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}{more}"
         )
 
     def add(self, cell: dict[str, Any]) -> None:

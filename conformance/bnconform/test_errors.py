@@ -8,11 +8,13 @@ import numpy as np
 
 from bnconform.judge import Judge
 from bnconform.law import requirement
-from bnconform.spaces import TRAINING
-from bnconform.strategies import Cases
+from bnconform.spaces import INFERENCE, TRAINING
+from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import Case, Mode
 
 FEW_CHANNELS = replace(TRAINING, kinds=("small",), gradients="where claimed", parameters=("both",))
+
+PRIME = 257
 
 
 VECTORS = {
@@ -61,3 +63,38 @@ def test_wrong_arguments_raise(judge: Judge, case: Case) -> None:
         if outcome.error is None:
             mode = "training" if wrong.training else "inference"
             judge.broken("call", f"returned for {what}, in {mode}; it must raise")
+
+
+ANY_CALL = AnyOf(
+    tuple(Cases(replace(space, gradients="where claimed", needs=("own_process",))) for space in (TRAINING, INFERENCE))
+)
+
+
+def _odd(case: Case) -> Iterator[Case]:
+    """The case with no sample, one, no channel, a large prime number of them, no spatial position and a single one."""
+    base = replace(case, layout="contiguous", dy_layout="contiguous")
+
+    def part(index: tuple[Any, ...], **changes: Any) -> Case:
+        return replace(base, x=case.x[index], dy=None if case.dy is None else case.dy[index], **changes)
+
+    for samples in (0, 1):
+        yield part((slice(samples),))
+    for channels in (np.arange(0), np.arange(PRIME) % case.channels):
+        vectors = ("weight", "bias", "running_mean", "running_var")
+        taken = {name: array[channels] for name in vectors if (array := getattr(case, name)) is not None}
+        few = slice(channels.size and 2)
+        yield part((few, channels, *(few for _ in case.x.shape[2:])), **taken)
+    if case.x.ndim > 2:
+        for positions in (0, 1):
+            yield part((..., slice(positions)))
+
+
+@requirement("E2", given=ANY_CALL, share=0.5)
+def test_every_call_comes_back(judge: Judge, case: Case) -> None:
+    """In both modes, with odd sizes and with wrong arguments, a call returns or raises."""
+    for one in (case, *_odd(case)):
+        judge.attempt(one)
+    for _, wrong in _wrong(case):
+        judge.attempt(wrong)
+        if wrong.x is not case.x:
+            judge.attempt_steps([case, wrong])

@@ -1,15 +1,12 @@
 """P: side effects."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-
-import numpy as np
 
 from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
-from bnconform_adapters.contract import Case, quiet
+from bnconform_adapters.contract import Case
 
 THREADS = 4
 FEW = 1 / 30
@@ -87,18 +84,9 @@ def test_memory_around_inputs_is_untouched(judge: Judge, case: Case) -> None:
 @requirement("P6", given=BOTH_MODES)
 def test_old_contents_of_memory_do_not_matter(judge: Judge, case: Case) -> None:
     """Memory full of NaN, freed just before the call, makes no difference."""
-    clean = judge.run(case)
-    _spoil_memory(case)
-    spoilt = judge.run(case)
+    clean, spoilt = judge.run(case), judge.run_in_spoilt_memory(case)
     for name in ("y", *STATISTICS, *GRADIENTS):
         judge.same_bits(name, getattr(spoilt, name), getattr(clean, name), "when memory held NaN before and when not")
-
-
-def _spoil_memory(case: Case) -> None:
-    """Allocate and free blocks of the sizes that the call will ask for, full of NaN."""
-    sizes = {case.x.size, case.channels, 2 * case.channels, case.values_per_channel}
-    blocks = [np.full(size, np.nan, dtype) for size in sizes for dtype in (case.x.dtype, np.float32) for _ in range(8)]
-    blocks.clear()
 
 
 @requirement("P7", given=BOTH_MODES, share=0.2)
@@ -106,9 +94,7 @@ def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
     """Calls from four threads at once, with different data, give what they give one after the other."""
     other = replace(case, x=-2 * case.x, dy=None if case.dy is None else 3 * case.dy)
     apart = [judge.run(one) for one in (case, other)]
-    with quiet(), ThreadPoolExecutor(THREADS) as threads:
-        together = list(threads.map(judge.attempt, [case, other] * THREADS))
-    for i, outcome in enumerate(together):
+    for i, outcome in enumerate(judge.attempt_together([case, other] * THREADS, THREADS)):
         if outcome.error is not None:
             judge.broken("call", f"raised {outcome.error} when called from several threads")
         for name in ("y", *STATISTICS, *GRADIENTS):

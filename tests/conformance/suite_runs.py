@@ -49,12 +49,15 @@ def replaced(text: str, edits: Iterable[tuple[str, str]]) -> str:
     return text
 
 
-def judge(adapter: Adapter, id: str, *, seed: int = SEED, profile: str = "default") -> tuple[Broken | None, Tally]:
+def judge(
+    adapter: Adapter, id: str, *, seed: int = SEED, profile: str = "default", spec: str | None = None
+) -> tuple[Broken | None, Tally]:
     """Search one law as a session does, the ledger aside; give what broke and what was counted."""
     tally, claims = Tally(), adapter.claims
     pool = signature_pool(claims, seed)
     settings = settings_for(profile, claims.cost)
-    return search(laws()[id], adapter, claims, tally=tally, settings=settings, seed=seed, pool=pool), tally
+    broken = search(laws()[id], adapter, claims, tally=tally, settings=settings, seed=seed, pool=pool, spec=spec)
+    return broken, tally
 
 
 _MODULES = "modules at the end:"

@@ -105,6 +105,7 @@ BAD_OPTIONS = {
     "--requirement=F99": ("unknown requirement 'F99'", "pass one of F1, F2"),
     "--hypothesis-seed=one": ("--hypothesis-seed", "'one'", "a whole number or random"),
     "--hypothesis-profile=quik": ("unknown profile 'quik'", "pass one of quick, default, ci, thorough"),
+    "--time-limit=0": ("--time-limit is 0", "pass a number of seconds above 0"),
     "--report=good.py": ("--report", "good.py is not a folder"),
 }
 

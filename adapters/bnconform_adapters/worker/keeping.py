@@ -1,0 +1,82 @@
+"""The client's end of the keeper: have workers forked and reaped."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+import bnconform_adapters
+import bnconform_reference
+from bnconform_adapters.contract import AdapterError
+
+_LONGEST = 1 << 12
+"""Bytes of an answer."""
+
+_KEEPER = """
+import sys
+sys.path[:0] = [root for root in sys.argv[2:] if root not in sys.path]
+from bnconform_adapters.worker.keeper import main
+main(int(sys.argv[1]))
+"""
+
+
+class Keeper:
+    """The process that forks workers and reaps them; it has one at a time.
+
+    Raises
+    ------
+    AdapterError
+        The system has no fork.
+    """
+
+    def __init__(self) -> None:
+        if not hasattr(os, "fork"):
+            raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
+        ours, theirs = socket.socketpair()
+        # Not all of this process's path: among a user's files may be some that hide modules of the standard library.
+        roots = [str(Path(package.__path__[0]).parent) for package in (bnconform_adapters, bnconform_reference)]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-W", "ignore", "-c", _KEEPER, str(theirs.fileno()), *roots],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._control = ours
+        self.close = weakref.finalize(self, _close_keeper, self._process, ours)
+
+    def fork(self, spec: str, modules: list[str], descriptors: list[int]) -> int:
+        """Start a worker with the given connection and output; return its process id."""
+        pid: int = self._ask({"spec": spec, "modules": modules, "path": sys.path}, descriptors)["pid"]
+        return pid
+
+    def end(self, grace: float = 0.0, *, abort: bool = False) -> tuple[int, bool]:
+        """Wait so many seconds for the worker, then kill it; return its exit code and whether it was killed.
+
+        To be aborted makes it print where it is.
+        """
+        answer = self._ask({"grace": grace, "abort": abort}, [])
+        return answer["code"], answer["killed"]
+
+    def _ask(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+            answer = self._control.recv(_LONGEST)
+        except OSError:
+            answer = b""
+        if not answer:
+            raise AdapterError("the worker process cannot be started; pass --in-process to run the file in this one")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
+def _close_keeper(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    control.close()
+    process.wait()

@@ -1,0 +1,80 @@
+"""How long a call may take and how much memory it may come to hold before it is given up.
+
+Both limits are generous until they are first reached. From then on, shrinking and the laws that follow would spend all
+their time waiting, so each limit is lowered to a multiple of the most that any call which came back has needed: a slow
+machine, whose ordinary calls are slow too, keeps a limit in proportion.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+CALL_SECONDS = 10.0
+FIRST_CALL = 6
+"""The first call in a process may take this many times as long: it may compile, or start a device."""
+LOADING = 12
+"""And importing the implementation this many times."""
+
+MANY_TIMES = 20
+"""A lowered limit is this multiple of the longest call so far, ..."""
+LEAST_SECONDS = 0.5
+"""... and no less than this."""
+
+MEMORY = 2 << 30
+"""Bytes by which the process may grow after loading, unless that is more than half of the machine's memory."""
+MANY_TIMES_MEMORY = 4
+LEAST_MEMORY = 512 << 20
+
+
+def _memory() -> int:
+    return min(MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+
+
+@dataclass
+class Limits:
+    """Limits of one implementation, and what they are measured against.
+
+    Attributes
+    ----------
+    seconds : float
+        Time limit of a call until one hangs.
+    memory : int
+        Bytes by which the process may grow until that is too much once.
+    """
+
+    seconds: float = CALL_SECONDS
+    memory: int = field(default_factory=_memory)
+    _lowered_time: bool = False
+    _lowered_memory: bool = False
+    _longest: dict[bool, float] = field(default_factory=lambda: {True: 0.0, False: 0.0})
+    _most_memory: int = 0
+
+    @property
+    def loading(self) -> float:
+        """Seconds that importing the implementation may take."""
+        return LOADING * self.seconds
+
+    def call(self, *, first: bool) -> float:
+        """Seconds that a call may take; the first of a process counts by itself."""
+        limit = self.seconds * (FIRST_CALL if first else 1)
+        return min(limit, max(LEAST_SECONDS, MANY_TIMES * self._longest[first])) if self._lowered_time else limit
+
+    @property
+    def growth(self) -> int:
+        """Bytes by which the process may grow."""
+        least = max(LEAST_MEMORY, MANY_TIMES_MEMORY * self._most_memory)
+        return min(self.memory, least) if self._lowered_memory else self.memory
+
+    def came_back(self, seconds: float, memory: int = 0, *, first: bool) -> None:
+        """A call came back after so many seconds, when the process had been seen to have grown by so many bytes."""
+        self._longest[first] = max(self._longest[first], seconds)
+        self._most_memory = max(self._most_memory, memory)
+
+    def hung(self) -> None:
+        """A call reached its time limit."""
+        self._lowered_time = True
+
+    def overgrew(self) -> None:
+        """A process reached its memory limit."""
+        self._lowered_memory = True

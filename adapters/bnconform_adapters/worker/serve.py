@@ -1,0 +1,130 @@
+"""The worker: loads one implementation and calls it as it is told."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from bnconform_adapters.contract import (
+    Adapter,
+    AdapterError,
+    Case,
+    Finish,
+    Life,
+    Outcome,
+    describe_error,
+    failure,
+    run_together,
+)
+from bnconform_adapters.memory import spoil_memory
+from bnconform_adapters.registry import load
+from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
+
+CHUNK = 1 << 18
+IMPORTED_EARLY = ("torch",)
+"""What the keeper imports before it forks the next worker, if this one has it: slow to import, safe to fork unused."""
+CAUGHT = BaseException
+"""In the suite's process Ctrl-C must end the run; here nothing that an implementation raises is meant for others."""
+
+
+def serve(connection: socket.socket, output: int, spec: str) -> None:
+    """Serve requests until the client closes the connection.
+
+    Parameters
+    ----------
+    output : int
+        Descriptor that takes the place of standard output and standard error.
+    spec : str
+        The implementation as `--adapter` takes it.
+    """
+    _settle(output)
+    try:
+        adapter = load(spec)
+    except AdapterError as error:
+        connection.sendall(pack({"refused": str(error)}))
+        return
+    except CAUGHT as error:
+        connection.sendall(pack({"refused": f"{spec} cannot be imported: {describe_error(error)}"}))
+        return
+    modules = [name for name in IMPORTED_EARLY if name in sys.modules]
+    connection.sendall(pack({"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}))
+    worker, frames, number = _Worker(adapter), Frames(), 0
+    while data := connection.recv(CHUNK):
+        frames.feed(data)
+        while (request := frames.next()) is not None:
+            for answer in worker.answers(request):
+                number += 1  # two processes, after a fork, give the same ones
+                connection.sendall(_packed(answer, number))
+
+
+def _settle(output: int) -> None:
+    """Give what is printed to `output`, and keep a descriptor of it that says where a crash happened.
+
+    There are no core files: shrinking goes through many crashes.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for standard in (1, 2):
+        os.dup2(output, standard)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable(output)
+
+
+def _packed(answer: Outcome, number: int) -> bytes:
+    try:
+        return pack({"number": number, "outcome": from_outcome(answer)})
+    except WireError as error:
+        return _packed(Outcome(error=f"TypeError: returned {error}"), number)
+
+
+class _Worker:
+    """Answers requests; keeps layers and unfinished calls under the client's numbers until it drops them."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._lives: dict[int, Life] = {}
+        self._finishes: dict[int, Finish] = {}
+
+    def answers(self, request: dict[str, Any]) -> Iterator[Outcome]:
+        """Answers to a request: one for every outcome that it asks for, as soon as it is there."""
+        for number in request.get("drop", ()):
+            self._lives.pop(number, None)
+            self._finishes.pop(number, None)
+        cases = [to_case(case) for case in request.get("cases", ())]
+        match request["do"]:
+            case "steps":
+                if request["spoilt"]:
+                    spoil_memory(cases[0])
+                life = Life(self._adapter, caught=CAUGHT)
+                for case in cases:
+                    yield life.call(case)
+            case "together":
+                yield from run_together(self._adapter, cases, request["threads"], CAUGHT)
+            case "forward":
+                self._forward(request["layer"], cases, request["numbers"])
+                yield Outcome()
+            case "finish":
+                yield self._finishes[request["number"]]()
+            case "population":
+                yield self._population(cases)
+
+    def _forward(self, layer: int, cases: list[Case], numbers: list[int]) -> None:
+        """Run forward passes of a kept layer, or of a new one, which is built for the first case."""
+        life = self._lives.setdefault(layer, Life(self._adapter, cases[0], CAUGHT))
+        # A number fewer than cases: the first only says what the layer is built for.
+        steps = cases[len(cases) - len(numbers) :]
+        self._finishes |= zip(numbers, map(life.forward, steps), strict=True)
+
+    def _population(self, cases: list[Case]) -> Outcome:
+        try:
+            found: Outcome = self._adapter.population(cases)  # type: ignore[attr-defined]
+        except CAUGHT as error:
+            return failure(error)
+        return found

@@ -1,0 +1,167 @@
+"""Whatever a candidate file does, its laws say so on a small case, and the run goes on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from faulty_files import FATAL, FEW, HARMLESS, RAISING, faulty
+from suite_runs import conformance, judge, run, starter
+
+from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.worker.client import WorkerAdapter
+from bnconform_adapters.worker.limits import Limits
+
+LIMITS = {"seconds": 1.0, "memory": 128 << 20}
+LONG = 2000
+"""Values of a small case at most: a few samples of the narrowest shape with more than three channels that is drawn."""
+
+
+def worker(spec: str) -> WorkerAdapter:
+    """A worker of little patience."""
+    return WorkerAdapter(spec, Limits(**LIMITS))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fault", FATAL)
+def test_fate_is_found_on_a_small_case(fault: str, tmp_path: Path) -> None:
+    """A call that ends its process breaks the law at hand, is shrunk, and spoils no other law."""
+    with worker(faulty(tmp_path, fault)) as adapter:
+        broken, _ = judge(adapter, "F1")
+        assert broken is not None
+        assert re.search(FATAL[fault], str(broken)), str(broken)
+        (case,) = broken.steps
+        assert case.channels > FEW
+        if "fork" not in fault:  # which of two processes answers first differs from run to run
+            assert case.x.size <= LONG
+            assert "not every time" not in str(broken)
+        assert judge(adapter, "I1", profile="quick")[0] is None
+
+
+@pytest.mark.parametrize("id", ["E1", "E2", "S8", "S9", "G9", "P7"])
+def test_law_about_exceptions_takes_no_crash_for_one(id: str, tmp_path: Path) -> None:
+    """Laws that expect or admit an exception, and those with calls of other kinds, break on a crash."""
+    with worker(faulty(tmp_path, "import os; os.abort()")) as adapter:
+        broken, _ = judge(adapter, id)
+        assert broken is not None
+        assert "crashed: SIGABRT (Aborted)" in str(broken)
+
+
+@pytest.mark.parametrize("fault", RAISING)
+def test_exception_of_any_kind_is_one(fault: str, tmp_path: Path) -> None:
+    """What is raised, whatever its class, and what cannot be sent, breaks F1; E1 and E2 are content with it."""
+    with worker(faulty(tmp_path, fault)) as adapter:
+        broken, _ = judge(adapter, "F1", profile="quick")
+        assert re.search(RAISING[fault], str(broken)), str(broken)
+        if "raised" in RAISING[fault]:
+            assert judge(adapter, "E2", profile="quick")[0] is None
+
+
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_noise_does_no_harm(fault: str, tmp_path: Path) -> None:
+    """Output, threads and what is kept disturb no law."""
+    with worker(faulty(tmp_path, fault)) as adapter:
+        for id in ("F1", "S4", "E2"):
+            broken, tally = judge(adapter, id, profile="quick")
+            assert broken is None, str(broken)
+            assert tally.cases > 0
+
+
+def test_growth_over_many_calls_is_found(tmp_path: Path) -> None:
+    """Memory that every call leaks is noticed at some call."""
+    with worker(faulty(tmp_path, "globals().setdefault('kept', []).append(np.ones(10**6))")) as adapter:
+        broken, _ = judge(adapter, "F1", profile="thorough")
+        assert "out of memory: it grew by more than" in str(broken)
+
+
+CURIOUS = """
+def look():
+    import gc, sys
+    frame, seen = sys._getframe(), [*map(str, sys.modules)]
+    while frame:
+        seen += [*frame.f_globals, *frame.f_locals]
+        frame = frame.f_back
+    seen += [getattr(found, "__qualname__", "") for found in gc.get_objects() if callable(found)]
+    words = ("oracle", "expect", "allowed", "bnconform.", "bnconform_reference.definition", "error_bounds")
+    return sorted({name for name in seen for word in words if isinstance(name, str) and name.startswith(word)})
+"""
+
+
+def test_oracle_is_not_in_the_worker(tmp_path: Path) -> None:
+    """A candidate that searches frames, modules and all objects finds nothing of what is expected of it."""
+    path = Path(faulty(tmp_path, "found = look()\n        if found: raise RuntimeError(str(found))"))
+    path.write_text(path.read_text() + CURIOUS)
+    with worker(str(path)) as adapter:
+        for id in ("F1", "G9", "P7"):
+            broken, _ = judge(adapter, id, profile="quick")
+            assert broken is None, str(broken)
+
+
+IMPORTS = {
+    "import ctypes; ctypes.string_at(0)": r"cannot be imported: crashed: SIGSEGV",
+    "import os; os._exit(3)": "cannot be imported: exited: status 3",
+    "import sys; sys.exit(3)": "cannot be imported: SystemExit: 3",
+    "raise KeyboardInterrupt": "cannot be imported: KeyboardInterrupt",
+    "while True: pass": "cannot be imported: hung: no answer within",
+    "held = []\nwhile True: held.append(bytearray(10**7))": "cannot be imported: out of memory",
+    "import nothing_of_this_name": "cannot be imported: ModuleNotFoundError",
+}
+
+
+@pytest.mark.parametrize("text", IMPORTS)
+def test_file_that_cannot_be_imported_is_refused(text: str, tmp_path: Path) -> None:
+    """Whatever an import does, it is an error of one line."""
+    (tmp_path / "kernel.py").write_text(f"{text}\n{starter()}")
+    with pytest.raises(AdapterError, match=IMPORTS[text]) as refusal:
+        WorkerAdapter(str(tmp_path / "kernel.py"), Limits(0.2, 128 << 20))
+    assert "\n" not in str(refusal.value)
+
+
+def test_commands_refuse_a_file_that_crashes(tmp_path: Path) -> None:
+    """A file that crashes when it is imported is a usage error: 2 from `bnconform vet`, 4 from pytest."""
+    (tmp_path / "kernel.py").write_text("import os\nos.abort()\n")
+    vetted = run("-m", "bnconform.cli", "vet", "kernel.py", cwd=tmp_path)
+    tested = conformance("--adapter=kernel.py", cwd=tmp_path)
+    assert (vetted.status, tested.status) == (2, 4)
+    for found in (vetted, tested):
+        (line,) = filter(None, found.err.splitlines())
+        assert "kernel.py cannot be imported: crashed: SIGABRT (Aborted)" in line
+
+
+def test_run_goes_on_after_crashes(tmp_path: Path) -> None:
+    """`bnconform vet` tells each broken law of a file that crashes, and judges the others."""
+    faulty(tmp_path, "import os; os.abort()")
+    asked = [f"--requirement={id}" for id in ("F1", "I1", "E2")]
+    found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, "--hypothesis-seed=0", cwd=tmp_path)
+    assert found.status == 1, found.out + found.err
+    rows = {line.split()[0]: line.split()[1] for line in found.out.splitlines() if re.match(r"[FIE]\d +[✓✗]", line)}
+    assert rows == {"F1": "✗", "I1": "✓", "E2": "✗"}
+    assert "  call      crashed: SIGABRT (Aborted) in forward_training, kernel.py line" in found.out
+    assert found.err == ""
+
+
+def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
+    """--in-process calls the file in pytest's own process, where E2 is not claimed."""
+    (tmp_path / "kernel.py").write_text(starter() + "import os\nprint('in process', os.getpid() == PID)\n")
+    text = (tmp_path / "kernel.py").read_text()
+    (tmp_path / "kernel.py").write_text(f"import os\nPID = int(os.environ['PYTEST_PID'])\n{text}")
+    look = "import os, sys, pytest; os.environ['PYTEST_PID'] = str(os.getpid()); sys.exit(pytest.main(sys.argv[1:]))"
+    asked = ("--adapter=kernel.py", "--requirement=E1", "--requirement=E2", "--hypothesis-profile=quick", "-s", "-ra")
+    found = run("-c", look, "--pyargs", "bnconform", "-p", "no:cacheprovider", *asked, "--in-process", cwd=tmp_path)
+    assert found.status == 0, found.out + found.err
+    assert "in process True" in found.out
+    assert "own process is not claimed" in found.out
+    found = run("-c", look, "--pyargs", "bnconform", "-p", "no:cacheprovider", *asked, cwd=tmp_path)
+    assert found.status == 0, found.out + found.err
+    assert "in process" not in found.out
+    assert "2 passed" in found.out
+
+
+def test_time_limit_is_an_option(tmp_path: Path) -> None:
+    """--time-limit sets how long a call may take, and is part of the command that runs a finding again."""
+    faulty(tmp_path, "import time; time.sleep(2)")
+    asked = ("--adapter=kernel.py", "--requirement=F1", "--hypothesis-seed=0", "--hypothesis-profile=quick")
+    found = conformance(*asked, "--time-limit=0.5", cwd=tmp_path)
+    assert found.status == 1, found.out + found.err
+    assert "hung: no answer within 0.5 s in forward_training, kernel.py line" in found.out
+    assert "--hypothesis-seed=0 --time-limit=0.5" in found.out

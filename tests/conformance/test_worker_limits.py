@@ -1,0 +1,69 @@
+"""When a worker is given up, and what counts as a lost device."""
+
+from __future__ import annotations
+
+import pytest
+
+from bnconform_adapters.fates import corrupts_device, fate_of
+from bnconform_adapters.worker.limits import LEAST_MEMORY, LEAST_SECONDS, MANY_TIMES, Limits
+
+
+def test_limits_are_generous_until_they_are_reached() -> None:
+    """Whatever calls take, the limit of a call stays, and is larger for the first one and for loading."""
+    limits = Limits(10.0)
+    limits.came_back(0.001, first=False)
+    assert limits.call(first=False) == 10.0 < limits.call(first=True) < limits.loading
+
+
+def test_time_limit_is_lowered_after_a_hang() -> None:
+    """After a hang the limit is a multiple of the longest call that came back, first calls by themselves."""
+    limits = Limits(10.0)
+    limits.came_back(2.0, first=True)
+    limits.came_back(0.001, first=False)
+    limits.hung()
+    assert limits.call(first=False) == LEAST_SECONDS
+    assert limits.call(first=True) == MANY_TIMES * 2.0
+    limits.came_back(0.2, first=False)
+    assert limits.call(first=False) == MANY_TIMES * 0.2
+
+
+def test_slow_machine_keeps_the_full_limit() -> None:
+    """Where ordinary calls take a tenth of the limit, a hang lowers nothing."""
+    limits = Limits(10.0)
+    limits.came_back(1.0, first=False)
+    limits.hung()
+    assert limits.call(first=False) == 10.0
+
+
+def test_memory_limit_is_lowered_after_growth() -> None:
+    """After growth without end the limit is a multiple of what ordinary calls held."""
+    limits = Limits(memory=1 << 40)
+    assert limits.growth == 1 << 40
+    limits.overgrew()
+    assert limits.growth == LEAST_MEMORY
+    limits.came_back(0.1, 1 << 30, first=False)
+    assert limits.growth == 4 << 30
+
+
+@pytest.mark.parametrize(
+    ("message", "lost"),
+    [
+        ("RuntimeError: CUDA error: an illegal memory access was encountered", True),
+        ("AcceleratorError: CUDA error: device-side assert triggered", True),
+        ("RuntimeError: Triton Error [CUDA]: an illegal memory access was encountered", True),
+        ("XlaRuntimeError: INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered", True),
+        ("RuntimeError: CUDA error: invalid argument", False),
+        ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", False),
+        ("ValueError: x holds a misaligned address", False),
+    ],
+)
+def test_sticky_device_errors(message: str, lost: bool) -> None:
+    """Errors after which CUDA serves the process no more are told from those that pass."""
+    assert corrupts_device(message) is lost
+    assert fate_of(RuntimeError(), message) == ("corrupted device" if lost else "")
+
+
+def test_leaving_is_a_fate() -> None:
+    """SystemExit would end the caller's program; other exceptions are just raised."""
+    assert fate_of(SystemExit(3), "SystemExit: 3") == "exited"
+    assert fate_of(KeyboardInterrupt(), "KeyboardInterrupt") == ""
