@@ -68,6 +68,9 @@ class Case:
         "contiguous", or "sliced": every second element of a larger buffer.
     wanted : str
         Gradients to ask for, by the Outcome's names, separated by spaces.
+    ddx, ddweight, ddbias : arrays like x, weight and bias, or None
+        What dx, dweight and dbias are contracted with for second-order gradients, and the tangents of x, weight and
+        bias in forward mode. None stands for zeros. ddx lies in memory as x does.
     origin : str
         How the case was made, in a form that makes it again: regime, shape, seed.
     """
@@ -85,7 +88,20 @@ class Case:
     dy_layout: Layout = "contiguous"
     statistics_layout: Layout = "contiguous"
     wanted: str = "dx dweight dbias"
+    ddx: AnyArray | None = None
+    ddweight: AnyArray | None = None
+    ddbias: AnyArray | None = None
     origin: str = ""
+
+    @property
+    def cotangents(self) -> dict[str, AnyArray]:
+        """What dx, and dweight and dbias of parameters that are present, are contracted with; zeros for None."""
+        pairs = {"dx": (self.x, self.ddx), "dweight": (self.weight, self.ddweight), "dbias": (self.bias, self.ddbias)}
+        return {
+            name: np.zeros_like(like) if given is None else given
+            for name, (like, given) in pairs.items()
+            if like is not None
+        }
 
     @property
     def dtype(self) -> DtypeName:
@@ -121,6 +137,10 @@ class Outcome:
         Pairs of results, or of a result and an input, that share memory, as in "y and x".
     overrun : tuple of str
         Inputs around which memory was written.
+    ddy : array of x's shape
+        Of second-order gradients: that with respect to dy. The others are dx and dweight then.
+    y_tangent : array of x's shape
+        Of forward mode: the tangent of y.
     """
 
     y: AnyArray | None = None
@@ -133,6 +153,8 @@ class Outcome:
     inputs_after: Mapping[str, AnyArray] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     overrun: tuple[str, ...] = ()
+    ddy: AnyArray | None = None
+    y_tangent: AnyArray | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +176,12 @@ class Claims:
         "training", "inference".
     gradients : tuple of str
         Modes in which it gives dx, dweight and dbias.
+    second_order : tuple of str
+        Modes in which the adapter has `second_order`: ``second_order(case)`` gives an Outcome with the gradients of
+        sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight, as `ddy`, `dx` and `dweight`.
+    forward_mode : tuple of str
+        Modes in which the adapter has `jvp`: ``jvp(case)`` gives an Outcome with `y_tangent`, for ddx, ddweight and
+        ddbias as tangents.
     parameters : tuple of str
         Which of weight and bias may be absent.
     eps_min : float
@@ -183,6 +211,8 @@ class Claims:
     layouts: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
     modes: tuple[Mode, ...] = ("training", "inference")
     gradients: tuple[Mode, ...] = ("training", "inference")
+    second_order: tuple[Mode, ...] = ()
+    forward_mode: tuple[Mode, ...] = ()
     parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")
     eps_min: float = 1e-12
     grade: Grade = "NW"
@@ -283,6 +313,16 @@ def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
 def run(adapter: Adapter, case: Case) -> Outcome:
     """Call a new layer once."""
     return run_steps(adapter, [case])[0]
+
+
+def second_order(adapter: Adapter, case: Case) -> Outcome:
+    """Second-order gradients of a new layer; an exception becomes the Outcome's `error`."""
+    return _guarded(lambda: adapter.second_order(case))()  # type: ignore[attr-defined]
+
+
+def jvp(adapter: Adapter, case: Case) -> Outcome:
+    """The tangent of y of a new layer; an exception becomes the Outcome's `error`."""
+    return _guarded(lambda: adapter.jvp(case))()  # type: ignore[attr-defined]
 
 
 def describe_error(error: BaseException) -> str:

@@ -5,33 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
-import numpy as np
-
 from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome
 from bnconform_adapters.memory import place
+from bnconform_adapters.pytorch_derivatives import Function, jvp, second_order
+from bnconform_adapters.torch_arrays import to_array, to_tensor, writable
 from bnconform_reference.dialect import Dialect
-
-
-def to_tensor(array: AnyArray) -> Any:
-    """A tensor that shares the array's memory and strides, bfloat16 included."""
-    import torch
-
-    if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
-
-
-def to_array(tensor: Any) -> AnyArray | None:
-    """A contiguous copy of a tensor, or None."""
-    import torch
-
-    if tensor is None:
-        return None
-    tensor = tensor.detach().cpu().contiguous()
-    if tensor.dtype == torch.bfloat16:
-        return np.array(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
-    return np.array(tensor.numpy())
 
 
 class _Call:
@@ -42,7 +20,7 @@ class _Call:
         self._placed = {"x": place(case.x, case.layout)}
         if case.dy is not None:
             self._placed["dy"] = place(case.dy, case.dy_layout)
-        tensors = {name: to_tensor(_writable(placed.array)).to(device) for name, placed in self._placed.items()}
+        tensors = {name: to_tensor(writable(placed.array)).to(device) for name, placed in self._placed.items()}
         self._dy = tensors.get("dy")
         self.x = tensors["x"]
         self._sources = {"dx": self.x, "dweight": weight, "dbias": bias}
@@ -88,13 +66,6 @@ def _shared(results: dict[str, Any], inputs: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _writable(array: AnyArray) -> AnyArray:
-    # torch warns about read-only memory; an expanded view is read-only in NumPy only by caution.
-    if not array.flags.writeable:
-        return np.lib.stride_tricks.as_strided(np.array(array[:1]), array.shape, array.strides)
-    return array
-
-
 class ModuleAdapter:
     """A torch.nn.Module that has BatchNorm's parameters and buffers.
 
@@ -116,6 +87,30 @@ class ModuleAdapter:
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
+        module = self._module(case)
+
+        def step(case: Case) -> Finish:
+            call = _Call(case, module.weight, module.bias, self._device)
+            y = module.train(case.training)(call.x)
+            return call.finish(y, module.running_mean, module.running_var)
+
+        return step
+
+    def second_order(self, case: Case) -> Outcome:
+        """See :class:`~bnconform_adapters.contract.Claims`."""
+        return second_order(case, self._function(case), self._device)
+
+    def jvp(self, case: Case) -> Outcome:
+        """See :class:`~bnconform_adapters.contract.Claims`."""
+        return jvp(case, self._function(case), self._device)
+
+    def _function(self, case: Case) -> Function:
+        from torch.func import functional_call
+
+        module = self._module(case).train(case.training)
+        return lambda x, parameters: functional_call(module, dict(parameters), (x,))
+
+    def _module(self, case: Case) -> Any:
         import torch
 
         module = self._make(case).to(self._device)
@@ -124,13 +119,7 @@ class ModuleAdapter:
                 array = getattr(case, name)
                 if array is not None:
                     getattr(module, name).copy_(to_tensor(array.copy()))
-
-        def step(case: Case) -> Finish:
-            call = _Call(case, module.weight, module.bias, self._device)
-            y = module.train(case.training)(call.x)
-            return call.finish(y, module.running_mean, module.running_var)
-
-        return step
+        return module
 
 
 def parameter_type(case: Case) -> Any:
@@ -159,6 +148,8 @@ class _Functional:
     claims = Claims(
         dialect=Dialect(cumulative=False),
         dtypes=("float32", "float64", "float16", "bfloat16"),
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         strided_statistics=True,
         gradient_subsets=True,
         bitwise=False,  # vector loops and their tails round differently
@@ -185,11 +176,29 @@ class _Functional:
 
         return step
 
+    def second_order(self, case: Case) -> Outcome:
+        return second_order(case, self._function(case))
+
+    def jvp(self, case: Case) -> Outcome:
+        return jvp(case, self._function(case))
+
+    def _function(self, case: Case) -> Function:
+        import torch
+
+        mean, var = (
+            None if array is None else to_tensor(array.copy()) for array in (case.running_mean, case.running_var)
+        )
+        return lambda x, parameters: torch.nn.functional.batch_norm(
+            x, mean, var, parameters.get("weight"), parameters.get("bias"), case.training, case.momentum, case.eps
+        )
+
 
 def module() -> ModuleAdapter:
     """The adapter of torch.nn.BatchNorm1d, 2d and 3d."""
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         parameters=("both", "neither"),
         untracked=True,
         gradient_subsets=True,

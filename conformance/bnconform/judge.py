@@ -22,7 +22,9 @@ from bnconform_adapters.contract import (
     Outcome,
     dtype_name,
     forward_passes,
+    jvp,
     run_steps,
+    second_order,
 )
 from bnconform_reference.double_double import Array, distance, high
 from bnconform_reference.precision import (
@@ -144,11 +146,7 @@ class Judge:
 
     def run_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; an exception breaks the law."""
-        outcomes = self.attempt_steps(cases)
-        for outcome in outcomes:
-            if outcome.error is not None:
-                self.broken("call", f"raised {outcome.error}")
-        return outcomes
+        return [self._unless_raised(outcome) for outcome in self.attempt_steps(cases)]
 
     def attempt(self, case: Case) -> Outcome:
         """Call a new layer once; an exception is the law's to judge."""
@@ -158,6 +156,14 @@ class Judge:
         """The statistics that the implementation gives for a whole data set."""
         found: Outcome = self.adapter.population(cases)  # type: ignore[attr-defined]
         return found
+
+    def second_order(self, case: Case) -> Outcome:
+        """Second-order gradients of a new layer; an exception breaks the law."""
+        return self._unless_raised(second_order(self.adapter, case))
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of a new layer's y; an exception breaks the law."""
+        return self._unless_raised(jvp(self.adapter, case))
 
     def in_fresh_process(self, case: Case) -> Outcome:
         """Call a new layer once in a new process; an exception is the law's to judge."""
@@ -169,7 +175,9 @@ class Judge:
 
     def finished(self, finish: Finish) -> Outcome:
         """Run the rest of a call; an exception breaks the law."""
-        outcome = finish()
+        return self._unless_raised(finish())
+
+    def _unless_raised(self, outcome: Outcome) -> Outcome:
         if outcome.error is not None:
             self.broken("call", f"raised {outcome.error}")
         return outcome

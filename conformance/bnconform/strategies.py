@@ -140,6 +140,9 @@ def recipes(draw: st.DrawFn, space: Space, claims: Claims, pool: tuple[Signature
         dy_layout=dy_layout,
         precise=choose(space.precise),
         salt=draw(st.integers(0, SALTS - 1)),
+        cotangents=choose(
+            tuple(c for c in space.cotangents if c != "ddweight" or signature.parameters in ("both", "weight"))
+        ),
     )
 
 

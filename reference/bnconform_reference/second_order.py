@@ -137,8 +137,11 @@ def jvp_inference(tangents: Cotangents, weight: Array, forward: Normalized) -> R
 
 def _tangent(of_centred_x: Real, tangents: Cotangents, weight: Array, forward: Normalized) -> Real:
     scaled: Real = weight * forward.invstd * of_centred_x
-    return scaled + tangents.ddweight * forward.xhat + tangents.ddbias
+    by_weight: Real = tangents.ddweight * forward.xhat
+    tangent: Real = scaled + by_weight + tangents.ddbias
+    return tangent
 
 
 def _centred(rows: Array, *, exact: bool) -> Real:
-    return rows - total(rows, exact=exact) / rows.shape[-1]
+    centred: Real = rows - total(rows, exact=exact) / rows.shape[-1]
+    return centred

@@ -28,6 +28,7 @@ def fused() -> ModuleAdapter:
 
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
+        second_order=("training", "inference"),
         parameters=("both", "neither", "weight"),
         eps_min=0.0,
         grade="TW",
