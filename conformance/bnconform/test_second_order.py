@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.findings import signature
 from bnconform.judge import GRADIENTS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import Quantity
@@ -11,7 +12,7 @@ from bnconform.second_order import expect_second_order, expect_tangent
 from bnconform.spaces import TRAINING, Space
 from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import AnyArray, Case
-from bnconform_reference.double_double import Array, DoubleDouble, exactly, high, total
+from bnconform_reference.double_double import Array, DoubleDouble, exactly, total
 from bnconform_reference.shapes import channel_rows
 
 SECOND_ORDER = replace(TRAINING, gradients=True, derivative="second_order", cotangents=("all", "ddx", "ddweight"))
@@ -37,21 +38,23 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case)
     judge.close("y_tangent", tangent, expected)
     if case.dy is None:
         return
-    outcome = judge.run(case)
-    gradients = judge.agrees(case, outcome, GRADIENTS)
-    products = [_product(case.dy, tangent, expected.allowed)]
+    assert tangent is not None
+    outcome, gradients = judge.run(case), judge.expect(case)
+    forward, allowed = _product(case.dy, tangent, expected.allowed)
+    reverse = DoubleDouble(np.zeros(case.channels), np.zeros(case.channels))
     for name, quantity in gradients.items():
         if name in GRADIENTS and (vector := getattr(case, f"d{name}")) is not None:
-            products.append(_product(vector, getattr(outcome, name), quantity.allowed))
-    (forward, allowed), *reverse = products
-    for along, its_allowed in reverse:
-        forward, allowed = forward - along, allowed + its_allowed
-    judge.close("<dy, J v> - <J' dy, v>", high(forward), Quantity(np.zeros(case.channels), allowed))
+            computed = getattr(outcome, name)
+            if computed is None or computed.shape != vector.shape:
+                judge.broken(name, "is missing" if computed is None else f"is {signature(computed)}")
+            along, off = _product(vector, computed, quantity.allowed)
+            reverse, allowed = reverse + along, allowed + off
+    # What <dy, J v> has below float64 goes to the other side, so that nothing is rounded.
+    judge.close("<dy, J v>", forward.hi, Quantity(reverse - forward.lo, allowed))
 
 
-def _product(fixed: AnyArray, computed: AnyArray | None, allowed: Array) -> tuple[DoubleDouble, Array]:
+def _product(fixed: AnyArray, computed: AnyArray, allowed: Array) -> tuple[DoubleDouble, Array]:
     """Inner product over each channel, exact but for double-double's rounding, and what it may be off by."""
-    assert computed is not None
     factor, value, error = _rows(fixed), _rows(computed), _rows(allowed)
     finite = np.asarray(np.isfinite(value).all(axis=1))  # what may overflow has no inner product
     with np.errstate(invalid="ignore"):
