@@ -15,7 +15,8 @@ from time import perf_counter
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, run_steps
+from bnconform_adapters.calls import run_steps
+from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import load
 from bnconform_adapters.worker.client import WorkerAdapter
 

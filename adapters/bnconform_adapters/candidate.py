@@ -7,10 +7,14 @@ The file need not import this project. It offers, with channels on axis 1, any o
     forward_inference(x, weight, bias, running_mean, running_var, *, eps) -> y
     backward(dy, saved) -> dx, dweight, dbias
     backward_inference(dy, x, weight, running_mean, running_var, *, eps) -> dx, dweight, dbias
+    double_backward(ddx, ddweight, ddbias, dy, saved) -> ddy, dx, dweight
+    jvp(x, weight, bias, x_tangent, weight_tangent, bias_tangent, *, eps) -> y_tangent
 
 weight and bias may be None. Running statistics come back as new arrays, or as None where the given ones were updated
 in place. Parameters and statistics are float32 beside half types and have x's dtype otherwise. What is absent is not
-claimed. ``CLAIMS = {...}`` states what differs from the default claims.
+claimed. double_backward gives the gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), for what
+backward(dy, saved) returns, by dy, x and weight; jvp is forward mode of training. Both get None beside a parameter that
+is None. ``CLAIMS = {...}`` states what differs from the default claims.
 """
 
 from __future__ import annotations
@@ -40,16 +44,10 @@ from bnconform_adapters.contract import (
 from bnconform_adapters.memory import Placed, place, shared_pairs
 from bnconform_reference.dialect import Dialect
 
-FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference")
+FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference", "double_backward", "jvp")
 _STATISTICS = ("running_mean", "running_var")
-_CLAIMS = {field.name for field in fields(Claims)} - {
-    "dialect",
-    "modes",
-    "gradients",
-    "cost",
-    "population",
-    "own_process",
-}
+_DERIVED = {"dialect", "modes", "gradients", "second_order", "forward_mode", "cost", "population", "own_process"}
+_CLAIMS = {field.name for field in fields(Claims)} - _DERIVED
 _DIALECT = {field.name for field in fields(Dialect)}
 _RANKS = (2, 3, 4, 5)
 
@@ -117,6 +115,8 @@ def _claims(stated: Any, functions: Mapping[str, Any], path: Path) -> Claims:
         dialect=replace(dialect, **{k: v for k, v in stated.items() if k in _DIALECT}),
         modes=tuple(mode for mode, f in modes.items() if f in functions),
         gradients=tuple(mode for mode, f in gradients.items() if f in functions),
+        second_order=("training",) if {"forward_training", "backward", "double_backward"} <= set(functions) else (),
+        forward_mode=("training",) if {"forward_training", "jvp"} <= set(functions) else (),
         strided_statistics=True,
     )
     return with_values(claims, {k: v for k, v in stated.items() if k in _CLAIMS})
@@ -153,6 +153,34 @@ class Candidate:
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
         return _FunctionsLayer(self._functions, self.claims, case)
+
+    def second_order(self, case: Case) -> Outcome:
+        """Gradients of the backward pass, from what forward_training saved."""
+        assert case.dy is not None
+        x, weight, bias = self._arguments(case)
+        statistics = (_copy(case.running_mean), _copy(case.running_var))
+        *_, saved = self._functions["forward_training"](
+            x, weight, bias, *statistics, momentum=case.momentum, eps=case.eps
+        )
+        dy = place(case.dy, case.dy_layout).array
+        ddy, dx, dweight = self._functions["double_backward"](*self._vectors(case), dy, saved)
+        return Outcome(ddy=_copy(ddy), dx=_copy(dx), dweight=None if weight is None else _copy(dweight))
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of y in training."""
+        found = self._functions["jvp"](*self._arguments(case), *self._vectors(case), eps=case.eps)
+        return Outcome(y_tangent=_copy(found))
+
+    def _arguments(self, case: Case) -> tuple[AnyArray | None, ...]:
+        return place(case.x, case.layout).array, _array(_place(case.weight)), _array(_place(case.bias))
+
+    def _vectors(self, case: Case) -> tuple[AnyArray | None, ...]:
+        """ddx, laid out as x, ddweight and ddbias; None beside an absent parameter."""
+        given = case.cotangents
+        layouts = {"dx": case.layout}
+        return tuple(
+            _array(_place(given.get(name), layouts.get(name, "contiguous"))) for name in ("dx", "dweight", "dbias")
+        )
 
 
 class _FunctionsLayer:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform_adapters.fates import Fate, fate_of
+from bnconform_adapters.fates import Fate
 from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName, Grade
 
@@ -79,6 +75,9 @@ class Case:
         first case stay.
     wanted : str
         Gradients to ask for, by the Outcome's names, separated by spaces.
+    ddx, ddweight, ddbias : arrays like x, weight and bias, or None
+        What dx, dweight and dbias are contracted with for second-order gradients, and the tangents of x, weight and
+        bias in forward mode. None stands for zeros. ddx lies in memory as x does.
     origin : str
         How the case was made, in a form that makes it again: regime, shape, seed.
     """
@@ -99,6 +98,9 @@ class Case:
     read_only: bool = False
     before: Before = "nothing"
     wanted: str = "dx dweight dbias"
+    ddx: AnyArray | None = None
+    ddweight: AnyArray | None = None
+    ddbias: AnyArray | None = None
     origin: str = ""
 
     def __repr__(self) -> str:
@@ -108,6 +110,16 @@ class Case:
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """For pretty-printers that take dataclasses apart, as IPython's and Hypothesis' do."""
         printer.text(repr(self))
+
+    @property
+    def cotangents(self) -> dict[str, AnyArray]:
+        """What dx, and dweight and dbias of parameters that are present, are contracted with; zeros for None."""
+        pairs = {"dx": (self.x, self.ddx), "dweight": (self.weight, self.ddweight), "dbias": (self.bias, self.ddbias)}
+        return {
+            name: np.zeros_like(like) if given is None else given
+            for name, (like, given) in pairs.items()
+            if like is not None
+        }
 
     @property
     def dtype(self) -> DtypeName:
@@ -146,6 +158,10 @@ class Outcome:
         Pairs of results, or of a result and an input, that share memory, as in "y and x".
     overrun : tuple of str
         Inputs around which memory was written.
+    ddy : array of x's shape
+        Of second-order gradients: that with respect to dy. The others are dx and dweight then.
+    y_tangent : array of x's shape
+        Of forward mode: the tangent of y.
     """
 
     y: AnyArray | None = None
@@ -159,6 +175,8 @@ class Outcome:
     inputs_after: Mapping[str, AnyArray] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     overrun: tuple[str, ...] = ()
+    ddy: AnyArray | None = None
+    y_tangent: AnyArray | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +198,12 @@ class Claims:
         "training", "inference".
     gradients : tuple of str
         Modes in which it gives dx, dweight and dbias.
+    second_order : tuple of str
+        Modes in which the adapter has `second_order`: ``second_order(case)`` gives an Outcome with the gradients of
+        sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight, as `ddy`, `dx` and `dweight`.
+    forward_mode : tuple of str
+        Modes in which the adapter has `jvp`: ``jvp(case)`` gives an Outcome with `y_tangent`, for ddx, ddweight and
+        ddbias as tangents.
     parameters : tuple of str
         Which of weight and bias may be absent.
     eps_min : float
@@ -213,6 +237,8 @@ class Claims:
     layouts: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded")
     modes: tuple[Mode, ...] = ("training", "inference")
     gradients: tuple[Mode, ...] = ("training", "inference")
+    second_order: tuple[Mode, ...] = ()
+    forward_mode: tuple[Mode, ...] = ()
     parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")
     eps_min: float = 1e-12
     grade: Grade = "NW"
@@ -255,153 +281,6 @@ class Adapter(Protocol):
 
     def layer(self, case: Case) -> Layer:
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
-
-
-@runtime_checkable
-class Remote(Protocol):
-    """An adapter whose implementation runs elsewhere: it makes several calls in one go, and never raises."""
-
-    def run_steps(self, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
-        """See the function of this name."""
-
-    def run_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
-        """See the function of this name."""
-
-    def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
-        """See the function of this name."""
-
-
-@runtime_checkable
-class Restartable(Protocol):
-    """A layer that takes parameters and statistics over in place; any other is built anew instead."""
-
-    def restart(self, case: Case) -> None:
-        """Do what ``case.before`` says."""
-
-
-Caught: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
-CAUGHT: Caught = (Exception, SystemExit)
-"""What ends a call and not the run, where the implementation runs in this process."""
-
-
-class Life:
-    """One layer and its calls, one after the other.
-
-    Parameters and statistics come from the first case, and from those that load or reset them. An exception ends
-    its own call only: it becomes that Outcome's `error`. Warnings are the implementation's own affair, also where
-    the session turns them into errors.
-
-    Parameters
-    ----------
-    adapter : Adapter
-    first : Case or None
-        What the layer is built for; None takes the first call's case.
-    caught : exception types
-        What ends a call only.
-    """
-
-    def __init__(self, adapter: Adapter, first: Case | None = None, caught: Caught = CAUGHT) -> None:
-        self._adapter = adapter
-        self._first = first
-        self._caught = caught
-        self._layer: Layer | None = None
-
-    def forward(self, case: Case) -> Finish:
-        """Run a forward pass; what is returned runs the rest."""
-        if self._first is None or case.before != "nothing":
-            self._first = case
-        with quiet():
-            try:
-                finish = self._ready(case)(case)
-            except self._caught as error:
-                return _failed(error)
-        return _guarded(finish, self._caught)
-
-    def call(self, case: Case) -> Outcome:
-        """Run a whole call."""
-        return self.forward(case)()
-
-    def _ready(self, case: Case) -> Layer:
-        assert self._first is not None
-        if self._layer is not None and case.before != "nothing":
-            if isinstance(self._layer, Restartable):
-                self._layer.restart(case)
-            else:
-                self._layer = None
-        if self._layer is None:
-            self._layer = self._adapter.layer(self._first)
-        return self._layer
-
-
-def run_steps(adapter: Adapter, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
-    """Call one new layer with each case in turn, see :class:`Life`; `spoilt` fills memory with NaN just before."""
-    if isinstance(adapter, Remote):
-        return adapter.run_steps(cases, spoilt=spoilt)
-    if spoilt:
-        from bnconform_adapters.memory import spoil_memory
-
-        spoil_memory(cases[0])
-    life = Life(adapter)
-    return [life.call(case) for case in cases]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Ignore warnings: in the main thread only, since filters are global; it has to wrap the others."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def failure(error: BaseException) -> Outcome:
-    """The Outcome of a call that raised."""
-    message = describe_error(error)
-    return Outcome(error=message, fate=fate_of(error, message))
-
-
-def _failed(error: BaseException) -> Finish:
-    outcome = failure(error)
-    return lambda: outcome
-
-
-def _guarded(finish: Finish, caught: Caught) -> Finish:
-    def guarded() -> Outcome:
-        with quiet():
-            try:
-                return finish()
-            except caught as error:
-                return failure(error)
-
-    return guarded
-
-
-def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
-    """Run the forward passes of one new layer; the caller finishes them in whatever order, and how often it likes."""
-    if isinstance(adapter, Remote):
-        return adapter.forward_passes(cases)
-    life = Life(adapter)
-    return [life.forward(case) for case in cases]
-
-
-def run_together(adapter: Adapter, cases: Sequence[Case], threads: int, caught: Caught = CAUGHT) -> list[Outcome]:
-    """Call a new layer with each case, from several threads at once.
-
-    The two passes of a call are tasks of their own, so that a backward pass is often in another thread than its
-    forward pass, as in PyTorch's autograd.
-    """
-    if isinstance(adapter, Remote):
-        return adapter.run_together(cases, threads)
-    with quiet(), ThreadPoolExecutor(threads) as pool:
-        finishes = list(pool.map(lambda case: Life(adapter, caught=caught).forward(case), cases))
-        return list(pool.map(lambda finish: finish(), finishes))
-
-
-def run(adapter: Adapter, case: Case) -> Outcome:
-    """Call a new layer once."""
-    return run_steps(adapter, [case])[0]
 
 
 def describe_error(error: BaseException) -> str:

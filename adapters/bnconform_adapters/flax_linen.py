@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from bnconform_adapters.contract import Case, Claims, Layer
-from bnconform_adapters.jax_arrays import compiled, layer
+from bnconform_adapters.contract import Case, Claims, Layer, Outcome
+from bnconform_adapters.jax_arrays import Program, compiled, jvp, layer, second_order
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.precision import DtypeName
 
@@ -21,6 +21,8 @@ class _Linen:
         dialect=FLAX_DIALECT,
         dtypes=("float32", "float64", *HALF_TYPES),
         layouts=("contiguous",),
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-5,
         default_momentum=0.99,
@@ -28,11 +30,17 @@ class _Linen:
     )
 
     def layer(self, case: Case) -> Layer:
-        return layer(case, _step())
+        return layer(case, _program())
+
+    def second_order(self, case: Case) -> Outcome:
+        return second_order(case, _program())
+
+    def jvp(self, case: Case) -> Outcome:
+        return jvp(case, _program())
 
 
 @cache
-def _step() -> Callable[..., Any]:
+def _program() -> Program:
     from flax import linen
 
     def forward(

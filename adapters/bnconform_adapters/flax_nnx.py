@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from bnconform_adapters.contract import Case, Claims, Layer
+from bnconform_adapters.contract import Case, Claims, Layer, Outcome
 from bnconform_adapters.flax_linen import FLAX_DIALECT, HALF_TYPES
-from bnconform_adapters.jax_arrays import compiled, layer
+from bnconform_adapters.jax_arrays import Program, compiled, jvp, layer, second_order
 
 
 class _Nnx:
@@ -17,6 +17,8 @@ class _Nnx:
         dialect=FLAX_DIALECT,
         dtypes=("float32", *HALF_TYPES),  # its statistics are float32 whatever param_dtype says
         layouts=("contiguous",),
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-5,
         default_momentum=0.99,
@@ -24,11 +26,17 @@ class _Nnx:
     )
 
     def layer(self, case: Case) -> Layer:
-        return layer(case, _step())
+        return layer(case, _program())
+
+    def second_order(self, case: Case) -> Outcome:
+        return second_order(case, _program())
+
+    def jvp(self, case: Case) -> Outcome:
+        return jvp(case, _program())
 
 
 @cache
-def _step() -> Callable[..., Any]:
+def _program() -> Program:
     from flax import nnx
 
     def forward(

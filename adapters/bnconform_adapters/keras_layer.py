@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Claims, Finish, Layer
+from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.memory import channels_last
-from bnconform_adapters.tensorflow_arrays import finish_with_tape
+from bnconform_adapters.tensorflow_arrays import finish_with_tape, jvp, second_order
 from bnconform_reference.dialect import Dialect
 
 # Half types as Keras users have them: computation in half, variables in float32.
@@ -21,16 +22,40 @@ class _KerasTensorFlow:
         dialect=Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False),
         dtypes=("float32", "float64", "float16", "bfloat16"),
         layouts=("contiguous",),
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-3,
         default_momentum=0.99,
     )
 
     def layer(self, case: Case) -> Layer:
+        built, parameters = self._build(case)
+        import tensorflow as tf
+
+        def step(case: Case) -> Finish:
+            x = tf.constant(channels_last(case.x))
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(x)
+                y = built(x, training=case.training)
+            statistics = np.array(built.moving_mean), np.array(built.moving_variance)
+            return finish_with_tape(case, tape, x, y, parameters, statistics)
+
+        return step
+
+    def second_order(self, case: Case) -> Outcome:
+        built, parameters = self._build(case)
+        return second_order(case, lambda x: built(x, training=case.training), parameters)
+
+    def jvp(self, case: Case) -> Outcome:
+        built, parameters = self._build(case)
+        return jvp(case, lambda x: built(x, training=case.training), parameters)
+
+    def _build(self, case: Case) -> tuple[Any, dict[str, Any]]:
+        """The layer, and its variables that are present, under the names of the Case's fields."""
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import keras
-        import tensorflow as tf
 
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(f"Keras runs on {keras.backend.backend()} here; set KERAS_BACKEND=tensorflow")
@@ -52,17 +77,7 @@ class _KerasTensorFlow:
         ):
             if value is not None:
                 variable.assign(value)
-        parameters = {name: variable for name, (variable, value) in variables.items() if value is not None}
-
-        def step(case: Case) -> Finish:
-            x = tf.constant(channels_last(case.x))
-            with tf.GradientTape(persistent=True) as tape:
-                tape.watch(x)
-                y = built(x, training=case.training)
-            statistics = np.array(built.moving_mean), np.array(built.moving_variance)
-            return finish_with_tape(case, tape, x, y, {n: v.value for n, v in parameters.items()}, statistics)
-
-        return step
+        return built, {name: variable.value for name, (variable, value) in variables.items() if value is not None}
 
 
 def tensorflow() -> _KerasTensorFlow:

@@ -5,34 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
-import numpy as np
-
 from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome
 from bnconform_adapters.memory import place
+from bnconform_adapters.pytorch_derivatives import Function, jvp, second_order
+from bnconform_adapters.torch_arrays import to_array, to_tensor, writable
 from bnconform_reference.dialect import Dialect
-
-
-def to_tensor(array: AnyArray) -> Any:
-    """A tensor that shares the array's memory and strides, bfloat16 included."""
-    import torch
-
-    if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
-
-
-def to_array(tensor: Any) -> AnyArray | None:
-    """A contiguous copy of a tensor, or None."""
-    import torch
-
-    if tensor is None:
-        return None
-    tensor = tensor.detach().cpu().contiguous()
-    if tensor.dtype == torch.bfloat16:
-        return np.array(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
-    return np.array(tensor.numpy())
-
 
 LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
 """A tensor has no negative strides."""
@@ -46,7 +23,7 @@ class _Call:
         self._placed = {"x": place(case.x, case.layout)}
         if case.dy is not None:
             self._placed["dy"] = place(case.dy, case.dy_layout)
-        tensors = {name: to_tensor(_writable(placed.array)).to(device) for name, placed in self._placed.items()}
+        tensors = {name: to_tensor(writable(placed.array)).to(device) for name, placed in self._placed.items()}
         self._dy = tensors.get("dy")
         self.x = tensors["x"]
         self._sources = {"dx": self.x, "dweight": weight, "dbias": bias}
@@ -92,13 +69,6 @@ def _shared(results: dict[str, Any], inputs: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _writable(array: AnyArray) -> AnyArray:
-    # torch warns about read-only memory; an expanded view is read-only in NumPy only by caution.
-    if not array.flags.writeable:
-        return np.lib.stride_tricks.as_strided(np.array(array[:1]), array.shape, array.strides)
-    return array
-
-
 class ModuleAdapter:
     """A torch.nn.Module that has BatchNorm's parameters and buffers.
 
@@ -120,31 +90,41 @@ class ModuleAdapter:
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
-        return _ModuleLayer(self._make(case).to(self._device), case, self._device)
+        return _ModuleLayer(self._built(case), self._device)
+
+    def _built(self, case: Case) -> Any:
+        module = self._make(case).to(self._device)
+        _load(module, case)
+        return module
+
+    def second_order(self, case: Case) -> Outcome:
+        """See :class:`~bnconform_adapters.contract.Claims`."""
+        return second_order(case, self._function(case), self._device)
+
+    def jvp(self, case: Case) -> Outcome:
+        """See :class:`~bnconform_adapters.contract.Claims`."""
+        return jvp(case, self._function(case), self._device)
+
+    def _function(self, case: Case) -> Function:
+        from torch.func import functional_call
+
+        module = self._built(case).train(case.training)
+        return lambda x, parameters: functional_call(module, dict(parameters), (x,))
 
 
 class _ModuleLayer:
     """A module that has been built, with a case's parameters and statistics."""
 
-    def __init__(self, module: Any, case: Case, device: str) -> None:
+    def __init__(self, module: Any, device: str) -> None:
         self._module = module
         self._device = device
-        self._load(case)
 
     def restart(self, case: Case) -> None:
         """See :class:`~bnconform_adapters.contract.Restartable`: as the module's own users do it."""
         if case.before == "reset" and hasattr(self._module, "reset_running_stats"):
             self._module.reset_running_stats()
         else:
-            self._load(case)
-
-    def _load(self, case: Case) -> None:
-        import torch
-
-        state = {name: to_tensor(array.copy()) for name, array in _state(case).items()}
-        if "num_batches_tracked" in self._module.state_dict():
-            state["num_batches_tracked"] = torch.tensor(0)
-        self._module.load_state_dict(state)
+            _load(self._module, case)
 
     def __call__(self, case: Case) -> Finish:
         """See :class:`~bnconform_adapters.contract.Layer`."""
@@ -154,10 +134,15 @@ class _ModuleLayer:
         return call.finish(y, module.running_mean, module.running_var)
 
 
-def _state(case: Case) -> dict[str, AnyArray]:
-    """Parameters and statistics that the case has."""
-    found = {name: getattr(case, name) for name in ("weight", "bias", "running_mean", "running_var")}
-    return {name: array for name, array in found.items() if array is not None}
+def _load(module: Any, case: Case) -> None:
+    """Give a module the parameters and statistics that the case has; the batches that it has seen are forgotten."""
+    import torch
+
+    arrays = {name: getattr(case, name) for name in ("weight", "bias", "running_mean", "running_var")}
+    state = {name: to_tensor(array.copy()) for name, array in arrays.items() if array is not None}
+    if "num_batches_tracked" in module.state_dict():
+        state["num_batches_tracked"] = torch.tensor(0)
+    module.load_state_dict(state)
 
 
 def parameter_type(case: Case) -> Any:
@@ -187,6 +172,8 @@ class _Functional:
         dialect=Dialect(cumulative=False),
         dtypes=("float32", "float64", "float16", "bfloat16"),
         layouts=LAYOUTS,
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         strided_statistics=True,
         gradient_subsets=True,
         bitwise=False,  # vector loops and their tails round differently
@@ -213,12 +200,30 @@ class _Functional:
 
         return step
 
+    def second_order(self, case: Case) -> Outcome:
+        return second_order(case, self._function(case))
+
+    def jvp(self, case: Case) -> Outcome:
+        return jvp(case, self._function(case))
+
+    def _function(self, case: Case) -> Function:
+        import torch
+
+        mean, var = (
+            None if array is None else to_tensor(array.copy()) for array in (case.running_mean, case.running_var)
+        )
+        return lambda x, parameters: torch.nn.functional.batch_norm(
+            x, mean, var, parameters.get("weight"), parameters.get("bias"), case.training, case.momentum, case.eps
+        )
+
 
 def module() -> ModuleAdapter:
     """The adapter of torch.nn.BatchNorm1d, 2d and 3d."""
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
         layouts=LAYOUTS,
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         parameters=("both", "neither"),
         untracked=True,
         gradient_subsets=True,

@@ -22,6 +22,8 @@ class LayerAdapter:
 
     claims = Claims(
         dtypes=("float64",),
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         parameters=("both",),
         grade="NW",  # population statistics merge batches by Chan's formula
         population=True,
@@ -35,12 +37,7 @@ class LayerAdapter:
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
-        built = self._make(case.channels, eps=case.eps, momentum=case.momentum)
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            array = getattr(case, name)
-            if array.shape != (case.channels,):
-                raise ValueError(f"{name} has shape {array.shape}; the layer needs ({case.channels},)")
-            setattr(built, name, array.copy())
+        built = self._build(case)
 
         def step(case: Case) -> Finish:
             placed = {"x": place(case.x, case.layout)}
@@ -68,6 +65,31 @@ class LayerAdapter:
             return finish
 
         return step
+
+    def second_order(self, case: Case) -> Outcome:
+        """Gradients of the backward pass of a new layer."""
+        assert case.dy is not None
+        built = self._build(case)
+        built(place(case.x, case.layout).array)
+        ddx, ddweight, ddbias = case.cotangents.values()
+        ddy, dx, dweight = built.double_backward(ddx, ddweight, ddbias, place(case.dy, case.dy_layout).array)
+        return Outcome(ddy=ddy, dx=dx, dweight=dweight)
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of y of a new layer."""
+        built = self._build(case)
+        built(place(case.x, case.layout).array)
+        return Outcome(y_tangent=built.jvp(*case.cotangents.values()))
+
+    def _build(self, case: Case) -> BatchNorm:
+        built = self._make(case.channels, eps=case.eps, momentum=case.momentum)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            array = getattr(case, name)
+            if array.shape != (case.channels,):
+                raise ValueError(f"{name} has shape {array.shape}; the layer needs ({case.channels},)")
+            setattr(built, name, array.copy())
+
+        return built.train() if case.training else built.eval()
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """Running statistics of the data set whose batches are the cases' x."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,3 +47,48 @@ def finish_with_tape(
         )
 
     return finish
+
+
+def second_order(case: Case, function: Callable[[Any], Any], parameters: Mapping[str, Any]) -> Outcome:
+    """Gradients of the backward pass, by a tape around a tape.
+
+    Parameters
+    ----------
+    function : callable
+        y from x, channels last.
+    parameters : mapping of str to tensor or variable
+        Those that are present, under the names of the Case's fields.
+    """
+    import tensorflow as tf
+
+    assert case.dy is not None
+    x, dy = (tf.constant(channels_last(array)) for array in (case.x, case.dy))
+    inputs = {"dx": x, **{f"d{name}": value for name, value in parameters.items()}}
+    sources = {"ddy": dy, **{name: value for name, value in inputs.items() if name != "dbias"}}
+    with tf.GradientTape() as outer:
+        outer.watch(list(sources.values()))
+        with tf.GradientTape() as inner:
+            inner.watch(list(inputs.values()))
+            y = function(x)
+        gradients = inner.gradient(y, inputs, output_gradients=dy, unconnected_gradients="zero")
+    found = outer.gradient(gradients, sources, output_gradients=_vectors(case), unconnected_gradients="zero")
+    dweight = np.array(found["dweight"]) if "dweight" in found else None
+    return Outcome(ddy=channels_second(found["ddy"]), dx=channels_second(found["dx"]), dweight=dweight)
+
+
+def jvp(case: Case, function: Callable[[Any], Any], parameters: Mapping[str, Any]) -> Outcome:
+    """The tangent of y, by a forward accumulator; arguments as :func:`second_order`."""
+    import tensorflow as tf
+
+    x, vectors = tf.constant(channels_last(case.x)), _vectors(case)
+    primals = {"dx": x, **{f"d{name}": value for name, value in parameters.items()}}
+    with tf.autodiff.ForwardAccumulator(list(primals.values()), [vectors[name] for name in primals]) as accumulator:
+        y = function(x)
+    return Outcome(y_tangent=channels_second(accumulator.jvp(y, unconnected_gradients="zero")))
+
+
+def _vectors(case: Case) -> dict[str, Any]:
+    """ddx, channels last, ddweight and ddbias by the names of what they are contracted with."""
+    import tensorflow as tf
+
+    return {k: tf.constant(channels_last(v) if k == "dx" else v) for k, v in case.cotangents.items()}

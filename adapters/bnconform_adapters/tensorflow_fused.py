@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Claims, Finish, Layer
+from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.memory import channels_last
-from bnconform_adapters.tensorflow_arrays import finish_with_tape
+from bnconform_adapters.tensorflow_arrays import finish_with_tape, jvp, second_order
 from bnconform_reference.dialect import Dialect
 
 
@@ -20,6 +22,8 @@ class _Fused:
         dtypes=("float32", "float16", "bfloat16"),
         ranks=(4, 5),
         layouts=("contiguous",),
+        second_order=("training", "inference"),
+        forward_mode=("training", "inference"),
         parameters=("both",),
         bitwise=False,  # vector loops and their tails round differently
         default_eps=1e-3,
@@ -27,33 +31,54 @@ class _Fused:
     )
 
     def layer(self, case: Case) -> Layer:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        call, parameters = self._call(case)
         import tensorflow as tf
 
-        weight, bias = tf.constant(case.weight), tf.constant(case.bias)
         state = {"mean": case.running_mean, "var": case.running_var}
 
         def step(case: Case) -> Finish:
             x = tf.constant(channels_last(case.x))
             with tf.GradientTape(persistent=True) as tape:
-                tape.watch([x, weight, bias])
-                y, mean, var = tf.compat.v1.nn.fused_batch_norm(
-                    x,
-                    weight,
-                    bias,
-                    mean=state["mean"],
-                    variance=state["var"],
-                    epsilon=case.eps,
-                    data_format="NHWC" if case.x.ndim == 4 else "NDHWC",
-                    is_training=case.training,
-                    exponential_avg_factor=case.momentum,
-                )
+                tape.watch([x, *parameters.values()])
+                y, mean, var = call(x, state["mean"], state["var"], case.training)
             if case.training:
                 state["mean"], state["var"] = np.array(mean), np.array(var)
-            parameters = {"weight": weight, "bias": bias}
             return finish_with_tape(case, tape, x, y, parameters, (state["mean"], state["var"]))
 
         return step
+
+    def second_order(self, case: Case) -> Outcome:
+        return second_order(case, *self._function(case))
+
+    def jvp(self, case: Case) -> Outcome:
+        return jvp(case, *self._function(case))
+
+    def _function(self, case: Case) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+        """y from x alone, and the parameters."""
+        call, parameters = self._call(case)
+        return lambda x: call(x, case.running_mean, case.running_var, case.training)[0], parameters
+
+    def _call(self, case: Case) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """y and the new statistics from x, mean, var and mode; and the parameters."""
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        weight, bias = tf.constant(case.weight), tf.constant(case.bias)
+
+        def call(x: Any, mean: Any, var: Any, training: bool) -> Any:
+            return tf.compat.v1.nn.fused_batch_norm(
+                x,
+                weight,
+                bias,
+                mean=mean,
+                variance=var,
+                epsilon=case.eps,
+                data_format="NHWC" if case.x.ndim == 4 else "NDHWC",
+                is_training=training,
+                exponential_avg_factor=case.momentum,
+            )
+
+        return call, {"weight": weight, "bias": bias}
 
 
 def fused() -> _Fused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def build(recipe: Recipe) -> Case:
         return _PER_CHANNEL[kind](rng, channels, recipe.precise).astype(parameter)
 
     x = _x(recipe, rng)
-    return Case(
+    case = Case(
         x=x,
         dy=_dy(recipe, rng),
         weight=per_channel(recipe.weight) if recipe.parameters in ("both", "weight") else None,
@@ -54,6 +55,7 @@ def build(recipe: Recipe) -> Case:
         dy_layout=recipe.dy_layout,
         origin=recipe.describe(),
     )
+    return case if recipe.cotangents == "absent" else replace(case, **_cotangents(recipe, case, rng))
 
 
 def readable(values: Rows, *, precise: bool) -> Rows:
@@ -111,6 +113,16 @@ def _dy(recipe: Recipe, rng: np.random.Generator) -> AnyArray | None:
         case "small":  # as of the mean of a loss over many samples
             rows = rows * (2.0**-10 if recipe.dtype == "float16" else 2.0**-30)
     return np.ascontiguousarray(rows).astype(DTYPES[recipe.dtype])
+
+
+def _cotangents(recipe: Recipe, case: Case, rng: np.random.Generator) -> dict[str, Any]:
+    """ddx, ddweight and ddbias, those that the recipe asks for and whose parameter is there; none has mean 0."""
+    like = {"ddx": case.x, "ddweight": case.weight, "ddbias": case.bias}
+    return {
+        name: readable(rng.standard_normal(array.shape) + 0.5, precise=recipe.precise).astype(array.dtype)
+        for name, array in like.items()
+        if array is not None and recipe.cotangents in ("all", name)
+    }
 
 
 def _random_weight(rng: np.random.Generator, channels: int, precise: bool) -> NDArray[Any]:

@@ -96,7 +96,7 @@ def describe_case(case: Case) -> list[str]:
     lines = [f"case      {signature(case.x)} {mode}, {scalars}"]
     if case.layout != "contiguous" or case.dy_layout != "contiguous":
         lines.append(f"memory    x {case.layout}" + (f", dy {case.dy_layout}" if case.dy is not None else ""))
-    for name in ("x", "dy", "weight", "bias", "running_mean", "running_var"):
+    for name in ("x", "dy", "weight", "bias", "running_mean", "running_var", "ddx", "ddweight", "ddbias"):
         array = getattr(case, name)
         if array is not None:
             lines.append(f"{name:<9} {show(array)}" if len(name) < 10 else f"{name} {show(array)}")

@@ -19,7 +19,8 @@ from bnconform.recipe import Recipe
 from bnconform.shapes import at_least_two_values
 from bnconform.spaces import Space
 from bnconform.strategies import SALTS, Signature, recipes
-from bnconform_adapters.contract import Before, Case, Claims, Life
+from bnconform_adapters.calls import Life
+from bnconform_adapters.contract import Before, Case, Claims
 
 LONGEST = 8
 """Calls in one history: enough for two of the events that must not disturb one another, and what shows it."""

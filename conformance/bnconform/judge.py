@@ -12,19 +12,8 @@ import numpy as np
 from bnconform.findings import Broken, Finding, brief, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
-from bnconform_adapters.contract import (
-    DTYPES,
-    Adapter,
-    AnyArray,
-    Case,
-    Claims,
-    Finish,
-    Outcome,
-    dtype_name,
-    forward_passes,
-    run_steps,
-    run_together,
-)
+from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order
+from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome, dtype_name
 from bnconform_adapters.worker.client import run_once
 from bnconform_reference.double_double import Array, distance, high
 from bnconform_reference.precision import (
@@ -176,7 +165,15 @@ class Judge:
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """The statistics that the implementation gives for a whole data set."""
-        return self.came_back(cases[0], self.adapter.population(cases))  # type: ignore[attr-defined]
+        return self.came_back(cases[0], population(self.adapter, cases))
+
+    def second_order(self, case: Case) -> Outcome:
+        """Second-order gradients of a new layer; an exception breaks the law."""
+        return self._returned(self.came_back(case, second_order(self.adapter, case)))
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of a new layer's y; an exception breaks the law."""
+        return self._returned(self.came_back(case, jvp(self.adapter, case)))
 
     def in_fresh_process(self, case: Case) -> Outcome:
         """Call a new layer once in a new process; an exception is the law's to judge."""

@@ -10,7 +10,6 @@ import numpy as np
 from bnconform_adapters.contract import Case, Claims
 from bnconform_reference.certificate import certify_backward, certify_forward
 from bnconform_reference.definition import (
-    Gradients,
     Normalized,
     backward_inference,
     backward_training,
@@ -66,13 +65,42 @@ def expect(case: Case, claims: Claims) -> Expected:
 
     float64 cases are computed in double-double and certified; for narrower dtypes float64 is exact enough.
     """
-    exact = case.dtype == "float64"
     with np.errstate(all="ignore"):  # NaN and infinite inputs are legitimate cases
-        return _expect(case, claims, exact)
+        return _expect(case, claims)
 
 
-def _expect(case: Case, claims: Claims, exact: bool) -> Expected:
-    precision = precision_of(case, claims)
+@dataclass(frozen=True)
+class ForwardPass:
+    """The oracle's forward pass of a case: its arguments as rows and columns, values, and their errors.
+
+    Attributes
+    ----------
+    by_batch : bool
+        Whether the batch's statistics normalize.
+    certificate : ForwardBounds or None
+        Of the oracle itself where it runs in double-double; None where float64 is exact enough.
+    """
+
+    x: Array
+    weight: Array
+    bias: Array
+    old_mean: Array
+    old_var: Array
+    by_batch: bool
+    values: Normalized
+    bounds: ForwardBounds
+    precision: Precision
+    certificate: ForwardBounds | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the oracle runs in double-double."""
+        return self.certificate is not None
+
+
+def forward_pass(case: Case, claims: Claims) -> ForwardPass:
+    """The oracle's forward pass of a case on at least one value per channel."""
+    precision, exact = precision_of(case, claims), case.dtype == "float64"
     x = channel_rows(case.x)
     weight, bias = channel_column(case.weight, case.channels, 1.0), channel_column(case.bias, case.channels, 0.0)
     old_mean = channel_column(case.running_mean, case.channels, claims.dialect.initial_mean)
@@ -84,108 +112,77 @@ def _expect(case: Case, claims: Claims, exact: bool) -> Expected:
     else:
         forward = forward_inference(x, weight, bias, old_mean, old_var, case.eps, exact=exact)
         bounds = inference_forward_bounds(x, weight, bias, case.eps, forward, precision)
-    certificate = None
-    y_allowed = bounds.y
-    if exact:
-        certificate = certify_forward(x, weight, bias, case.eps, forward, training=by_batch)
-        y_allowed = _trusted(bounds.y, certificate.y)
-    expected = {"y": Quantity(_shaped(forward.y, case), from_channel_rows(y_allowed, case.x.shape))}
+    certificate = certify_forward(x, weight, bias, case.eps, forward, training=by_batch) if exact else None
+    return ForwardPass(x, weight, bias, old_mean, old_var, by_batch, forward, bounds, precision, certificate)
+
+
+def _expect(case: Case, claims: Claims) -> Expected:
+    found = forward_pass(case, claims)
+    y_allowed = found.bounds.y if found.certificate is None else trusted(found.bounds.y, found.certificate.y)
+    expected = {"y": Quantity(shaped(found.values.y, case), from_channel_rows(y_allowed, case.x.shape))}
     if case.training and case.running_mean is not None:
         assert case.momentum is not None, "the caller resolves a cumulative average to the step's momentum"
-        expected |= _statistics(
-            case.values_per_channel, case.momentum, old_mean, old_var, forward, bounds, precision, claims, exact
-        )
+        expected |= _statistics(case.values_per_channel, case.momentum, found, claims)
     if case.dy is not None:
-        expected |= _gradients(case, x, weight, forward, bounds, certificate, precision)
+        expected |= _gradients(case, found)
     return expected
 
 
-def _statistics(
-    n: int,
-    momentum: float,
-    old_mean: Array,
-    old_var: Array,
-    forward: Normalized,
-    bounds: ForwardBounds,
-    precision: Precision,
-    claims: Claims,
-    exact: bool,
-) -> dict[str, Quantity]:
+def _statistics(n: int, momentum: float, found: ForwardPass, claims: Claims) -> dict[str, Quantity]:
+    forward, bounds, precision = found.values, found.bounds, found.precision
     factor = claims.dialect.bessel_factor(n)
     batch_var = stored_variance(forward.variance, n, claims.dialect)
     var_bound = stored_variance_bound(forward.variance, bounds.variance, factor, precision)
-    found = {}
+    moved = {}
     for name, old, batch, bound in (
-        ("running_mean", old_mean, forward.mean, bounds.mean),
-        ("running_var", old_var, batch_var, var_bound),
+        ("running_mean", found.old_mean, forward.mean, bounds.mean),
+        ("running_var", found.old_var, batch_var, var_bound),
     ):
-        new = update(exactly(old) if exact else old, batch, momentum)
+        new = update(exactly(old) if found.exact else old, batch, momentum)
         allowed = running_bound(old, high(batch), bound, momentum, precision)
-        found[name] = Quantity(_column(new), allowed[:, 0])
-    return found
+        moved[name] = Quantity(column(new), allowed[:, 0])
+    return moved
 
 
-def _gradients(
-    case: Case,
-    x: Array,
-    weight: Array,
-    forward: Normalized,
-    bounds: ForwardBounds,
-    certificate: ForwardBounds | None,
-    precision: Precision,
-) -> dict[str, Quantity]:
+def _gradients(case: Case, found: ForwardPass) -> dict[str, Quantity]:
     assert case.dy is not None
-    dy, exact = channel_rows(case.dy), certificate is not None
-    by_batch = case.training or case.running_mean is None
-    if by_batch:
-        gradients = backward_training(dy, weight, forward, exact=exact)
-        allowed = training_backward_bounds(x, dy, weight, forward, gradients, bounds, precision)
+    x, dy, weight, forward, bounds = found.x, channel_rows(case.dy), found.weight, found.values, found.bounds
+    if found.by_batch:
+        gradients = backward_training(dy, weight, forward, exact=found.exact)
+        allowed = training_backward_bounds(x, dy, weight, forward, gradients, bounds, found.precision)
     else:
-        gradients = backward_inference(dy, weight, forward, exact=exact)
-        allowed = inference_backward_bounds(dy, weight, forward, gradients, bounds, precision)
-    if certificate is not None:
-        allowed = _trusted_gradients(case, x, dy, weight, forward, gradients, certificate, allowed)
-    found = {"dx": Quantity(_shaped(gradients.dx, case), from_channel_rows(allowed.dx, case.x.shape))}
+        gradients = backward_inference(dy, weight, forward, exact=found.exact)
+        allowed = inference_backward_bounds(dy, weight, forward, gradients, bounds, found.precision)
+    if found.certificate is not None:
+        error = certify_backward(x, dy, weight, forward, gradients, found.certificate, training=found.by_batch)
+        allowed = GradientBounds(
+            trusted(allowed.dx, error.dx),
+            trusted(allowed.dweight, error.dweight),
+            trusted(allowed.dbias, error.dbias),
+        )
+    expected = {"dx": Quantity(shaped(gradients.dx, case), from_channel_rows(allowed.dx, case.x.shape))}
     if case.weight is not None:
-        found["dweight"] = Quantity(_column(gradients.dweight), allowed.dweight[:, 0])
+        expected["dweight"] = Quantity(column(gradients.dweight), allowed.dweight[:, 0])
     if case.bias is not None:
-        found["dbias"] = Quantity(_column(gradients.dbias), allowed.dbias[:, 0])
-    return found
+        expected["dbias"] = Quantity(column(gradients.dbias), allowed.dbias[:, 0])
+    return expected
 
 
-def _trusted_gradients(
-    case: Case,
-    x: Array,
-    dy: Array,
-    weight: Array,
-    forward: Normalized,
-    gradients: Gradients,
-    certificate: ForwardBounds,
-    allowed: GradientBounds,
-) -> GradientBounds:
-    error = certify_backward(
-        x, dy, weight, forward, gradients, certificate, training=case.training or case.running_mean is None
-    )
-    return GradientBounds(
-        _trusted(allowed.dx, error.dx),
-        _trusted(allowed.dweight, error.dweight),
-        _trusted(allowed.dbias, error.dbias),
-    )
-
-
-def _trusted(allowed: Array, oracle_error: Array) -> Array:
+def trusted(allowed: Array, oracle_error: Array) -> Array:
     """`allowed`, infinite (not checkable) where the oracle is not certified to a thousandth of it."""
     return np.where(oracle_error <= TRUST * allowed, allowed, np.inf)
 
 
-def _shaped(rows: Real, case: Case) -> Real:
+def shaped(rows: Real, case: Case) -> Real:
+    """Rows (C, n) in the shape of the case's x."""
     shape: tuple[int, ...] = case.x.shape
     if isinstance(rows, DoubleDouble):
         return DoubleDouble(from_channel_rows(rows.hi, shape), from_channel_rows(rows.lo, shape))
     return from_channel_rows(rows, shape)
 
 
-def _column(column: Real) -> Real:
-    if isinstance(column, DoubleDouble):
-        return DoubleDouble(column.hi[:, 0], column.lo[:, 0])
-    return column[:, 0]
+def column(values: Real) -> Real:
+    """A column (C, 1) as a vector (C,)."""
+    if isinstance(values, DoubleDouble):
+        return DoubleDouble(values.hi[:, 0], values.lo[:, 0])
+    return values[:, 0]

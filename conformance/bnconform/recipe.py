@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 
 from bnconform_adapters.contract import Layout, Parameters
@@ -30,6 +30,8 @@ class Recipe:
         False rounds what is drawn to a few bits, so that a case reads well.
     salt : int
         Tells cases of equal choices apart.
+    cotangents : str
+        Kind of ddx, ddweight and ddbias: "absent", "all", or the one that is present.
     """
 
     shape: tuple[int, ...]
@@ -49,6 +51,7 @@ class Recipe:
     dy_layout: Layout = "contiguous"
     precise: bool = False
     salt: int = 0
+    cotangents: str = field(default="absent", repr=False)
 
     @property
     def channels(self) -> int:
@@ -65,7 +68,10 @@ class Recipe:
 
     def seed(self) -> int:
         """A seed that any change of the recipe changes: shrinking one choice redraws the values."""
-        return int.from_bytes(blake2b(repr(self).encode(), digest_size=8).digest(), "little")
+        text = repr(self)
+        if self.cotangents != "absent":  # the others keep the values that they had before there were any
+            text += self.cotangents
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
     def describe(self) -> str:
         """The choices that are not the default, in one line."""

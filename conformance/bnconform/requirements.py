@@ -102,6 +102,10 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("G7", "dy may lie in memory in any layout", _PURE),
     Requirement("G8", "gradients asked for alone, or a second time, are the same", _PURE),
     Requirement("G9", "two forward passes and then their backward passes do not mix", _PURE),
+    Requirement(
+        "G10", "second-order gradients: dx, dweight and dbias differentiated by dy, x and weight", _FORMULA, "more"
+    ),
+    Requirement("G11", "forward mode and reverse mode agree: <dy, J v> = <J' dy, v>", _FORMULA, "more"),
     Requirement("M1", "adding a constant to a channel changes nothing but rounding", _FORMULA, "numerics"),
     Requirement("M2", "scaling x by 2^k and eps by 4^k keeps y", _FORMULA, "numerics"),
     Requirement("M3", "negating x negates xhat", _FORMULA),

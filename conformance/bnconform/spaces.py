@@ -27,6 +27,8 @@ class Space:
         |mean| / sd; None takes what x's dtype can hold.
     gradients : bool or "where claimed"
         Whether the law asks for a backward pass.
+    derivative : str
+        "second_order" or "forward_mode" where the law asks for it, as the Claims' fields are called.
     also : tuple of str
         Other modes that the law calls.
     kinds : tuple of str
@@ -37,7 +39,7 @@ class Space:
         Whether values have all their bits, or a few that read well.
     needs : tuple of str
         Claims that must be true, such as "untracked".
-    values, spreads, eps, momenta, weights, biases, statistics, dys, parameters
+    values, spreads, eps, momenta, weights, biases, statistics, dys, cotangents, parameters
         Alternatives of the Recipe's fields; `parameters` None takes what is claimed.
     """
 
@@ -53,6 +55,8 @@ class Space:
     biases: tuple[str, ...] = ("random",)
     statistics: tuple[str, ...] = ("random",)
     dys: tuple[str, ...] = ("random", "random", "expanded")
+    derivative: Literal["", "second_order", "forward_mode"] = ""
+    cotangents: tuple[str, ...] = ("absent",)
     parameters: tuple[str, ...] | None = None
     also: tuple[Mode, ...] = ()
     kinds: tuple[Kind, ...] = KINDS
@@ -68,6 +72,8 @@ class Space:
                 return f"{mode} mode is not claimed"
         if self.gradients is True and self.mode not in claims.gradients:
             return f"gradients in {self.mode} are not claimed"
+        if self.derivative and self.mode not in getattr(claims, self.derivative):
+            return f"{self.derivative.replace('_', ' ')} in {self.mode} is not claimed"
         if self.parameters is not None and not set(self.parameters) & set(claims.parameters):
             return f"weight and bias {' or '.join(self.parameters)} is not claimed"
         for field in ("dtypes", "layouts"):

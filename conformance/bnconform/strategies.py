@@ -135,6 +135,10 @@ def _recipe(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...
         dy_layout=dy_layout,
         precise=choose("precise", space.precise),
         salt=tape.salt(),
+        cotangents=choose(
+            "cotangents",
+            tuple(c for c in space.cotangents if c != "ddweight" or signature.parameters in ("both", "weight")),
+        ),
     )
 
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _SHAPE = 8
 _NAMES = (
     *("dtype", "parameters", "signature", "dy", "dy_layout", "momentum", "eps", "values", "ratio", "spread"),
-    *("weight", "bias", "statistics", "layout", "precise", "salt"),
+    *("weight", "bias", "statistics", "layout", "precise", "salt", "cotangents"),
 )
 _PLACES = {name: _SHAPE + i for i, name in enumerate(_NAMES)}
 LENGTH = _SHAPE + len(_NAMES)

@@ -20,13 +20,16 @@ from bnconform_reference.double_double import Array, high
 from bnconform_reference.error_bounds import ForwardBounds, GradientBounds, unbounded_if_nan
 
 U2 = 2.0**-106
-_OPERATION = 16 * U2
-_UNDERFLOW = 8 * 2.0**-1074  # a product and the division after it
+OPERATION = 16 * U2
+"""Relative error of one operation, or of a short chain of them."""
+UNDERFLOW = 8 * 2.0**-1074
+"""What a product and the division after it lose near zero."""
 
 _unbounded = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
-def _sum_error(n: int) -> float:
+def sum_error(n: int) -> float:
+    """Error of a sum over n values, against the sum of their absolute values."""
     levels = ceil(log2(max(n, 2)))
     return (2 * levels**2 + 16) * U2
 
@@ -39,18 +42,18 @@ def certify_forward(
     mu, s2, r = high(forward.mean), high(forward.variance), high(forward.invstd)
     deviation, g = np.abs(x - mu), np.abs(weight)
     if training:
-        c = _sum_error(x.shape[-1])
-        mean = c * np.mean(np.abs(x), axis=-1, keepdims=True) + _UNDERFLOW
-        variance = c * s2 + mean**2 + _UNDERFLOW
+        c = sum_error(x.shape[-1])
+        mean = c * np.mean(np.abs(x), axis=-1, keepdims=True) + UNDERFLOW
+        variance = c * s2 + mean**2 + UNDERFLOW
     else:
         mean, variance = np.zeros_like(mu), np.zeros_like(s2)
     # Adding eps loses up to 4 U^2 of the larger part, which matters where they cancel (s2 < 0).
     relative = (variance + 4 * U2 * (np.abs(s2) + eps)) / (s2 + eps)
     # (1 - d)^(-1/2) - 1 <= d/2 (1 - d)^(-3/2), by the mean value theorem; nothing is known from d = 1 on.
     root = np.where(relative < 1, 0.5 * relative * (1 - relative) ** -1.5, np.inf)
-    invstd = r * (root + _OPERATION)
-    xhat = (r + invstd) * mean + deviation * invstd + _OPERATION * deviation * r + _UNDERFLOW
-    y = g * xhat + _OPERATION * (g * deviation * r + np.abs(bias)) + _UNDERFLOW
+    invstd = r * (root + OPERATION)
+    xhat = (r + invstd) * mean + deviation * invstd + OPERATION * deviation * r + UNDERFLOW
+    y = g * xhat + OPERATION * (g * deviation * r + np.abs(bias)) + UNDERFLOW
     return ForwardBounds(*(unbounded_if_nan(bound) for bound in (mean, variance, invstd, y)))
 
 
@@ -67,14 +70,14 @@ def certify_backward(
 ) -> GradientBounds:
     """Bound on ``|oracle - exact|`` for each value of an exact backward pass."""
     n = dy.shape[-1]
-    c = _sum_error(n)
+    c = sum_error(n)
     r, xhat, g, abs_dy = high(forward.invstd), np.abs(high(forward.xhat)), np.abs(weight), np.abs(dy)
     r_max = r + certificate.invstd
     xhat_error = (
-        r_max * certificate.mean + np.abs(x - high(forward.mean)) * (certificate.invstd + _OPERATION * r) + _UNDERFLOW
+        r_max * certificate.mean + np.abs(x - high(forward.mean)) * (certificate.invstd + OPERATION * r) + UNDERFLOW
     )
     dbias = c * np.sum(abs_dy, axis=-1, keepdims=True)
-    relative_invstd = certificate.invstd / r + _OPERATION
+    relative_invstd = certificate.invstd / r + OPERATION
     # As in the error bounds: a shift of the mean enters through |sum dy|, and shifts what is rounded.
     shift = r_max * certificate.mean
     rounded = np.sum(abs_dy * (xhat * (1 + relative_invstd) + shift), axis=-1, keepdims=True)
@@ -82,7 +85,7 @@ def certify_backward(
         relative_invstd * np.abs(high(gradients.dweight))
         + shift * np.abs(high(gradients.dbias))
         + c * rounded
-        + _UNDERFLOW * (n + np.sum(abs_dy, axis=-1, keepdims=True))
+        + UNDERFLOW * (n + np.sum(abs_dy, axis=-1, keepdims=True))
     )
     centred = abs_dy
     propagated = np.zeros_like(dy)
@@ -90,7 +93,7 @@ def certify_backward(
         mean_dbias, mean_dweight = np.abs(high(gradients.dbias)) / n, np.abs(high(gradients.dweight)) / n
         centred = abs_dy + mean_dbias + xhat * mean_dweight
         propagated = dbias / n + (xhat + xhat_error) * dweight / n + xhat_error * mean_dweight
-        propagated = propagated + _OPERATION * centred + _UNDERFLOW
+        propagated = propagated + OPERATION * centred + UNDERFLOW
     dx = relative_invstd * np.abs(high(gradients.dx)) + g * r_max * propagated
-    dx = dx + _UNDERFLOW * (1 + g + centred)  # weight * invstd may underflow before it multiplies
+    dx = dx + UNDERFLOW * (1 + g + centred)  # weight * invstd may underflow before it multiplies
     return GradientBounds(*(unbounded_if_nan(bound) for bound in (dx, dweight, dbias)))

@@ -23,6 +23,13 @@ from bnconform_reference.running_statistics import (
     stored_variance,
     update,
 )
+from bnconform_reference.second_order import (
+    Cotangents,
+    double_backward_inference,
+    double_backward_training,
+    jvp_inference,
+    jvp_training,
+)
 from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
 
 
@@ -187,6 +194,52 @@ class BatchNorm:
         self.dweight, self.dbias = high(gradients.dweight)[:, 0], high(gradients.dbias)[:, 0]
         return from_channel_rows(high(gradients.dx), shape)
 
+    def double_backward(
+        self, ddx: NDArray[Any], ddweight: NDArray[Any], ddbias: NDArray[Any], dy: NDArray[Any]
+    ) -> tuple[Array, Array, Array]:
+        """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), for dx, dweight, dbias of `dy`.
+
+        Parameters
+        ----------
+        ddx, dy : arrays, shape of the last call's x
+        ddweight, ddbias : arrays, shape (C,)
+
+        Returns
+        -------
+        ddy, dx, dweight : float64 arrays
+            With respect to dy, to the last call's x, and to weight.
+
+        Raises
+        ------
+        ValueError
+            There was no call on any values.
+        """
+        forward, shape, training = self._last_call("double_backward")
+        double_backward = double_backward_training if training else double_backward_inference
+        weight, cotangents = channel_column(self.weight, shape[1], 1.0), _cotangents(ddx, ddweight, ddbias)
+        found = double_backward(cotangents, channel_rows(dy), weight, forward)
+        ddy, dx = (from_channel_rows(high(rows), shape) for rows in (found.ddy, found.dx))
+        return ddy, dx, high(found.dweight)[:, 0]
+
+    def jvp(self, x_tangent: NDArray[Any], weight_tangent: NDArray[Any], bias_tangent: NDArray[Any]) -> Array:
+        """Tangent of the last call's y, from tangents of its x, of weight and of bias.
+
+        Raises
+        ------
+        ValueError
+            There was no call on any values.
+        """
+        forward, shape, training = self._last_call("jvp")
+        weight = channel_column(self.weight, shape[1], 1.0)
+        tangents = _cotangents(x_tangent, weight_tangent, bias_tangent)
+        rows = jvp_training(tangents, weight, forward) if training else jvp_inference(tangents, weight, forward)
+        return from_channel_rows(high(rows), shape)
+
+    def _last_call(self, asked: str) -> tuple[Normalized, tuple[int, ...], bool]:
+        if self._saved is None:
+            raise ValueError(f"{asked} needs a forward call on at least one value before it")
+        return self._saved
+
     def use_population_statistics(self, batches: Iterable[NDArray[Any]]) -> BatchNorm:
         """Set the running statistics to those of an entire data set, and switch to inference.
 
@@ -207,3 +260,8 @@ class BatchNorm:
             self._initialise(channels)
         self.running_mean, self.running_var = population.mean, variance
         return self.eval()
+
+
+def _cotangents(ddx: NDArray[Any], ddweight: NDArray[Any], ddbias: NDArray[Any]) -> Cotangents:
+    channels = ddx.shape[1]
+    return Cotangents(channel_rows(ddx), channel_column(ddweight, channels, 0.0), channel_column(ddbias, channels, 0.0))

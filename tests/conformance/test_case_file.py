@@ -70,6 +70,23 @@ def test_several_steps_keep_their_order(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "sub" / "case.json").read_text())["requirement"] == "S4"
 
 
+def test_vectors_of_second_order_come_back(tmp_path: Path) -> None:
+    """ddx, ddweight and ddbias are kept bit for bit like all arrays."""
+    x, vector = np.ones((2, 1), np.float32), np.array([-0.0], np.float32)
+    case = Case(x, x, vector, ddx=x[::-1].copy() / 3, ddweight=vector)
+    write(tmp_path / "case.json", (case,))
+    assert_same(read(tmp_path / "case.json")[0], case)
+
+
+def test_file_without_later_fields_is_read() -> None:
+    """A file from before there were second-order gradients is read as a case without any."""
+    data = to_json((Case(np.ones((2, 1), np.float32)),))
+    for name in ("ddx", "ddweight", "ddbias"):
+        del data["steps"][0][name]
+    (got,) = from_json(data)
+    assert (got.ddx, got.ddweight, got.ddbias) == (None, None, None)
+
+
 def test_file_is_strict_json_with_readable_numbers() -> None:
     """The file is JSON of the strict kind; few finite numbers are also written out, others never."""
     data = to_json((Case(np.array([[0.25, 2.0]], np.float32), dy=np.array([[np.nan, 1.0]], np.float32)),))

@@ -20,17 +20,24 @@ from bnconform.recipe import Recipe
 from bnconform.regimes import IMAGES, digit_images
 from bnconform.spaces import TRAINING, TRAINING_GRADIENTS
 from bnconform.strategies import recipes, signature_pool
-from bnconform_adapters.contract import DTYPES, Case, Claims, Cost, Finish, Layer, Layout, parameter_dtype
+from bnconform_adapters.contract import DTYPES, Case, Claims, Cost, Finish, Layer, Layout, Mode, parameter_dtype
 from bnconform_adapters.memory import place
 from bnconform_adapters.registry import load
 from bnconform_reference.precision import UNIT_ROUNDOFF
 from bnconform_reference.shapes import channel_rows
 
 EVERY_DTYPE: Any = tuple(DTYPES)
+BOTH: tuple[Mode, ...] = ("training", "inference")
 VARIETY = {
-    "every dtype": Claims(dtypes=EVERY_DTYPE, eps_min=0.0),
+    "every dtype": Claims(dtypes=EVERY_DTYPE, eps_min=0.0, second_order=BOTH, forward_mode=BOTH),
     "little": Claims(dtypes=("float32", "float16"), ranks=(4, 5), layouts=("contiguous",), parameters=("both",)),
-    "compiled": Claims(dtypes=EVERY_DTYPE, layouts=("contiguous",), cost="compiles per shape"),
+    "compiled": Claims(
+        dtypes=EVERY_DTYPE,
+        layouts=("contiguous",),
+        second_order=("training",),
+        forward_mode=("inference",),
+        cost="compiles per shape",
+    ),
 }
 # Laws that draw from the same source draw the same cases.
 SOURCES = {repr(law.source): id for id, law in laws().items() if not isinstance(law.source, Histories)}.values()
@@ -126,12 +133,17 @@ def check(case: Case, claims: Claims) -> None:
         assert (case.dy.shape, case.dy.dtype) == (case.x.shape, case.x.dtype)
         assert case.dy_layout in claims.layouts
         place(case.dy, case.dy_layout)  # refuses what cannot lie so
+    for vector, like in ((case.ddx, case.x), (case.ddweight, case.weight), (case.ddbias, case.bias)):
+        if vector is not None:
+            assert like is not None
+            assert (vector.shape, vector.dtype) == (like.shape, like.dtype)
     place(case.x, case.layout)
 
 
 def arrays(case: Case) -> list[Any]:
     """The arrays of a case."""
-    return [case.x, case.dy, case.weight, case.bias, case.running_mean, case.running_var]
+    vectors = [case.ddx, case.ddweight, case.ddbias]
+    return [case.x, case.dy, case.weight, case.bias, case.running_mean, case.running_var, *vectors]
 
 
 def test_equal_recipes_give_equal_cases() -> None:
@@ -143,6 +155,24 @@ def test_equal_recipes_give_equal_cases() -> None:
         assert first.origin == second.origin
     ordinary = Recipe(shape=(4, 3))
     assert not same(build(ordinary).x, build(replace(ordinary, salt=1)).x)
+
+
+@pytest.mark.parametrize("id", ["G10", "G11"])
+def test_second_order_always_contracts_with_something(id: str) -> None:
+    """Every case of second order or forward mode has ddx or ddweight that is not 0, and all three are drawn."""
+    claims, seen = VARIETY["every dtype"], set()
+    for (case,) in drawn(laws()[id].source.strategy(claims, ()), 200):
+        present = {name for name in ("ddx", "ddweight", "ddbias") if getattr(case, name) is not None}
+        assert present & {"ddx", "ddweight"}
+        seen.add(frozenset(present))
+    assert {frozenset({"ddx"}), frozenset({"ddweight"}), frozenset({"ddx", "ddweight", "ddbias"})} <= seen
+
+
+def test_cotangents_leave_other_cases_as_they_were() -> None:
+    """A recipe without cotangents has the seed of one that knows of none, so that reported cases stay the same."""
+    recipe = Recipe(shape=(4, 3))
+    assert "cotangents" not in repr(recipe)
+    assert recipe.seed() == replace(recipe, cotangents="absent").seed() != replace(recipe, cotangents="all").seed()
 
 
 @pytest.mark.parametrize("values", ["normal", "sorted"])

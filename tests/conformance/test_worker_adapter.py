@@ -17,7 +17,8 @@ from faulty_files import faulty
 from suite_runs import judge, laws, replaced, starter
 
 from bnconform.strategies import signature_pool
-from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome, forward_passes, run, run_steps, run_together
+from bnconform_adapters.calls import forward_passes, run, run_steps, run_together
+from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome
 from bnconform_adapters.registry import load
 from bnconform_adapters.worker.client import WorkerAdapter, run_once
 from bnconform_adapters.worker.limits import Limits
@@ -245,7 +246,7 @@ CLIENT = """
 import sys
 sys.path[:0] = sys.argv[2].split(":")
 from test_worker_adapter import case
-from bnconform_adapters.contract import run
+from bnconform_adapters.calls import run
 from bnconform_adapters.worker.client import WorkerAdapter
 adapter = WorkerAdapter(sys.argv[1])
 print(adapter._process._pid, adapter._keeper._process.pid, flush=True)

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from rows_and_columns import Array, Column, Rows, Saved, accumulator, column, values_per_channel
+from second_order_steps import SecondOrderSteps
 
 
-class BatchNormSteps:
+class BatchNormSteps(SecondOrderSteps):
     """A correct batch norm: two-pass variance, float32 arithmetic for float32."""
 
     CLAIMS: ClassVar[dict[str, Any]] = {}

@@ -22,6 +22,7 @@ CORRECT = (
     ("Shuffled", "values summed in a fixed random order"),
     ("Sorted", "values summed in ascending order of size"),
     ("InPlace", "statistics updated in place"),
+    ("MultipliedOut", "second-order gradients multiplied out, part by part"),
     ("SavesXhat", "backward reuses the forward pass's xhat"),
     ("OnePass", "E[x^2] - E[x]^2, and says so"),
     ("ShiftedOnePass", "one pass about the first value, and says so"),
@@ -218,6 +219,21 @@ class SavesXhat(_AllDtypes):
 
     def saved_xhat(self, rows, saved):
         return saved.mean
+
+
+@specimen
+class MultipliedOut(_AllDtypes):
+    def second_dx(self, v, vw, dy, xhat, weight, invstd):
+        # As automatic differentiation has it: every part on its own, and sums before products.
+        a, b = self.mean(v * xhat), self.mean(dy * xhat)
+        parts = [b * v, -b * self.mean(v), a * dy, -a * self.mean(dy), xhat * self.mean(v * dy)]
+        parts += [-xhat * (self.mean(v) * self.mean(dy)), -xhat * (2 * a * b), -xhat * (a * b)]
+        by_weight = [vw * invstd * dy, -vw * invstd * self.mean(dy), -vw * invstd * xhat * b]
+        return sum((-weight * invstd * (invstd * part) for part in parts), sum(by_weight))
+
+    def tangent(self, v, vw, vb, xhat, weight, invstd):
+        scale, n = weight * invstd, v.shape[1]
+        return scale * v - scale / n * self.sum(v) - scale / n * xhat * self.sum(v * xhat) + (vw * xhat + vb)
 
 
 @specimen

@@ -29,6 +29,7 @@ def fused() -> ModuleAdapter:
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
         layouts=LAYOUTS,
+        second_order=("training", "inference"),
         parameters=("both", "neither", "weight"),
         eps_min=0.0,
         grade="TW",

@@ -90,6 +90,14 @@ class WorkerAdapter:
         """The statistics of a whole data set, where the implementation claims to give them."""
         return self._ask({"do": "population", "cases": list(map(from_case, cases))}, 1)[0]
 
+    def second_order(self, case: Case) -> Outcome:
+        """Second-order gradients, where the implementation claims to give them."""
+        return self._ask({"do": "second_order", "cases": [from_case(case)]}, 1)[0]
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of y, where the implementation claims to give it."""
+        return self._ask({"do": "jvp", "cases": [from_case(case)]}, 1)[0]
+
     def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
         """See :func:`~bnconform_adapters.contract.forward_passes`; one round trip."""
         layer: Any = self.layer(cases[0])

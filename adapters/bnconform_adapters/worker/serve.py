@@ -11,17 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from bnconform_adapters.contract import (
-    Adapter,
-    AdapterError,
-    Case,
-    Finish,
-    Life,
-    Outcome,
-    describe_error,
-    failure,
-    run_together,
-)
+from bnconform_adapters.calls import Life, jvp, population, run_together, second_order
+from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
 from bnconform_adapters.memory import spoil_memory
 from bnconform_adapters.registry import load
 from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
@@ -113,7 +104,11 @@ class _Worker:
             case "finish":
                 yield self._finishes[request["number"]]()
             case "population":
-                yield self._population(cases)
+                yield population(self._adapter, cases, CAUGHT)
+            case "second_order":
+                yield second_order(self._adapter, cases[0], CAUGHT)
+            case "jvp":
+                yield jvp(self._adapter, cases[0], CAUGHT)
 
     def _forward(self, layer: int, cases: list[Case], numbers: list[int]) -> None:
         """Run forward passes of a kept layer, or of a new one, which is built for the first case."""
@@ -121,10 +116,3 @@ class _Worker:
         # A number fewer than cases: the first only says what the layer is built for.
         steps = cases[len(cases) - len(numbers) :]
         self._finishes |= zip(numbers, map(life.forward, steps), strict=True)
-
-    def _population(self, cases: list[Case]) -> Outcome:
-        try:
-            found: Outcome = self._adapter.population(cases)  # type: ignore[attr-defined]
-        except CAUGHT as error:
-            return failure(error)
-        return found

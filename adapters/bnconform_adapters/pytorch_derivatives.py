@@ -1,0 +1,70 @@
+"""PyTorch's double backward and forward mode of a batch norm given as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bnconform_adapters.contract import Case, Outcome
+from bnconform_adapters.memory import place
+from bnconform_adapters.torch_arrays import to_array, to_tensor, writable
+
+Function = Callable[[Any, Mapping[str, Any]], Any]
+"""y from x and the parameters that are present, under the names of the Case's fields."""
+
+
+def second_order(case: Case, function: Function, device: str = "cpu") -> Outcome:
+    """Gradients of the backward pass, by torch.autograd.grad of one that kept its graph.
+
+    What the case does not contract with is left out, so that the implementation sees an undefined gradient there.
+    """
+    import torch
+
+    assert case.dy is not None
+    x, parameters = _arguments(case, device)
+    dy = to_tensor(writable(place(case.dy, case.dy_layout).array)).to(device)
+    inputs = {"dx": x, **{f"d{name}": tensor for name, tensor in parameters.items()}}
+    for tensor in (dy, *inputs.values()):
+        tensor.requires_grad_()
+    y = function(x, parameters)
+    gradients = dict(zip(inputs, torch.autograd.grad(y, list(inputs.values()), dy, create_graph=True), strict=True))
+    cotangents = {name: vector for name, vector in _cotangents(case, device).items() if name in gradients}
+    sources = {"ddy": dy, **{name: tensor for name, tensor in inputs.items() if name != "dbias"}}
+    found = torch.autograd.grad(
+        [gradients[name] for name in cotangents],
+        list(sources.values()),
+        list(cotangents.values()),
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return Outcome(**{name: to_array(tensor) for name, tensor in zip(sources, found, strict=True)})  # type: ignore[arg-type]
+
+
+def jvp(case: Case, function: Function, device: str = "cpu") -> Outcome:
+    """The tangent of y, by torch.autograd.forward_ad; what has no tangent in the case is no dual number."""
+    from torch.autograd import forward_ad
+
+    x, parameters = _arguments(case, device)
+    tangents = _cotangents(case, device)
+    with forward_ad.dual_level():
+
+        def dual(name: str, primal: Any) -> Any:
+            return forward_ad.make_dual(primal, tangents[name]) if name in tangents else primal
+
+        y = function(dual("dx", x), {name: dual(f"d{name}", tensor) for name, tensor in parameters.items()})
+        return Outcome(y_tangent=to_array(forward_ad.unpack_dual(y).tangent))
+
+
+def _arguments(case: Case, device: str) -> tuple[Any, dict[str, Any]]:
+    given = {"weight": case.weight, "bias": case.bias}
+    parameters = {name: to_tensor(array.copy()).to(device) for name, array in given.items() if array is not None}
+    return to_tensor(place(case.x, case.layout).array).to(device), parameters
+
+
+def _cotangents(case: Case, device: str) -> dict[str, Any]:
+    given = {"dx": case.ddx, "dweight": case.ddweight, "dbias": case.ddbias}
+    return {
+        name: to_tensor(place(array, case.layout if name == "dx" else "contiguous").array).to(device)
+        for name, array in given.items()
+        if array is not None
+    }
