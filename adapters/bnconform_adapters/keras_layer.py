@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
 from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.memory import channels_last
 from bnconform_adapters.tensorflow_arrays import finish_with_tape, jvp, second_order
 from bnconform_reference.dialect import Dialect
@@ -31,7 +31,7 @@ class _KerasTensorFlow:
 
     def layer(self, case: Case) -> Layer:
         built, parameters = self._build(case)
-        import tensorflow as tf
+        tf = import_framework("tensorflow")
 
         def step(case: Case) -> Finish:
             x = tf.constant(channels_last(case.x))
@@ -53,9 +53,7 @@ class _KerasTensorFlow:
 
     def _build(self, case: Case) -> tuple[Any, dict[str, Any]]:
         """The layer, and its variables that are present, under the names of the Case's fields."""
-        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import keras
+        keras = import_framework("keras")
 
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(f"Keras runs on {keras.backend.backend()} here; set KERAS_BACKEND=tensorflow")

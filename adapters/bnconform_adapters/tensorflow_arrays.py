@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bnconform_adapters.contract import AnyArray, Case, Finish, Outcome
+from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.memory import channels_last, channels_second
 
 
@@ -31,7 +32,7 @@ def finish_with_tape(
     statistics : two arrays or None
         Running mean and variance after the call.
     """
-    import tensorflow as tf
+    tf = import_framework("tensorflow")
 
     def finish() -> Outcome:
         inputs = {"x": channels_second(x)} | {name: np.array(value) for name, value in parameters.items()}
@@ -59,7 +60,7 @@ def second_order(case: Case, function: Callable[[Any], Any], parameters: Mapping
     parameters : mapping of str to tensor or variable
         Those that are present, under the names of the Case's fields.
     """
-    import tensorflow as tf
+    tf = import_framework("tensorflow")
 
     assert case.dy is not None
     x, dy = (tf.constant(channels_last(array)) for array in (case.x, case.dy))
@@ -78,7 +79,7 @@ def second_order(case: Case, function: Callable[[Any], Any], parameters: Mapping
 
 def jvp(case: Case, function: Callable[[Any], Any], parameters: Mapping[str, Any]) -> Outcome:
     """The tangent of y, by a forward accumulator; arguments as :func:`second_order`."""
-    import tensorflow as tf
+    tf = import_framework("tensorflow")
 
     x, vectors = tf.constant(channels_last(case.x)), _vectors(case)
     primals = {"dx": x, **{f"d{name}": value for name, value in parameters.items()}}
@@ -89,6 +90,6 @@ def jvp(case: Case, function: Callable[[Any], Any], parameters: Mapping[str, Any
 
 def _vectors(case: Case) -> dict[str, Any]:
     """ddx, channels last, ddweight and ddbias by the names of what they are contracted with."""
-    import tensorflow as tf
+    tf = import_framework("tensorflow")
 
     return {k: tf.constant(channels_last(v) if k == "dx" else v) for k, v in case.cotangents.items()}

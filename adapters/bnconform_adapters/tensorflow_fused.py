@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.memory import channels_last
 from bnconform_adapters.tensorflow_arrays import finish_with_tape, jvp, second_order
 from bnconform_reference.dialect import Dialect
@@ -32,7 +32,7 @@ class _Fused:
 
     def layer(self, case: Case) -> Layer:
         call, parameters = self._call(case)
-        import tensorflow as tf
+        tf = import_framework("tensorflow")
 
         state = {"mean": case.running_mean, "var": case.running_var}
 
@@ -60,8 +60,7 @@ class _Fused:
 
     def _call(self, case: Case) -> tuple[Callable[..., Any], dict[str, Any]]:
         """y and the new statistics from x, mean, var and mode; and the parameters."""
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow as tf
+        tf = import_framework("tensorflow")
 
         weight, bias = tf.constant(case.weight), tf.constant(case.bias)
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from random import SystemRandom
 from shlex import quote
@@ -26,6 +25,7 @@ from bnconform.requirements import BY_ID
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter, AdapterError, Claims, describe_error
+from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.registry import REGISTRY, Entry, create, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
@@ -69,7 +69,7 @@ class Implementation:
             return None
         try:
             for module, _ in self.entry.packages:
-                import_module(module)
+                import_framework(module)
         except Exception as error:  # a broken installation must not stop the others
             return f"{self.name} not run: {describe_error(error)}"
         return None

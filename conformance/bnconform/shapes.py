@@ -7,10 +7,10 @@ from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
 Chooser: TypeAlias = Callable[[tuple[int, ...]], int]
-Kind: TypeAlias = Literal["small", "wide", "long", "bulk"]
+Kind: TypeAlias = Literal["small", "equal", "wide", "long", "bulk"]
 
 # Small n carries the numerical sensitivity, large n the structural faults; the latter cost more and come seldom.
-KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "wide", "long")
+KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "equal", "wide", "long")
 SMALL_CHANNELS = (2, 1, 3, 5, 8)
 WIDE_CHANNELS = (9, 17, 64, 33, 65, 130, 256, 1030)
 INTERPRETED_CHANNELS = (9, 64, 65, 130)
@@ -30,9 +30,13 @@ BULK: dict[int, tuple[Shape, Shape, Shape]] = {
 def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WIDE_CHANNELS) -> Shape:
     """A shape (N, C, *spatial) of a rank.
 
-    small: few values. wide: many channels of few values. bulk: many channels and more than 65536 elements. long: few
-    channels, n near a block edge, all of it in N for rank 2 and along the last axis otherwise.
+    small: few values. equal: few, along axes that are equally long. wide: many channels of few values. bulk: many
+    channels and more than 65536 elements. long: few channels, n near a block edge, all of it in N for rank 2 and
+    along the last axis otherwise.
     """
+    if kind == "equal":
+        size = choose((3, 2, 5))
+        return (choose((size, 1)), *(size for _ in range(rank - 1)))
     if kind == "wide":
         return (choose((3, 2, 5)), choose(wide), *(choose((2, 1)) for _ in range(rank - 2)))
     if kind == "bulk":

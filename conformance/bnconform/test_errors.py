@@ -28,7 +28,8 @@ VECTORS = {
 def _wrong(case: Case) -> Iterator[tuple[str, Case]]:
     alone = replace(case, dy=None)  # a backward pass that raises would hide that the forward pass did not
     for field, what in VECTORS.items():
-        vector = getattr(case, field)
+        if (vector := getattr(case, field)) is None:
+            continue
         for length in sorted({1, case.channels - 1, case.channels + 1} - {case.channels}):
             changes: dict[str, Any] = {field: np.resize(vector, length)}
             yield f"{what} of {length} for {case.channels} channels", replace(alone, **changes)

@@ -23,10 +23,11 @@ CONDITIONING = replace(
     values=("normal", "sorted", "outlier", "two_valued"),
     spreads=("unit",),
     eps=(1e-5, 1e-3, 1e-12),
+    kinds=("small", "long", "long"),
 )
 
 
-@requirement("N1", given=Cases(CONDITIONING))
+@requirement("N1", given=Cases(CONDITIONING), share=1.5)
 def test_arithmetic_is_as_good_as_claimed(judge: Judge, case: Case) -> None:
     """No output is worse than the claimed accumulation grade allows, at |mean|/sd up to 1e6 and long channels."""
     outcome = judge.run(case)

@@ -10,8 +10,8 @@ from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import Expected
 from bnconform.shapes import with_values
-from bnconform.spaces import TRAINING
-from bnconform.strategies import Cases
+from bnconform.spaces import INFERENCE, TRAINING
+from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_reference.double_double import Array
 
@@ -118,7 +118,12 @@ def _permuted(case: Case, order: AnyArray) -> Case:
     )
 
 
-@requirement("M5", given=Cases(MANY_CHANNELS))
+MANY_CHANNELS_IN_INFERENCE = Cases(
+    replace(INFERENCE, gradients="where claimed", ratios=(1.0, 10.0), kinds=("wide", "small"))
+)
+
+
+@requirement("M5", given=AnyOf((Cases(MANY_CHANNELS), MANY_CHANNELS_IN_INFERENCE)), share=1.5)
 def test_permuting_channels_permutes_everything(judge: Judge, case: Case) -> None:
     """The channels in reverse order have everything in reverse order, also past 64, 128 and 1024 channels."""
     order = np.arange(case.channels)[::-1]
@@ -130,7 +135,7 @@ def test_permuting_channels_permutes_everything(judge: Judge, case: Case) -> Non
     _compare(judge, first, second, "for channels in reverse order", back=back, bitwise=judge.claims.bitwise)
 
 
-@requirement("M6", given=Cases(MANY_CHANNELS))
+@requirement("M6", given=AnyOf((Cases(MANY_CHANNELS), MANY_CHANNELS_IN_INFERENCE)), share=1.5)
 def test_channels_are_isolated(judge: Judge, case: Case) -> None:
     """Changing one channel of x and dy changes nothing in the others."""
     channel = case.channels // 2

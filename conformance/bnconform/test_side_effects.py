@@ -30,7 +30,10 @@ def test_inputs_are_unchanged(judge: Judge, case: Case) -> None:
     judge.same_bits("y", locked.y, outcome.y, "for inputs that cannot be written and for such as can")
 
 
-@requirement("P2", given=BOTH_MODES)
+LONG = Cases(replace(TRAINING, gradients="where claimed", n=(2049, 4097)))
+
+
+@requirement("P2", given=AnyOf((BOTH_MODES, LONG)))
 def test_same_call_gives_same_bits(judge: Judge, case: Case) -> None:
     """Two calls with equal inputs give equal bits."""
     first, second = judge.run(case), judge.run(case)
@@ -57,7 +60,8 @@ def test_no_call_remembers_an_earlier_one(judge: Judge, case: Case) -> None:
     part = replace(other, x=other.x[:samples], dy=None if other.dy is None else other.dy[:samples])
     if case.training and part.values_per_channel < 2:
         part = other
-    for between in (other, part, replace(case, x=inside), case):
+    spread = replace(case, running_var=None if case.running_var is None else 4 * case.running_var)
+    for between in (other, part, replace(case, x=inside), spread, case):
         last = judge.run(between)
         judge.agrees(between, last, ("y", *STATISTICS, *GRADIENTS))
     for name in ("y", *STATISTICS, *GRADIENTS):

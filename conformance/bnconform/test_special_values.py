@@ -32,6 +32,8 @@ REACH: dict[str, dict[str, tuple[str, ...]]] = {
 )
 def test_nan_and_infinity_stay_in_their_channel(judge: Judge, case: Case) -> None:
     """One NaN or infinity in an input shows wherever it must, in its channel, and nowhere else."""
+    if case.dy_layout == "expanded":  # one element of it cannot be another
+        case = replace(case, dy_layout="contiguous")
     clean, channel = judge.run(case), case.channels - 1
     for name in REACH:
         array: AnyArray | None = getattr(case, name)
@@ -42,7 +44,7 @@ def test_nan_and_infinity_stay_in_their_channel(judge: Judge, case: Case) -> Non
         for value in (np.nan, np.inf, -np.inf) if name in ("x", "dy") else (np.nan,):
             poisoned = array.copy()
             poisoned[place] = value
-            changes: dict[str, Any] = {name: poisoned} | ({"dy_layout": "contiguous"} if name == "dy" else {})
+            changes: dict[str, Any] = {name: poisoned}
             outcome = judge.run(replace(case, **changes))
             _judge_poisoned(judge, case, clean, outcome, name, place, value)
 
@@ -160,14 +162,14 @@ PLACED = replace(WITH_GRADIENTS, values=("sorted", "two_valued"), ratios=(1.0, 0
     "X5",
     given=AnyOf(
         (
-            Cases(replace(WITH_GRADIENTS, n=EDGES)),
-            Cases(replace(WITH_GRADIENTS, kinds=("wide",))),
+            *(3 * (Cases(replace(WITH_GRADIENTS, n=EDGES)),)),
+            *(2 * (Cases(replace(WITH_GRADIENTS, kinds=("wide",))),)),
             Cases(replace(PLACED, kinds=("long",))),
             Cases(replace(PLACED, n=(32769, 65537))),
             Cases(replace(PLACED, kinds=("bulk",))),
         )
     ),
-    share=3.0,
+    share=4.0,
 )
 def test_sizes_at_block_edges(judge: Judge, case: Case) -> None:
     """Reduction lengths around powers of two, and channel counts that are none, lose no element."""

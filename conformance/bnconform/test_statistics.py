@@ -26,6 +26,7 @@ WITH_INFERENCE = replace(TRAINING, also=("inference",))
             momenta=(0.1, 0.3, 0.9, 1.0, 0.0, 2.0**-20),
             statistics=("random", "new", "small_variance"),
             weights=("random", "negative", "zero"),
+            spreads=("unit", "varied", "tiny"),
         )
     ),
 )

@@ -31,8 +31,8 @@ def test_fate_is_found_on_a_small_case(fault: str, tmp_path: Path) -> None:
         assert broken is not None
         assert re.search(FATAL[fault], str(broken)), str(broken)
         (case,) = broken.steps
-        assert case.channels > FEW
-        if "fork" not in fault:  # which of two processes answers first differs from run to run
+        if "fork" not in fault:  # of two processes that answer, it is the next call's second answer that shows
+            assert case.channels > FEW
             assert case.x.size <= LONG
             assert "not every time" not in str(broken)
         assert judge(adapter, "I1", profile="quick")[0] is None

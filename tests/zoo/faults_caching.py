@@ -6,7 +6,7 @@ from rows_and_columns import Saved
 from specimen import Specimen, specimen
 
 SPECIMENS = (
-    Specimen("StatisticsByShape", "statistics are kept by x's shape", "", ("P3", "F1")),
+    Specimen("StatisticsByShape", "statistics are kept by x's shape", "", ("P3",)),
     Specimen("FoldByAddress", "a fold is kept by the address of running_var, which training refills", "", ("S4",)),
     Specimen("SumsByFirstValue", "statistics are kept by the first value of x", "", ("P3",)),
     Specimen(

@@ -19,12 +19,16 @@ from bnconform.findings import Broken, signature
 from bnconform.law import Law, search
 from bnconform.profiles import settings_for
 from bnconform.tally import Tally
-from bnconform_adapters.candidate import Candidate, load_candidate
+from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.reference_layer import LayerAdapter
+from bnconform_adapters.worker.client import WorkerAdapter
+from bnconform_adapters.worker.limits import Limits
 from bnconform_reference.layer import BatchNorm
 
 ZOO = Path(__file__).parent
+TIME_LIMIT = 1.0
+"""Seconds for a call in a worker."""
 FAMILIES = tuple(sorted(path.stem.removeprefix("faults_") for path in ZOO.glob("faults_*.py")))
 
 
@@ -86,7 +90,9 @@ class Kill:
 
 
 def subject(path: Path, name: str) -> Adapter:
-    """A specimen as an implementation: functions, or a layer's class."""
+    """A specimen as an implementation: functions, a layer's class, or in a worker what would end this process."""
+    if path == file_of("fatal"):
+        return WorkerAdapter(f"{path}:{name}", Limits(TIME_LIMIT))
     offered = getattr(import_module(path.stem), name)
     if isinstance(offered, type) and issubclass(offered, BatchNorm):
         return LayerAdapter(name, offered)
@@ -96,7 +102,15 @@ def subject(path: Path, name: str) -> Adapter:
 def hunt(path: Path, name: str, law: Law, seed: int, profile: str = "default") -> Kill | None:
     """Set one law on a fresh specimen; None where the law holds or is not claimed."""
     candidate = subject(path, name)
-    if law.source.why_not(candidate.claims) or (law.requirement == "P8" and not isinstance(candidate, Candidate)):
+    try:
+        return _hunt(path, name, candidate, law, seed, profile)
+    finally:
+        if isinstance(candidate, WorkerAdapter):
+            candidate.close()
+
+
+def _hunt(path: Path, name: str, candidate: Adapter, law: Law, seed: int, profile: str) -> Kill | None:
+    if law.source.why_not(candidate.claims) or (law.requirement == "P8" and isinstance(candidate, LayerAdapter)):
         return None
     tally, start = _Timed(), perf_counter()
     broken = search(

@@ -78,7 +78,7 @@ def page(found: dict[str, Any]) -> str:
     for row, kill in zip(rows, first, strict=True):
         by = " ".join(f"{law}:{sum(k is not None for k in ks)}" for law, ks in row["kills"].items())
         spent = f"{kill['cases']}, {kill['seconds']:.2f}" if kill else ""
-        case = f"{kill['law']}: {kill['case']}; {kill['finding']}" if kill else row["gap"]
+        case = f"{kill['law']}: {kill['case']}; {kill['finding']}" if kill else ""
         named = " ".join(row["laws"])
         source, by, case = _link(row["source"]), by or "nothing", _cell(case)
         lines.append(f"| {row['name']} | {_cell(row['fault'])} | {source} | {named} | {by} | {spent} | {case} |")

@@ -22,15 +22,12 @@ class Specimen:
         Where the fault was seen: a name and `owner/repository#number`; empty where it is made up.
     laws : tuple of str
         Requirements that it is there for; each must catch it.
-    gap : str
-        Why it is not caught yet; empty where it is.
     """
 
     name: str
     fault: str
     source: str
     laws: tuple[str, ...]
-    gap: str = ""
 
 
 def specimen(made: type[T]) -> T:

@@ -1,0 +1,30 @@
+"""Importing frameworks so that they get along in one process."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+BEFORE = {"tensorflow": ("triton",), "keras": ("triton",)}
+"""What has to be imported first: TensorFlow and Triton both bring LLVM, and Triton as the second aborts."""
+
+SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+"""Environment variables that frameworks read when they are imported; what the user has set stays."""
+
+
+def import_framework(name: str) -> ModuleType:
+    """Import a framework's module.
+
+    Raises
+    ------
+    ImportError
+        And whatever else the module raises.
+    """
+    for variable, value in SETTINGS.items():
+        os.environ.setdefault(variable, value)
+    for other in BEFORE.get(name.partition(".")[0], ()):
+        if find_spec(other) is not None:
+            import_module(other)
+    return import_module(name)

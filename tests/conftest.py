@@ -1,0 +1,6 @@
+"""Tests import frameworks in any order; this one is known to work in one process."""
+
+from importlib.util import find_spec
+
+if find_spec("triton"):  # as the second after TensorFlow it aborts the process: both bring LLVM
+    import triton  # noqa: F401
