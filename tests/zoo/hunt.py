@@ -9,9 +9,10 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import correct
+from hypothesis import Phase
+from hypothesis import settings as Settings
 from specimen import Specimen
 
 import bnconform
@@ -99,26 +100,27 @@ def subject(path: Path, name: str) -> Adapter:
     return load_candidate(path, name)
 
 
-def hunt(path: Path, name: str, law: Law, seed: int, profile: str = "default") -> Kill | None:
+def hunt(path: Path, name: str, law: Law, seed: int, profile: str = "default", *, shrink: bool = True) -> Kill | None:
     """Set one law on a fresh specimen; None where the law holds or is not claimed."""
     candidate = subject(path, name)
     try:
-        return _hunt(path, name, candidate, law, seed, profile)
+        return _hunt(path, name, candidate, law, seed, profile, shrink)
     finally:
         if isinstance(candidate, WorkerAdapter):
             candidate.close()
 
 
-def _hunt(path: Path, name: str, candidate: Adapter, law: Law, seed: int, profile: str) -> Kill | None:
+def _hunt(path: Path, name: str, candidate: Adapter, law: Law, seed: int, profile: str, shrink: bool) -> Kill | None:
     if law.source.why_not(candidate.claims) or (law.requirement == "P8" and isinstance(candidate, LayerAdapter)):
         return None
+    settings = settings_for(profile, candidate.claims.cost)
     tally, start = _Timed(), perf_counter()
     broken = search(
         law,
         candidate,
         candidate.claims,
         tally=tally,
-        settings=settings_for(profile, candidate.claims.cost),
+        settings=settings if shrink else Settings(settings, phases=(Phase.generate,)),
         seed=seed,
         spec=f"{path}:{name}",  # laws about a fresh process start one
     )
@@ -143,10 +145,3 @@ def _told(broken: Broken) -> tuple[str, str, int]:
     ratio = "" if finding.got is None else f" ({finding.ratio:.3g} times the allowed error)"
     calls = " then ".join(f"{signature(case.x)}" for case in steps)
     return f"{finding.quantity} {finding.problem}{ratio}", f"{calls} {steps[0].origin}", sum(c.x.size for c in steps)
-
-
-def named_first(row: Specimen) -> list[Law]:
-    """All laws, those that the specimen is there for first."""
-    written: dict[str, Any] = laws()
-    first = [written[id] for id in row.laws if id in written]
-    return first + [law for id, law in written.items() if id not in row.laws]
