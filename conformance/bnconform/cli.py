@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 from bnconform import __version__
 
 USAGE_ERROR = 2
-PYTEST_USAGE_ERROR = 4
 
 
 def list_adapters() -> None:
@@ -23,27 +21,6 @@ def list_adapters() -> None:
         versions = ", ".join(f"{name} {version}" for name, version in entry.versions().items())
         state = f"not installed: {entry.install}" if entry.missing() else versions
         print(f"{entry.name:<{width}}  {state}")
-
-
-def vet(specs: Sequence[str], pytest_arguments: Sequence[str]) -> int:
-    """Run the suite on implementations; return pytest's exit status, or 2 for one that cannot be loaded."""
-    from bnconform_adapters.contract import AdapterError
-    from bnconform_adapters.registry import is_file, load
-    from bnconform_adapters.worker.client import WorkerAdapter
-
-    for spec in specs:
-        try:
-            if is_file(spec) and "--in-process" not in pytest_arguments:
-                WorkerAdapter(spec).close()
-            else:
-                load(spec)
-        except AdapterError as error:
-            print(f"bnconform: {error}", file=sys.stderr)
-            return USAGE_ERROR
-    # A process of its own: pytest must import this package itself.
-    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
-    status = subprocess.call([*command, *(f"--adapter={spec}" for spec in specs), *pytest_arguments])
-    return USAGE_ERROR if status == PYTEST_USAGE_ERROR else status
 
 
 def new(path: Path) -> int:
@@ -86,13 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="list the bundled implementations")
     vetting = commands.add_parser("vet", help="test implementations, bundled or your own files")
     vetting.add_argument("spec", nargs="+", metavar="NAME|PATH.py[:NAME]")
+    vetting.add_argument("--json", metavar="PATH", help="write the record of results here; - prints it, and no page")
+    vetting.add_argument("--junit", metavar="PATH", help="write JUnit XML here")
     bench = commands.add_parser("bench", help="time the bundled kernel on a GPU, beside torch and a device copy")
     bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
     starting.add_argument("path", type=Path, metavar="PATH.py")
     parsed, rest = parser.parse_known_args(arguments)
     if parsed.command == "vet":
-        return vet(parsed.spec, rest)
+        from bnconform.vetting import vet
+
+        return vet(parsed.spec, rest, parsed.json, parsed.junit)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if parsed.command == "new":

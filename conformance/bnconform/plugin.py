@@ -6,6 +6,7 @@ nothing unless conformance tests are collected.
 
 from __future__ import annotations
 
+import json
 import os
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _DRAWN: pytest.StashKey[int] = pytest.StashKey()
 _CELL = "bnconform"
+_PROGRESS = "BNCONFORM_PROGRESS"
+"""The environment variable of :mod:`bnconform.vetting`."""
 _SEED = "bnconform_seed"
 
 
@@ -180,12 +183,27 @@ class _Collector:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._total = self._number = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self._total = len(items)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             for name, value in report.user_properties:
                 if name == _CELL:
                     _session(self._config).add(value)  # type: ignore[arg-type]
+                    self._tell(value)
+
+    def _tell(self, cell: Any) -> None:
+        """Tell `bnconform vet` of a verdict, if that is what started this run."""
+        self._number += 1
+        if (descriptor := os.environ.get(_PROGRESS)) and not hasattr(self._config, "workerinput"):
+            told = {name: cell[name] for name in ("requirement", "implementation", "verdict")}
+            told |= {"new": cell["verdict"] == "breaks" and "known" not in cell}
+            told |= {"number": self._number, "total": self._total}
+            os.write(int(descriptor), (json.dumps(told) + "\n").encode())
 
 
 @pytest.hookimpl(trylast=True)

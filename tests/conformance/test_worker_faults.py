@@ -134,8 +134,7 @@ def test_run_goes_on_after_crashes(tmp_path: Path) -> None:
     asked = [f"--requirement={id}" for id in ("F1", "I1", "E2")]
     found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, "--hypothesis-seed=0", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
-    rows = {line.split()[0]: line.split()[1] for line in found.out.splitlines() if re.match(r"[FIE]\d +[✓✗]", line)}
-    assert rows == {"F1": "✗", "I1": "✓", "E2": "✗"}
+    assert found.out.splitlines()[0] == "kernel.py CRASHES: 2 of 3 requirements broken, F1 E2"
     assert "  call      crashed: SIGABRT (Aborted) in forward_training, kernel.py line" in found.out
     assert found.err == ""
 
