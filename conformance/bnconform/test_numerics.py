@@ -69,8 +69,8 @@ def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
     """The mean rounding error of y, in ulp and away from zero, is near 0, as round to nearest makes it.
 
     Rounding errors to nearest lie in [-1/2, 1/2] ulp; by Hoeffding's inequality the mean of N independent ones is
-    beyond t with probability below 2 exp(-2 N t^2). What float32 arithmetic adds to each is the allowed error less
-    the rounding of the result.
+    beyond t with probability below 2 exp(-2 N t^2). Equal values have equal errors and count once. What float32
+    arithmetic adds to each is the allowed error less the rounding of the result.
     """
     y, quantity = judge.run(case).y, judge.expect(case)["y"]
     if y is None:
@@ -78,12 +78,13 @@ def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
     value, steps = high(quantity.value), ulp_of(high(quantity.value), case.dtype)
     inexact = quantity.allowed / steps < 1  # elsewhere float32 arithmetic, not rounding, makes the error
     inexact &= (value.astype(y.dtype).astype(np.float64) != value) & np.isfinite(y)
-    count = int(inexact.sum())
+    _, distinct = np.unique(value[inexact], return_index=True)
+    count = len(distinct)
     if count < judge.MANY:
         return judge.mistrust()
-    errors = (np.sign(value) * (y.astype(np.float64) - value) / steps)[inexact]
+    errors = (np.sign(value) * (y.astype(np.float64) - value) / steps)[inexact][distinct]
     rounding = UNIT_ROUNDOFF[case.dtype] * np.abs(value)
-    arithmetic = float(np.mean(((quantity.allowed - rounding) / steps)[inexact]))
+    arithmetic = float(np.mean(((quantity.allowed - rounding) / steps)[inexact][distinct]))
     allowed = sqrt(log(2 / CERTAINTY) / (2 * count)) + max(arithmetic, 0.0)
     judge.close("y", np.asarray([errors.mean()]), Quantity(np.zeros(1), np.asarray([allowed])))
     return None

@@ -76,6 +76,14 @@ def training_forward_bounds(
     # K additions a summand, two roundings of the division (a reciprocal is allowed), one of n.
     mean = gamma(height + 4) * mean_abs + 2 * tau
     relative = gamma(height + 5)
+    if precision.grade[1] == "N":
+        # One pass about 0, or about any value c of the channel, whose distance from the mean is at most `farthest`:
+        # x - c is rounded, and summed in place of x.
+        deviation = np.abs(x - mu)
+        farthest = np.max(deviation, axis=-1, keepdims=True)
+        shifted = np.mean(deviation, axis=-1, keepdims=True) + farthest
+        mean = np.maximum(mean, gamma(height + 5) * shifted + u * np.abs(mu) + 2 * tau)
+        centre = np.maximum(np.abs(mu), farthest)
     match precision.grade[1]:
         case "T":
             # sum (x - m)^2 = n s2 + n (m - mu)^2 exactly: the mean's error enters squared.
@@ -84,9 +92,10 @@ def training_forward_bounds(
             # Welford and Chan use running means: their errors enter against the deviations, once.
             variance = relative * (s2 + mean**2) + 2 * np.sqrt(s2) * mean + mean**2
         case _:
-            # E[x^2] - E[x]^2 cancels: the error is relative to E[x^2]. The term in sd keeps this grade the widest.
-            cross = 2 * (np.abs(mu) + np.sqrt(s2)) * mean
-            variance = relative * (s2 + mu**2) + cross + mean**2 + 2 * u * (np.abs(mu) + mean) ** 2
+            # E[x^2] - E[x]^2 cancels: the error is relative to E[(x - c)^2] = s2 + (mu - c)^2. Rounding x - c costs two
+            # roundings of its square. The term in sd keeps this grade the widest.
+            cross = 2 * (centre + np.sqrt(s2)) * mean
+            variance = gamma(height + 7) * (s2 + centre**2) + cross + mean**2 + 2 * u * (centre + mean) ** 2
     variance = variance + 4 * tau * (1 + mean_abs)  # squares may underflow
     lowest = np.maximum(s2 - variance, 0.0) * (1 - u)
     highest = (s2 + variance) * (1 + u)
