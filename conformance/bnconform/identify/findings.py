@@ -1,0 +1,180 @@
+"""All answers about one implementation, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from bnconform import ledger
+from bnconform.identify.answers import Answer
+from bnconform.identify.arithmetic import dtypes_beside_half, grade
+from bnconform.identify.averaging import (
+    Averaging,
+    averaging,
+    debiasing,
+    initial_statistics,
+    momentum_none,
+    sense_of_momentum,
+    stored_variance,
+)
+from bnconform.identify.edges import empty_batch, one_value
+from bnconform.identify.normalizer import (
+    Normalizer,
+    inference_by,
+    least_eps,
+    negative_variance,
+    normalizer,
+    normalizing_variance,
+    place_of_eps,
+    without_statistics,
+)
+from bnconform.identify.probe import Probe, Unanswered
+from bnconform_adapters.contract import Adapter
+from bnconform_reference.dialect import Dialect
+
+T = TypeVar("T")
+Word = Literal["agrees", "differs", "known", "no claim", "undecided", "not measurable", "documented"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What was found out about an implementation.
+
+    Attributes
+    ----------
+    name : str
+    answers : tuple of Answer
+    dialect : Dialect
+        The claimed one, with the choices that were measured in their place.
+    """
+
+    name: str
+    answers: tuple[Answer, ...]
+    dialect: Dialect
+
+    def word(self, answer: Answer) -> Word:
+        """How an answer stands to the claims, in a word."""
+        if answer.status != "measured":
+            return answer.status
+        if answer.agrees is None:
+            return "no claim"
+        if answer.agrees:
+            return "agrees"
+        return "known" if any(ledger.find(self.name, law) for law in answer.laws) else "differs"
+
+    def stated(self) -> dict[str, Any]:
+        """What CLAIMS must say where they differ from what was measured."""
+        found: dict[str, Any] = {}
+        differing = [answer for answer in self.answers if self.word(answer) == "differs"]
+        for answer in differing:
+            found |= answer.stated or {}
+        if any(answer.stated is None for answer in differing):
+            found.pop("grade", None)  # what no claim can state is a fault, and tells in every error
+        return found
+
+    def answer(self, field: str) -> Answer:
+        """The answer of a field."""
+        return next(answer for answer in self.answers if answer.field == field)
+
+
+def identify(adapter: Adapter) -> Identity:
+    """Find out which dialect an implementation speaks.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        One whose implementation runs in a worker turns crashes and hangs into answers.
+    """
+    probe = Probe(adapter)
+    answers = tuple(_answers(probe))
+    return Identity(adapter.name, answers, _dialect(adapter.claims.dialect, answers))
+
+
+def _dialect(claimed: Dialect, answers: tuple[Answer, ...]) -> Dialect:
+    """The claimed dialect with what was measured of it."""
+    hints = get_type_hints(Dialect)
+    measured = {
+        key: value
+        for answer in answers
+        for key, value in (answer.stated or {}).items()
+        if key in hints and (value in get_args(hints[key]) or isinstance(value, bool))
+    }
+    return replace(claimed, **measured)
+
+
+def _answers(probe: Probe) -> Iterator[Answer]:
+    moved, why = _try(lambda: averaging(probe))
+    yield from _of_averaging(probe, moved, why)
+    yield _one("initial statistics", lambda: initial_statistics(probe))
+    yield from _of_normalizers(probe)
+    yield _one("one value per channel", lambda: one_value(probe, moved))
+    yield _one("empty batch", lambda: empty_batch(probe, moved))
+    try:
+        yield from dtypes_beside_half(probe)
+    except Unanswered as unanswered:
+        yield Answer("dtypes beside half x", "", str(unanswered), "not measurable")
+    yield _one("grade of arithmetic", lambda: _grade(probe, moved))
+    yield from _documented(probe)
+
+
+def _try(measure: Callable[[], T]) -> tuple[T | None, str]:
+    """A measurement, or why there is none."""
+    try:
+        return measure(), ""
+    except Unanswered as unanswered:
+        return None, str(unanswered)
+
+
+def _one(field: str, measure: Callable[[], Answer]) -> Answer:
+    answer, why = _try(measure)
+    return answer or Answer(field, "", why, "not measurable")
+
+
+def _of_averaging(probe: Probe, moved: Averaging | None, why: str) -> Iterator[Answer]:
+    if moved is None:
+        for field in ("momentum weighs", "stored variance", "debiasing of running statistics"):
+            yield Answer(field, "", why, "not measurable")
+    else:
+        found = moved
+        yield sense_of_momentum(probe, found)
+        yield stored_variance(probe, found)
+        yield _one("debiasing of running statistics", lambda: debiasing(probe, found))
+    yield _one("momentum None", lambda: momentum_none(probe))
+
+
+def _of_normalizers(probe: Probe) -> Iterator[Answer]:
+    def least(found: Normalizer) -> Answer:
+        return least_eps(found, probe.claims.eps_min)
+
+    def each(found: Normalizer | None, why: str, field: str, measure: Callable[[Normalizer], Answer]) -> Answer:
+        return Answer(field, "", why, "not measurable") if found is None else measure(found)
+
+    training = _try(lambda: normalizer(probe, "training"))
+    inference = _try(lambda: normalizer(probe, "inference"))
+    yield each(*training, "variance that normalizes", normalizing_variance)
+    yield each(*training, "place of eps in training", lambda found: place_of_eps(found, "training"))
+    yield each(*inference, "place of eps in inference", lambda found: place_of_eps(found, "inference"))
+    yield each(*(inference if training[0] is None else training), "smallest eps honoured", least)
+    yield each(*inference, "inference normalizes by", inference_by)
+    yield _one("inference without statistics", lambda: without_statistics(probe))
+    yield _one("negative running variance", lambda: negative_variance(probe))
+
+
+def _grade(probe: Probe, moved: Averaging | None) -> Answer:
+    """By the weight and the stored variance that were measured, lest a dialect count as rounding."""
+    weight, dialect = 0.1, probe.claims.dialect
+    if moved is not None and moved.weight is not None:
+        weight = moved.weight(0.1)
+        stored = stored_variance(probe, moved).stated or {}
+        dialect = replace(dialect, **stored)
+    return grade(probe, dialect, weight)
+
+
+def _documented(probe: Probe) -> Iterator[Answer]:
+    claims = probe.claims
+    for field, value in (("default eps", claims.default_eps), ("default momentum", claims.default_momentum)):
+        if value is None:
+            yield Answer(field, "", "the claims name none, and every probe gives one", "not measurable")
+        else:
+            yield Answer(field, f"{value:g}", "from the claims; every probe gives one", "documented")
