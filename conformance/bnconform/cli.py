@@ -48,9 +48,12 @@ def vet(specs: Sequence[str], pytest_arguments: Sequence[str]) -> int:
 
 def seconds(text: str) -> float:
     """A time limit, from the command line."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not value > 0:
-        raise argparse.ArgumentTypeError(f"is {text}; pass a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r}; pass a number of seconds above 0")
     return value
 
 

@@ -14,12 +14,10 @@ from bnconform_adapters.contract import Case, Outcome
 
 def _case(probe: Probe, rows: list[list[float]]) -> Case:
     array = np.array(rows, np.float64).reshape(CHANNELS, -1)
-    return probe.case(
-        array, weight=2.0, bias=7.0, running_mean=0.5, running_var=2.0, momentum=0.25, eps=1e-3, wanted="dx"
-    )
+    return probe.case(array, weight=2.0, bias=7.0, running_mean=0.5, running_var=2.0, momentum=0.25, eps=1e-3)
 
 
-def one_value(probe: Probe, averaging: Averaging | None) -> Answer:
+def one_value(probe: Probe, averaging: Averaging) -> Answer:
     """What training makes of one value per channel."""
     claimed = probe.claims.dialect.one_value
     probe.need("training")
@@ -29,8 +27,8 @@ def one_value(probe: Probe, averaging: Averaging | None) -> Answer:
         value, evidence = ("raises" if not outcome.fate else trouble(outcome)), f"n = 1: {trouble(outcome)}"
     else:
         value = _of_one_value(case, outcome, averaging)
-        evidence = f"n = 1, x = 1, weight 2, bias 7, running_var 2: y = {few(outcome.y)[:12].split(',')[0]}, "
-        evidence += f"running_var {few(outcome.running_var).split(',')[0]}"
+        y, var = (few(got(outcome, name, case).ravel()[:1]) for name in ("y", "running_var"))
+        evidence = f"n = 1, x = 1, weight 2, bias 7, running_var 2: y = {y}, running_var {var}"
     stated = {"one_value": value} if value in ("raises", "zero_variance") else None
     return Answer(
         "one value per channel",
@@ -43,7 +41,7 @@ def one_value(probe: Probe, averaging: Averaging | None) -> Answer:
     )
 
 
-def _of_one_value(case: Case, outcome: Outcome, averaging: Averaging | None) -> str:
+def _of_one_value(case: Case, outcome: Outcome, averaging: Averaging) -> str:
     y, var = got(outcome, "y", case), got(outcome, "running_var", case).astype(np.float64)
     assert case.running_var is not None
     if worst_ratio([(y, predicted(case, "y"))]) <= 1:
@@ -56,7 +54,7 @@ def _of_one_value(case: Case, outcome: Outcome, averaging: Averaging | None) -> 
         tail = "the stored variance is not finite"
     elif (var == case.running_var).all():
         tail = "statistics stay"
-    elif averaging is None or averaging.weight is None:
+    elif averaging.weight is None:
         tail = "statistics move"
     else:
         weight = averaging.weight(0.25)
@@ -70,7 +68,7 @@ def _of_one_value(case: Case, outcome: Outcome, averaging: Averaging | None) -> 
     return "zero_variance" if (head, tail) == ("y is bias", "a variance of 0 is blended in") else f"{head}, {tail}"
 
 
-def empty_batch(probe: Probe, averaging: Averaging | None) -> Answer:
+def empty_batch(probe: Probe, averaging: Averaging) -> Answer:
     """What training makes of a batch without samples."""
     field, claimed = "empty batch", probe.claims.dialect.empty_batch
     probe.need("training")
@@ -92,9 +90,9 @@ def empty_batch(probe: Probe, averaging: Averaging | None) -> Answer:
     return Answer(field, value, evidence, claimed=claimed, agrees=value == claimed, stated=stated, laws=("S9", "X3"))
 
 
-def _decay(case: Case, outcome: Outcome, averaging: Averaging | None) -> str:
+def _decay(case: Case, outcome: Outcome, averaging: Averaging) -> str:
     """Whether the statistics moved as by a batch of zeros."""
-    if averaging is None or averaging.weight is None:
+    if averaging.weight is None:
         return "statistics move"
     zeros = replace(case, x=np.zeros((1, *case.x.shape[1:]), case.x.dtype), momentum=averaging.weight(0.25))
     pairs = [(got(outcome, name, case), predicted(zeros, name)) for name in ("running_mean", "running_var")]

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from bnconform import ledger
 from bnconform.identify.answers import Answer
 from bnconform.identify.arithmetic import dtypes_beside_half, grade
-from bnconform.identify.averaging import (
-    Averaging,
-    averaging,
-    debiasing,
-    initial_statistics,
-    momentum_none,
-    sense_of_momentum,
-    stored_variance,
-)
+from bnconform.identify.averaging import Averaging, averaging, sense_of_momentum, stored_variance
 from bnconform.identify.edges import empty_batch, one_value
-from bnconform.identify.normalizer import (
-    Normalizer,
-    inference_by,
-    least_eps,
-    negative_variance,
-    normalizer,
-    normalizing_variance,
-    place_of_eps,
-    without_statistics,
-)
+from bnconform.identify.first_steps import debiasing, initial_statistics, momentum_none
+from bnconform.identify.inference import inference_by, negative_variance, without_statistics
+from bnconform.identify.normalizer import Normalizer, least_eps, normalizer, normalizing_variance, place_of_eps
 from bnconform.identify.probe import Probe, Unanswered
 from bnconform_adapters.contract import Adapter
 from bnconform_reference.dialect import Dialect
@@ -108,8 +94,9 @@ def _answers(probe: Probe) -> Iterator[Answer]:
     yield from _of_averaging(probe, moved, why)
     yield _one("initial statistics", lambda: initial_statistics(probe))
     yield from _of_normalizers(probe)
-    yield _one("one value per channel", lambda: one_value(probe, moved))
-    yield _one("empty batch", lambda: empty_batch(probe, moved))
+    edges = {"one value per channel": one_value, "empty batch": empty_batch}
+    for field, measure in edges.items():
+        yield Answer(field, "", why, "not measurable") if moved is None else _one(field, partial(measure, probe, moved))
     try:
         yield from dtypes_beside_half(probe)
     except Unanswered as unanswered:
@@ -131,6 +118,11 @@ def _one(field: str, measure: Callable[[], Answer]) -> Answer:
     return answer or Answer(field, "", why, "not measurable")
 
 
+def _after(ordinary: object, why: str, field: str, measure: Callable[[], Answer]) -> Answer:
+    """An answer that an exception may be, where ordinary calls give none; else why they do not return."""
+    return Answer(field, "", why, "not measurable") if ordinary is None else _one(field, measure)
+
+
 def _of_averaging(probe: Probe, moved: Averaging | None, why: str) -> Iterator[Answer]:
     if moved is None:
         for field in ("momentum weighs", "stored variance", "debiasing of running statistics"):
@@ -140,7 +132,7 @@ def _of_averaging(probe: Probe, moved: Averaging | None, why: str) -> Iterator[A
         yield sense_of_momentum(probe, found)
         yield stored_variance(probe, found)
         yield _one("debiasing of running statistics", lambda: debiasing(probe, found))
-    yield _one("momentum None", lambda: momentum_none(probe))
+    yield _after(moved, why, "momentum None", lambda: momentum_none(probe))
 
 
 def _of_normalizers(probe: Probe) -> Iterator[Answer]:
@@ -157,8 +149,8 @@ def _of_normalizers(probe: Probe) -> Iterator[Answer]:
     yield each(*inference, "place of eps in inference", lambda found: place_of_eps(found, "inference"))
     yield each(*(inference if training[0] is None else training), "smallest eps honoured", least)
     yield each(*inference, "inference normalizes by", inference_by)
-    yield _one("inference without statistics", lambda: without_statistics(probe))
-    yield _one("negative running variance", lambda: negative_variance(probe))
+    yield _after(*inference, "inference without statistics", lambda: without_statistics(probe))
+    yield _after(*inference, "negative running variance", lambda: negative_variance(probe))
 
 
 def _grade(probe: Probe, moved: Averaging | None) -> Answer:

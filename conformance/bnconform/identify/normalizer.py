@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform.identify.answers import Answer, Decision, decide, shortest_decimal, worst_ratio
+from bnconform.identify.answers import Answer, Decision, shortest_decimal, worst_ratio
 from bnconform.identify.probe import CHANNELS, Probe, Unanswered, few, got, predicted, trouble
 from bnconform.oracle import Quantity
 from bnconform_adapters.contract import AnyArray, Case, Mode, Outcome
@@ -27,7 +27,7 @@ RAISED = "raised to at least "
 UNBIASED, UNBIASED_AGAIN = "unbiased", "running, times n / (n - 1)"
 CORRECTED = (UNBIASED, UNBIASED_AGAIN)
 EPS = (1e-20, 1e-12, 1e-7, 1e-5, 1e-3, 0.25)
-INSIDE = "inside the root"
+INSIDE, IGNORED = "inside the root", "ignored"
 TWICE = "added twice"
 BEFORE_BESSEL = "inside the root, before n / (n - 1)"
 """2 (v + eps) at n = 2, where 2 v + 2 eps is the same."""
@@ -35,7 +35,7 @@ BEFORE_BESSEL = "inside the root, before n / (n - 1)"
 PLACES: dict[str, Square] = {
     INSIDE: lambda v, e: v + e,
     "outside the root": lambda v, e: (np.sqrt(v) + e) ** 2,
-    "ignored": lambda v, e: v,
+    IGNORED: lambda v, e: v,
     "as a floor of the variance": np.maximum,
     "multiplied with the variance": lambda v, e: v * (1 + e),
     TWICE: lambda v, e: v + 2 * e,
@@ -77,6 +77,8 @@ class Normalizer:
         The pairs by name.
     refused : mapping of float to str
         What came instead of y, by eps.
+    visible : tuple of float
+        Values of eps whose own probe rules out that eps is ignored.
     seen : str
         Two probes in words.
     """
@@ -84,6 +86,7 @@ class Normalizer:
     decision: Decision
     pairs: Mapping[str, tuple[str, str]]
     refused: Mapping[float, str]
+    visible: tuple[float, ...]
     seen: str
 
     def of(self, part: int) -> str:
@@ -143,8 +146,7 @@ def normalizer(probe: Probe, mode: Mode) -> Normalizer:
         No probe gave a y that can be compared.
     """
     probe.need(mode)
-    half = probe.dtype in ("float16", "bfloat16")
-    exponents = np.array([-10.0, -5.0, 0.0] if half else [-40.0, -10.0, 0.0])
+    exponents = np.array([-10.0, -5.0, 0.0] if probe.dtype == "float16" else [-40.0, -10.0, 0.0])
     a = 2.0**exponents
     rows = np.stack([-a, a], axis=1)
     running_mean = 0.0 if mode == "inference" else a / 2
@@ -176,7 +178,9 @@ def normalizer(probe: Probe, mode: Mode) -> Normalizer:
     ratios = {
         name: max(_ratio(one, mode, kind, places[place]) for one in seen) for name, (kind, place) in pairs.items()
     }
-    return Normalizer(Decision(ratios), pairs, refused, _shown(seen, mode))
+    own = "running" if mode == "inference" else "biased"
+    visible = tuple(one.case.eps for one in seen if _ratio(one, mode, own, PLACES[IGNORED]) > 1)
+    return Normalizer(Decision(ratios), pairs, refused, visible, _shown(seen, mode))
 
 
 def _shown(seen: list[_Seen], mode: Mode) -> str:
@@ -201,7 +205,7 @@ def _own_constant(seen: _Seen, mode: Mode) -> dict[str, Square]:
     def holds(constant: float) -> bool:
         return _ratio_by(seen, np.zeros(CHANNELS), variance + constant, np.arange(CHANNELS) == 0) <= 1
 
-    if not np.isfinite(effective) or effective <= seen.case.eps:
+    if not seen.case.eps < effective < EPS[-1]:  # a larger one could not be told from a fixed one
         return {}
     constant = shortest_decimal(effective, holds)
     return {} if constant is None or constant <= seen.case.eps else _with_constant(constant)
@@ -226,11 +230,11 @@ def least_eps(found: Normalizer, claimed: float) -> Answer:
     field, place, told = "smallest eps honoured", found.of(1), f"{claimed:g}"
     tried = [eps for eps in EPS if eps not in found.refused]
     refusals = "".join(f"; eps {eps:g} {what}" for eps, what in list(found.refused.items())[-1:])
-    if place == INSIDE:
-        evidence = f"y is by eps as given at {', '.join(f'{eps:g}' for eps in tried)}{refusals}"
+    if place == INSIDE and found.visible:
+        least = found.visible[0]
+        evidence = f"y is by eps as given at {', '.join(f'{eps:g}' for eps in found.visible)}{refusals}"
         if not found.refused:
-            return Answer(field, f"{tried[0]:g} or less", evidence, claimed=told, agrees=True)
-        least = tried[0]
+            return Answer(field, f"{least:g} or less", evidence, claimed=told, agrees=True)
     elif place.startswith(RAISED):
         least = float(place.removeprefix(RAISED))
         evidence = f"smaller ones are raised: at eps {tried[0]:g} y is by {least:g}{refusals}"
@@ -253,72 +257,3 @@ def normalizing_variance(found: Normalizer) -> Answer:
         agrees=None if " or " in value else value == "biased",
         laws=("F2",),
     )
-
-
-def inference_by(found: Normalizer) -> Answer:
-    """Which statistics normalize in inference."""
-    value = found.of(0)
-    return Answer(
-        "inference normalizes by",
-        value if value.startswith("none") else f"{value} variance",
-        found.seen,
-        claimed="running variance",
-        agrees=None if " or " in value else value == "running",
-        laws=("I1",),
-    )
-
-
-def without_statistics(probe: Probe) -> Answer:
-    """What inference does where nothing is tracked."""
-    field = "inference without statistics"
-    probe.need("inference")
-    rows = np.array([[-0.5, 1.0], [-1.0, 4.0], [2.0, 3.0]])
-    case = probe.case(rows, training=False, running_mean=None, running_var=None, eps=1e-3)
-    claimed = "by the batch's own" if probe.claims.untracked else ""
-    outcome = probe.attempt(case)[0]
-    shown = "running_mean and running_var None"
-    if outcome.error is not None:
-        met = f"{shown}: {trouble(outcome)}"
-        return Answer(field, "not offered", met, claimed=claimed, agrees=False if claimed else None)
-    y = got(outcome, "y", case)
-    fresh = replace(case, running_mean=np.zeros(CHANNELS), running_var=np.ones(CHANNELS))
-    found = decide(
-        {
-            "by the batch's own": [(y, predicted(case, "y"))],
-            "by mean 0 and variance 1": [(y, predicted(fresh, "y"))],
-        }
-    )
-    agrees = found.value == claimed if claimed and found.value else None
-    stated = {"untracked": True} if found.value == "by the batch's own" else None
-    return Answer(
-        field,
-        found.words(),
-        f"{shown}: y[0] = {few(y[0])}",
-        found.status,
-        claimed=claimed,
-        agrees=agrees,
-        stated=stated,
-    )
-
-
-def negative_variance(probe: Probe) -> Answer:
-    """What inference makes of a negative running variance."""
-    field = "negative running variance"
-    probe.need("inference")
-    eps = 0.25
-    case = probe.case(np.array([[1.0, 2.0]] * CHANNELS), training=False, running_var=-1.0, eps=eps)
-    outcome = probe.attempt(case)[0]
-    shown = f"running_var -1, eps {eps:g}"
-    if outcome.error is not None:
-        return Answer(field, "raises", f"{shown}: {trouble(outcome)}")
-    y = got(outcome, "y", case)
-    if np.isnan(y.astype(np.float64)).all():
-        return Answer(field, "NaN", f"{shown}: y = NaN")
-
-    def by(variance: float) -> Case:
-        return replace(case, running_var=np.full(CHANNELS, variance))
-
-    kinds = {"taken as 0": 0.0, "its sign is lost": 1.0}
-    found = decide({name: [(y, predicted(by(v), "y"))] for name, v in kinds.items()})
-    value = found.words() if found.within else "finite"
-    return Answer(field, value, f"{shown}: y[0] = {few(y[0])}", found.status)
