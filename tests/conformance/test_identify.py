@@ -132,6 +132,20 @@ def test_crash_is_an_answer() -> None:
     assert found.answer("momentum weighs").value == "new"
 
 
+def test_crash_of_ordinary_calls_is_told_where_it_matters(tmp_path: Path) -> None:
+    """Where inference crashes, its fields say so, and those of training are answered as ever."""
+    path = edited(tmp_path)
+    path.write_text(path.read_text() + "\n\ndef forward_inference(*a, **k):\n    __import__('os').abort()\n")
+    with WorkerAdapter(str(path), Limits(5.0)) as adapter:
+        found = identify(adapter)
+    for field in ("place of eps in inference", "inference normalizes by", "negative running variance"):
+        assert found.answer(field).value.startswith("crashes: SIGABRT")
+        assert found.word(found.answer(field)) == "differs"
+    assert found.answer("debiasing of running statistics").value == "none"
+    assert found.answer("momentum None").evidence.startswith("raises: TypeError")
+    assert found.answer("place of eps in training").value == "inside the root"
+
+
 def test_file_that_always_raises_is_not_measurable(tmp_path: Path) -> None:
     """Where no probe returns, each field says why, and nothing can be converted."""
     path = tmp_path / "kernel.py"
@@ -140,7 +154,7 @@ def test_file_that_always_raises_is_not_measurable(tmp_path: Path) -> None:
     assert found.answer("momentum weighs").status == "not measurable"
     assert "RuntimeError: no device" in found.answer("momentum weighs").evidence
     assert found.stated() == {}
-    assert conversions(found)["keras"] == ["not known: momentum weighs is raises: RuntimeError: no device"]
+    assert conversions(found)["keras"] == ["not known; momentum weighs: raises: RuntimeError: no device"]
 
 
 def test_command_prints_text_and_json(tmp_path: Path) -> None:

@@ -96,37 +96,44 @@ def _answers(probe: Probe) -> Iterator[Answer]:
     yield from _of_normalizers(probe)
     edges = {"one value per channel": one_value, "empty batch": empty_batch}
     for field, measure in edges.items():
-        yield Answer(field, "", why, "not measurable") if moved is None else _one(field, partial(measure, probe, moved))
+        yield _none(field, why) if moved is None else _one(field, partial(measure, probe, moved))
     try:
         yield from dtypes_beside_half(probe)
     except Unanswered as unanswered:
-        yield Answer("dtypes beside half x", "", str(unanswered), "not measurable")
+        yield _none("dtypes beside half x", unanswered)
     yield _one("grade of arithmetic", lambda: _grade(probe, moved))
     yield from _documented(probe)
 
 
-def _try(measure: Callable[[], T]) -> tuple[T | None, str]:
+def _try(measure: Callable[[], T]) -> tuple[T | None, Unanswered]:
     """A measurement, or why there is none."""
     try:
-        return measure(), ""
+        return measure(), Unanswered("")
     except Unanswered as unanswered:
-        return None, str(unanswered)
+        return None, unanswered
+
+
+def _none(field: str, why: Unanswered) -> Answer:
+    """No answer; a call that ended the process is one."""
+    if why.fatal:
+        return Answer(field, str(why), "the probe ended the process", agrees=False)
+    return Answer(field, "", str(why), "not measurable")
 
 
 def _one(field: str, measure: Callable[[], Answer]) -> Answer:
     answer, why = _try(measure)
-    return answer or Answer(field, "", why, "not measurable")
+    return answer or _none(field, why)
 
 
-def _after(ordinary: object, why: str, field: str, measure: Callable[[], Answer]) -> Answer:
-    """An answer that an exception may be, where ordinary calls give none; else why they do not return."""
-    return Answer(field, "", why, "not measurable") if ordinary is None else _one(field, measure)
+def _after(ordinary: object, why: Unanswered, field: str, measure: Callable[[], Answer]) -> Answer:
+    """An answer of which an exception says something only where ordinary calls raise none."""
+    return _none(field, why) if ordinary is None else _one(field, measure)
 
 
-def _of_averaging(probe: Probe, moved: Averaging | None, why: str) -> Iterator[Answer]:
+def _of_averaging(probe: Probe, moved: Averaging | None, why: Unanswered) -> Iterator[Answer]:
     if moved is None:
         for field in ("momentum weighs", "stored variance", "debiasing of running statistics"):
-            yield Answer(field, "", why, "not measurable")
+            yield _none(field, why)
     else:
         found = moved
         yield sense_of_momentum(probe, found)
@@ -139,8 +146,8 @@ def _of_normalizers(probe: Probe) -> Iterator[Answer]:
     def least(found: Normalizer) -> Answer:
         return least_eps(found, probe.claims.eps_min)
 
-    def each(found: Normalizer | None, why: str, field: str, measure: Callable[[Normalizer], Answer]) -> Answer:
-        return Answer(field, "", why, "not measurable") if found is None else measure(found)
+    def each(found: Normalizer | None, why: Unanswered, field: str, measure: Callable[[Normalizer], Answer]) -> Answer:
+        return _none(field, why) if found is None else measure(found)
 
     training = _try(lambda: normalizer(probe, "training"))
     inference = _try(lambda: normalizer(probe, "inference"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from bnconform.identify.answers import Answer, Decision, decide, worst_ratio
 from bnconform.identify.averaging import PAIRS, STAYS, TRIPLES, Averaging, Step, mean_by, own_weight, took
-from bnconform.identify.probe import Probe, Unanswered, few, finite, got, predicted, trouble
+from bnconform.identify.probe import Probe, Unanswered, few, finite, got, predicted, returned, trouble
 from bnconform_adapters.contract import Case, Outcome
 from bnconform_reference.double_double import Array
 
@@ -33,7 +33,8 @@ def _first_steps(probe: Probe, momentum: float | None) -> tuple[list[Step], Outc
     cases = [probe.case(TRIPLES * scale + scale, momentum=momentum, eps=1e-3) for scale in scales]
     inference = replace(cases[0], training=False, momentum=0.25)
     modes = probe.claims.modes
-    outcomes = probe.run(*cases, *([inference] if "inference" in modes else []))
+    outcomes = probe.attempt(*cases, *([inference] if "inference" in modes else []))
+    returned(outcomes[:STEPS])
     steps: list[Step] = []
     for case, outcome in zip(cases, outcomes, strict=False):
         before = case if not steps else replace(case, running_mean=steps[-1].mean, running_var=steps[-1].var)
@@ -62,7 +63,7 @@ def debiasing(probe: Probe, found: Averaging) -> Answer:
     decision = _by_sequence(steps, _sequences(weight))
     value = decision.words()
     shown = f"{STEPS} steps from 0 and 1: running_mean[0] = {', '.join(few(step.mean[:1]) for step in steps)}"
-    if decision.value == "none" and "inference" in probe.claims.modes:
+    if decision.value == "none" and "inference" in probe.claims.modes and last.error is None:
         value = _at_inference(inference, last, 1 - (1 - weight) ** STEPS) or value
     return Answer(
         field, value, shown, decision.status, claimed="none", agrees=value == "none" if decision.value else None
@@ -91,6 +92,8 @@ def momentum_none(probe: Probe) -> Answer:
     try:
         steps, *_ = _first_steps(probe, None)
     except Unanswered as trouble_met:
+        if trouble_met.fatal:
+            raise
         return Answer(field, "not offered", str(trouble_met), claimed=claimed, agrees=not offered, laws=("S3",))
     sequences = {"cumulative": _sequences(0.5)["plain average of all batches"]}
     sequences |= {"the new batch replaces": [1.0] * STEPS, STAYS: [0.0] * STEPS}

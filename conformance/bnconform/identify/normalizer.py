@@ -150,7 +150,7 @@ def normalizer(probe: Probe, mode: Mode) -> Normalizer:
     a = 2.0**exponents
     rows = np.stack([-a, a], axis=1)
     running_mean = 0.0 if mode == "inference" else a / 2
-    seen, refused = [], {}
+    seen, refused, fatal = [], {}, False
     for eps in EPS:
         case = probe.case(
             rows,
@@ -163,10 +163,11 @@ def normalizer(probe: Probe, mode: Mode) -> Normalizer:
         outcome = probe.attempt(case)[0]
         if outcome.error is not None:
             refused[eps] = trouble(outcome)
+            fatal = fatal or bool(outcome.fate)
             continue
         seen.append(_Seen(case, outcome, got(outcome, "y", case), a**2))
     if not seen:
-        raise Unanswered(next(iter(refused.values())))
+        raise Unanswered(next(iter(refused.values())), fatal=fatal)
     places = PLACES | {BEFORE_BESSEL: PLACES[TWICE]} | _own_constant(seen[0], mode)
     kinds = dict.fromkeys(kind for one in seen for kind in _kinds(one, mode))
     pairs = {}

@@ -41,7 +41,7 @@ def conversions(identity: Identity) -> dict[str, list[str]]:
         answer for answer in identity.answers if answer.field in CHOICES and (not answer.value or not answer.stated)
     ]
     if unknown:
-        why = f"not known: {unknown[0].field} is {unknown[0].value or unknown[0].evidence}"
+        why = f"not known; {unknown[0].field}: {unknown[0].value or unknown[0].evidence}"
         return {family: [why] for family in FAMILIES}
     return {family: _steps(identity.dialect, target, DEFAULT_EPS[family]) for family, target in FAMILIES.items()}
 

@@ -24,7 +24,18 @@ WIDEST: Grade = "NN"
 
 
 class Unanswered(Exception):
-    """A probe gave nothing to compare; the message says what came instead, in one line."""
+    """A probe gave nothing to compare; the message says what came instead, in one line.
+
+    Parameters
+    ----------
+    message : str
+    fatal : bool
+        Whether the call ended the process, which is an answer of its own.
+    """
+
+    def __init__(self, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.fatal = fatal
 
 
 class Probe:
@@ -88,11 +99,21 @@ class Probe:
         Unanswered
             A call raised or did not come back.
         """
-        outcomes = self.attempt(*cases)
-        for outcome in outcomes:
-            if outcome.error is not None:
-                raise Unanswered(trouble(outcome))
-        return outcomes
+        return returned(self.attempt(*cases))
+
+
+def returned(outcomes: list[Outcome]) -> list[Outcome]:
+    """The same outcomes, if every call returned.
+
+    Raises
+    ------
+    Unanswered
+        A call raised or did not come back.
+    """
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise Unanswered(trouble(outcome), fatal=bool(outcome.fate))
+    return outcomes
 
 
 _FATES = {
