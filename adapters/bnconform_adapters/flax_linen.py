@@ -8,17 +8,16 @@ from typing import Any
 
 from bnconform_adapters.contract import Case, Claims, Layer, Outcome
 from bnconform_adapters.jax_arrays import Program, compiled, jvp, layer, second_order
-from bnconform_reference.dialect import Dialect
+from bnconform_reference.dialect import FLAX
 from bnconform_reference.precision import DtypeName
 
-FLAX_DIALECT = Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False)
 HALF_TYPES: tuple[DtypeName, DtypeName] = ("float16", "bfloat16")
 
 
 class _Linen:
     name = "flax.linen"
     claims = Claims(
-        dialect=FLAX_DIALECT,
+        dialect=FLAX,
         dtypes=("float32", "float64", *HALF_TYPES),
         layouts=("contiguous",),
         second_order=("training", "inference"),

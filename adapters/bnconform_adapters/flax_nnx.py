@@ -7,14 +7,15 @@ from functools import cache
 from typing import Any
 
 from bnconform_adapters.contract import Case, Claims, Layer, Outcome
-from bnconform_adapters.flax_linen import FLAX_DIALECT, HALF_TYPES
+from bnconform_adapters.flax_linen import HALF_TYPES
 from bnconform_adapters.jax_arrays import Program, compiled, jvp, layer, second_order
+from bnconform_reference.dialect import FLAX
 
 
 class _Nnx:
     name = "flax.nnx"
     claims = Claims(
-        dialect=FLAX_DIALECT,
+        dialect=FLAX,
         dtypes=("float32", *HALF_TYPES),  # its statistics are float32 whatever param_dtype says
         layouts=("contiguous",),
         second_order=("training", "inference"),

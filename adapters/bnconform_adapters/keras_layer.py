@@ -10,7 +10,7 @@ from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.memory import channels_last
 from bnconform_adapters.tensorflow_arrays import finish_with_tape, jvp, second_order
-from bnconform_reference.dialect import Dialect
+from bnconform_reference.dialect import KERAS
 
 # Half types as Keras users have them: computation in half, variables in float32.
 _POLICY = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
@@ -19,7 +19,7 @@ _POLICY = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 class _KerasTensorFlow:
     name = "keras.tensorflow"
     claims = Claims(
-        dialect=Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False),
+        dialect=KERAS,
         dtypes=("float32", "float64", "float16", "bfloat16"),
         layouts=("contiguous",),
         second_order=("training", "inference"),

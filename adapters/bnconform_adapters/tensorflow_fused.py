@@ -11,14 +11,13 @@ from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.memory import channels_last
 from bnconform_adapters.tensorflow_arrays import finish_with_tape, jvp, second_order
-from bnconform_reference.dialect import Dialect
+from bnconform_reference.dialect import TENSORFLOW_FUSED
 
 
 class _Fused:
     name = "tf.fused"
     claims = Claims(
-        # exponential_avg_factor weighs the new batch; one value per channel blends in a variance of 0.
-        dialect=Dialect(stored_variance="unbiased", one_value="zero_variance", cumulative=False),
+        dialect=TENSORFLOW_FUSED,
         dtypes=("float32", "float16", "bfloat16"),
         ranks=(4, 5),
         layouts=("contiguous",),

@@ -23,6 +23,17 @@ def list_adapters() -> None:
         print(f"{entry.name:<{width}}  {state}")
 
 
+def seconds(text: str) -> float:
+    """A time limit, from the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r}; pass a number of seconds above 0")
+    return value
+
+
 def new(path: Path) -> int:
     """Write a starter file; return 0, or 2 where it would overwrite something."""
     from importlib import resources
@@ -38,6 +49,28 @@ def new(path: Path) -> int:
         return USAGE_ERROR
     path.write_text((resources.files("bnconform") / "starters" / "numpy_functions.py").read_text())
     print(f"written: {path}; it passes as it is, see: bnconform vet {path}")
+    return 0
+
+
+def identify(spec: str, *, as_json: bool, evidence: bool, in_process: bool, time_limit: float | None) -> int:
+    """Print which dialect an implementation speaks; return 0, or 2 for one that cannot be loaded."""
+    from bnconform.identify import identify as find_out
+    from bnconform.identify import page
+    from bnconform_adapters.contract import AdapterError
+    from bnconform_adapters.registry import is_file, load
+    from bnconform_adapters.worker.client import WorkerAdapter
+    from bnconform_adapters.worker.limits import Limits
+
+    try:
+        if is_file(spec) and not in_process:
+            with WorkerAdapter(spec, Limits() if time_limit is None else Limits(time_limit)) as adapter:
+                identity = find_out(adapter)
+        else:
+            identity = find_out(load(spec))
+    except AdapterError as error:
+        print(f"bnconform: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    print(page.as_json(identity) if as_json else page.text(identity, evidence=evidence))
     return 0
 
 
@@ -65,6 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     vetting.add_argument("spec", nargs="+", metavar="NAME|PATH.py[:NAME]")
     vetting.add_argument("--json", metavar="PATH", help="write the record of results here; - prints it, and no page")
     vetting.add_argument("--junit", metavar="PATH", help="write JUnit XML here")
+    identifying = commands.add_parser("identify", help="find out which dialect an implementation speaks")
+    identifying.add_argument("spec", metavar="NAME|PATH.py[:NAME]")
+    identifying.add_argument("--json", action="store_true", help="print a JSON document")
+    identifying.add_argument("--evidence", action="store_true", help="show the evidence of every answer")
+    identifying.add_argument("--in-process", action="store_true", help="run a file in this process, not in a worker")
+    identifying.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
     bench = commands.add_parser("bench", help="time the bundled kernel on a GPU, beside torch and a device copy")
     bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
@@ -76,6 +115,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return vet(parsed.spec, rest, parsed.json, parsed.junit)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if parsed.command == "identify":
+        return identify(
+            parsed.spec,
+            as_json=parsed.json,
+            evidence=parsed.evidence,
+            in_process=parsed.in_process,
+            time_limit=parsed.time_limit,
+        )
     if parsed.command == "new":
         return new(parsed.path)
     if parsed.command == "bench":

@@ -12,14 +12,34 @@ from typing import TYPE_CHECKING, Any
 from bnconform_reference.dialect import PYTORCH, Dialect
 
 if TYPE_CHECKING:
+    from bnconform_reference.convert import Converted, convert_statistics
     from bnconform_reference.layer import BatchNorm
     from bnconform_reference.running_statistics import Moments, merge, moments, population_moments
 
-__all__ = ["PYTORCH", "BatchNorm", "Dialect", "Moments", "merge", "moments", "population_moments"]
+_HOMES = {
+    "BatchNorm": "layer",
+    "Converted": "convert",
+    "Moments": "running_statistics",
+    "convert_statistics": "convert",
+    "merge": "running_statistics",
+    "moments": "running_statistics",
+    "population_moments": "running_statistics",
+}
+__all__ = [
+    "PYTORCH",
+    "BatchNorm",
+    "Converted",
+    "Dialect",
+    "Moments",
+    "convert_statistics",
+    "merge",
+    "moments",
+    "population_moments",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import what computes when it is first asked for: adapters need the names of dialects and dtypes only."""
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'layer' if name == 'BatchNorm' else 'running_statistics'}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

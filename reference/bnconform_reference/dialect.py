@@ -46,3 +46,9 @@ class Dialect:
 
 
 PYTORCH = Dialect()
+FLAX = Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False)
+KERAS = FLAX
+TENSORFLOW_FUSED = Dialect(stored_variance="unbiased", one_value="zero_variance", cumulative=False)
+"""Of tf.compat.v1.nn.fused_batch_norm, whose exponential_avg_factor weighs the new batch."""
+
+FAMILIES = {"pytorch": PYTORCH, "flax": FLAX, "keras": KERAS, "tf.fused": TENSORFLOW_FUSED}
