@@ -309,3 +309,10 @@ def describe_error(error: BaseException) -> str:
     except Exception:  # its own __str__ raises
         message = []
     return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
+
+
+def wrong_kind(found: object, due: str, name: str) -> TypeError:
+    """The error of an implementation that returned something else than an array of its kind, as `name`."""
+    package, kind = type(found).__module__.partition(".")[0], type(found).__name__
+    shown = kind if package == "builtins" else f"{package}.{kind}"
+    return TypeError(f"returned a {shown} where the contract asks for a {due}, as {name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome
+from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome, wrong_kind
 from bnconform_adapters.pytorch_derivatives import Function, jvp, second_order
 from bnconform_adapters.torch_arrays import LAYOUTS, place_tensor, shared_storage, to_array, to_tensor
 from bnconform_reference.dialect import Dialect
@@ -35,6 +35,8 @@ class _Call:
         """What is left to do when y is there; the statistics are taken as they are now."""
         import torch
 
+        if not isinstance(y, torch.Tensor):
+            raise wrong_kind(y, "torch.Tensor", "y")
         kept = to_array(y), to_array(running_mean), to_array(running_var)
 
         def finish() -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Layout
+from bnconform_adapters.contract import AnyArray, Case, Claims, Layout, wrong_kind
 from bnconform_adapters.memory import Placed, place, shared_pairs
 
 
@@ -59,15 +59,6 @@ class Arrays(Protocol):
         """Which results share memory with an input or with one another, as "y and x"."""
 
 
-class WrongKind(TypeError):
-    """A candidate returned something else than an array of its kind."""
-
-    def __init__(self, found: Any, due: str, name: str) -> None:
-        package, kind = type(found).__module__.partition(".")[0], type(found).__name__
-        shown = kind if package == "builtins" else f"{package}.{kind}"
-        super().__init__(f"returned a {shown} where the contract asks for a {due}, as {name}")
-
-
 class NumpyArrays:
     """NumPy arrays: every layout, and views that cannot be written."""
 
@@ -98,7 +89,7 @@ class NumpyArrays:
     def to_numpy(self, found: Any, name: str) -> AnyArray | None:
         """See :class:`Arrays`."""
         if found is not None and not isinstance(found, np.ndarray | np.generic):
-            raise WrongKind(found, "NumPy array", name)
+            raise wrong_kind(found, "NumPy array", name)
         return None if found is None else np.array(found)
 
     def shared(self, results: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, ...]:

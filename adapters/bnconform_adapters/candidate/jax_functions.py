@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.candidate.arrays import WrongKind
-from bnconform_adapters.contract import AdapterError, AnyArray, Case, Claims, Layout, describe_error
+from bnconform_adapters.contract import AdapterError, AnyArray, Case, Claims, Layout, describe_error, wrong_kind
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class JaxArrays:
         if found is None:
             return None
         if not isinstance(found, jax.Array):
-            raise WrongKind(found, "jax.Array", name)
+            raise wrong_kind(found, "jax.Array", name)
         return np.array(found)
 
     def shared(self, results: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, ...]:

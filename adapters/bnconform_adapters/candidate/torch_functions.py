@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from bnconform_adapters.candidate.arrays import WrongKind
-from bnconform_adapters.contract import AdapterError, AnyArray, Case, Claims, Layout, describe_error
+from bnconform_adapters.contract import AdapterError, AnyArray, Case, Claims, Layout, describe_error, wrong_kind
 from bnconform_adapters.torch_arrays import (
     LAYOUTS,
     PlacedTensor,
@@ -76,7 +75,7 @@ class TorchArrays:
         if found is None:
             return None
         if not isinstance(found, torch.Tensor):
-            raise WrongKind(found, "torch.Tensor", name)
+            raise wrong_kind(found, "torch.Tensor", name)
         if found.device.type != torch.device(self._device).type:
             raise TypeError(f"returned a tensor on {found.device} where x is on {self._device}, as {name}")
         return to_array(found)
