@@ -13,11 +13,15 @@ from bnconform_reference.dialect import Dialect
 SAME_NAMES = {name: name for name in ("weight", "bias", "running_mean", "running_var")}
 """What a module calls the parameters and buffers that it has as torch.nn.BatchNorm does."""
 
+HANDED_ON = {"dy", "dx", "dweight", "dbias"}
+"""Among which autograd shares memory: the derivative of a sum, or of a broadcast along an axis of one, is dy itself."""
+
 
 class _Call:
     """The tensors of one call, kept to see afterwards what became of them."""
 
-    def __init__(self, case: Case, weight: Any, bias: Any, device: str = "cpu") -> None:
+    def __init__(self, case: Case, weight: Any, bias: Any, device: str = "cpu", *, composed: bool = False) -> None:
+        self._composed = composed
         self._wanted = case.wanted.split()
         self._placed = {"x": place_tensor(case.x, case.layout, device)}
         if case.dy is not None:
@@ -45,13 +49,16 @@ class _Call:
                 sources = {name: t for name, t in self._sources.items() if t.requires_grad}
                 found = torch.autograd.grad(y, list(sources.values()), self._dy, allow_unused=True, retain_graph=True)
                 results |= dict(zip(sources, found, strict=True))
+            shared = shared_storage(results, self._inputs)
+            if self._composed:
+                shared = tuple(pair for pair in shared if not set(pair.split(" and ")) <= HANDED_ON)
             return Outcome(
                 *kept,
                 dx=to_array(results.get("dx")),
                 dweight=to_array(results.get("dweight")),
                 dbias=to_array(results.get("dbias")),
                 inputs_after={name: array for name, t in self._inputs.items() if (array := to_array(t)) is not None},
-                shared=shared_storage(results, self._inputs),
+                shared=shared,
                 overrun=tuple(name for name, placed in self._placed.items() if placed.overrun()),
             )
 
@@ -72,6 +79,9 @@ class ModuleAdapter:
     state : mapping of str to str
         The module's own names of weight, bias, running_mean and running_var; dots lead into submodules. What it
         leaves out the module does not have.
+    composed : bool
+        Whether it may be made of torch's operations, whose gradients share memory with dy and with one another by
+        autograd's convention; a kernel's own are new tensors.
     """
 
     def __init__(
@@ -81,16 +91,19 @@ class ModuleAdapter:
         make: Callable[[Case], Any],
         device: str = "cpu",
         state: Mapping[str, str] = SAME_NAMES,
+        *,
+        composed: bool = False,
     ) -> None:
         self.name = name
         self.claims = claims
         self._make = make
         self._device = device
         self._state = state
+        self._composed = composed
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
-        return _ModuleLayer(self._built(case), self._device, self._state)
+        return _ModuleLayer(self._built(case), self._device, self._state, self._composed)
 
     def _built(self, case: Case) -> Any:
         module = self._make(case).to(self._device)
@@ -117,10 +130,11 @@ class ModuleAdapter:
 class _ModuleLayer:
     """A module that has been built, with a case's parameters and statistics."""
 
-    def __init__(self, module: Any, device: str, state: Mapping[str, str]) -> None:
+    def __init__(self, module: Any, device: str, state: Mapping[str, str], composed: bool) -> None:
         self._module = module
         self._device = device
         self._state = state
+        self._composed = composed
 
     def restart(self, case: Case) -> None:
         """See :class:`~bnconform_adapters.contract.Restartable`: as the module's own users do it."""
@@ -131,7 +145,7 @@ class _ModuleLayer:
 
     def __call__(self, case: Case) -> Finish:
         """See :class:`~bnconform_adapters.contract.Layer`."""
-        call = _Call(case, self._tensor("weight"), self._tensor("bias"), self._device)
+        call = _Call(case, self._tensor("weight"), self._tensor("bias"), self._device, composed=self._composed)
         y = self._module.train(case.training)(call.x)
         return call.finish(y, self._tensor("running_mean"), self._tensor("running_var"))
 

@@ -20,6 +20,8 @@ STARTERS = {
     "kernelbench": "kernelbench.py",
 }
 """Forms of a candidate file, and the starter of each; the first is the default."""
+HIDDEN_BY_NAME = ("numpy", "torch", "jax")
+"""What a file of the same name could not import."""
 
 
 def list_adapters() -> None:
@@ -60,6 +62,9 @@ def new(path: Path, form: str) -> int:
 
     if path.suffix != ".py":
         print(f"bnconform: {path} is not the name of a Python file; pass PATH.py", file=sys.stderr)
+        return USAGE_ERROR
+    if path.stem in HIDDEN_BY_NAME:
+        print(f"bnconform: {path} would hide {path.stem} from itself; pass another name", file=sys.stderr)
         return USAGE_ERROR
     if path.exists():
         print(f"bnconform: {path} exists; pass another name", file=sys.stderr)

@@ -70,11 +70,8 @@ def test_kernels_behind_a_module_are_judged(name: str, id: str) -> None:
         ),
         (
             "autograd_function.py",
-            (
-                "dbias, dweight = dy.sum(axes), (dy * xhat).sum(axes)",
-                "dbias, dweight = torch.stack([dy.sum(axes), (dy * xhat).sum(axes)])",
-            ),
-            "P4",
+            ("return dx * column(invstd * gamma, dy),", "return dy.copy_(dx * column(invstd * gamma, dy)),"),
+            "P1",
         ),
         ("custom_op.py", ("dx = (dy - column(dbias / n, dy) -", "dx = (dy -"), "G1"),
         (
@@ -92,6 +89,22 @@ def test_faulty_kernels_behind_a_module_are_told(
     path = written(tmp_path, replaced((FOREIGN / name).read_text(), [edit]))
     broken, _ = judge(load(path), told_by)
     assert broken is not None
+
+
+ONE_ROW = Recipe(shape=(1, 2), training=False, dy="random")
+
+
+def test_gradients_that_autograd_hands_on_are_no_fault(tmp_path: Path) -> None:
+    """With one row, autograd's gradient of a bias that is added is dy itself: no result of the module's kernels."""
+    pytest.importorskip("torch")
+    adapter = load(written(tmp_path, starter("module")))
+    assert run(adapter, build(ONE_ROW)).shared == ()
+    edit = (
+        "        return self.normalized(x, self.running_mean",
+        "        return x.view_as(x)\n        return self.normalized(x, self.running_mean",
+    )
+    adapter = load(written(tmp_path, replaced(starter("module"), [edit])))
+    assert "y and x" in run(adapter, build(replace(ONE_ROW, dy="absent"))).shared
 
 
 def test_signature_says_what_a_module_claims() -> None:

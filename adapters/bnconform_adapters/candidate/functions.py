@@ -27,7 +27,7 @@ from dataclasses import replace
 from typing import Any
 
 from bnconform_adapters.candidate.arrays import Arrays, InMemory, NumpyArrays
-from bnconform_adapters.candidate.statements import FORM_SPECIFIC, Statements
+from bnconform_adapters.candidate.statements import NOT_OF_FUNCTIONS, Statements
 from bnconform_adapters.contract import (
     AdapterError,
     AnyArray,
@@ -72,7 +72,7 @@ def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]],
         second_order=("training",) if {"forward_training", "backward", "double_backward"} <= set(functions) else (),
         forward_mode=("training",) if {"forward_training", "jvp"} <= set(functions) else (),
     )
-    claims = stated.claims(base, arrays.layouts, without=FORM_SPECIFIC)
+    claims = stated.claims(base, arrays.layouts, without=NOT_OF_FUNCTIONS)
     return Candidate(title, claims, functions, arrays)
 
 

@@ -142,7 +142,9 @@ def adapter(
         momentum = built_with(module, "momentum", where)
         weighs_old = claims.dialect.momentum_weighs == "old"
         claims = replace(claims, fixed_momentum=1.0 - momentum if weighs_old else momentum)
-    return ModuleAdapter(title, claims, lambda case: constructor.build(case, claims), constructor.device, state)
+    return ModuleAdapter(
+        title, claims, lambda case: constructor.build(case, claims), constructor.device, state, composed=True
+    )
 
 
 def _parameters(state: Mapping[str, str], names: frozenset[str]) -> tuple[Parameters, ...]:

@@ -10,8 +10,11 @@ from typing import Any, get_args, get_type_hints
 from bnconform_adapters.contract import AdapterError, Claims, Layout, with_values
 from bnconform_reference.dialect import Dialect
 
-FORM_SPECIFIC = frozenset({"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum"})
-"""Claims that a file of functions makes by what it defines, and a module by stating them."""
+NOT_OF_FUNCTIONS = frozenset(
+    {"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum", "cumulative"}
+)
+"""Claims that functions make by being there, or cannot make: eps is theirs to take, and they keep no count of batches."""
+_MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode"}
 _NEVER = {"dialect", "population", "own_process"}
 _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
 _DIALECT = {field.name for field in fields(Dialect)}
@@ -83,7 +86,7 @@ class Statements:
             A key or a value is unknown.
         """
         stated, layouts = self.mapping("CLAIMS"), tuple(layouts)
-        known = _CLAIMS - without | _DIALECT
+        known = (_CLAIMS | _DIALECT) - without
         for key in stated:
             if key not in known:
                 close = get_close_matches(str(key), known, n=1)
@@ -104,7 +107,7 @@ class Statements:
         stated = f"CLAIMS in {self.path} has {key}"
         if many and not isinstance(value, list | tuple):
             raise AdapterError(f"{stated} = {value!r}; make it a list")
-        if many and not value and key not in FORM_SPECIFIC - {"modes"}:
+        if many and not value and key not in _MAY_BE_EMPTY:
             raise AdapterError(f"{stated} = {value!r}; name at least one, or leave {key} out")
         for one in value if many else [value]:
             if allowed and one not in allowed:
