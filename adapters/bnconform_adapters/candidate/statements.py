@@ -13,7 +13,7 @@ from bnconform_reference.dialect import Dialect
 NOT_OF_FUNCTIONS = frozenset(
     {"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum", "cumulative"}
 )
-"""Claims that functions make by being there, or cannot make: eps is theirs to take, and they keep no count of batches."""
+"""Claims that functions make by being there, or cannot make: they are given eps, and keep no count of batches."""
 _MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode"}
 _NEVER = {"dialect", "population", "own_process"}
 _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
