@@ -225,6 +225,8 @@ class Claims:
     bitwise : bool
         Whether scaling x by a power of 2, negating it, and permuting or changing other channels keep the bits;
         otherwise they keep within the allowed errors.
+    fixed_eps, fixed_momentum : float or None
+        The only eps, and the only weight of the new batch, where a caller cannot choose; None where one can.
     default_eps, default_momentum : float or None
         What it uses when nothing is given, momentum in its own sense; None where it must be given.
     cost : str
@@ -249,9 +251,26 @@ class Claims:
     population: bool = False
     own_process: bool = False
     bitwise: bool = True
+    fixed_eps: float | None = None
+    fixed_momentum: float | None = None
     default_eps: float | None = None
     default_momentum: float | None = None
     cost: Cost = "cheap"
+
+    @property
+    def any_eps(self) -> bool:
+        """Whether a caller chooses eps."""
+        return self.fixed_eps is None
+
+    def usable_eps(self, wanted: tuple[float, ...]) -> tuple[float, ...]:
+        """Those of the wanted values that it accepts, or the only one that there is."""
+        if self.fixed_eps is not None:
+            return (self.fixed_eps,)
+        return tuple(eps for eps in wanted if eps >= self.eps_min)
+
+    def usable_momenta(self, wanted: tuple[float | None, ...]) -> tuple[float | None, ...]:
+        """The wanted values, or the only one that there is."""
+        return wanted if self.fixed_momentum is None else (self.fixed_momentum,)
 
 
 def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:
@@ -290,3 +309,10 @@ def describe_error(error: BaseException) -> str:
     except Exception:  # its own __str__ raises
         message = []
     return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
+
+
+def wrong_kind(found: object, due: str, name: str) -> TypeError:
+    """The error of an implementation that returned something else than an array of its kind, as `name`."""
+    package, kind = type(found).__module__.partition(".")[0], type(found).__name__
+    shown = kind if package == "builtins" else f"{package}.{kind}"
+    return TypeError(f"returned a {shown} where the contract asks for a {due}, as {name}")

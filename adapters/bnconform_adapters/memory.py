@@ -36,14 +36,16 @@ class Placed:
         """Whether memory outside the array was written."""
         outside = np.ones(self.buffer.shape, bool)
         mark = np.lib.stride_tricks.as_strided(
-            outside[self._offset() :], self.array.shape, [s // self.buffer.itemsize for s in self.array.strides]
+            outside[self.offset :], self.array.shape, [s // self.buffer.itemsize for s in self.array.strides]
         )
         mark[...] = False
         now = np.frombuffer(self.buffer.tobytes(), np.uint8).reshape(self.buffer.size, -1)
         then = np.frombuffer(self.before, np.uint8).reshape(self.buffer.size, -1)
         return bool((now != then)[outside].any())
 
-    def _offset(self) -> int:
+    @property
+    def offset(self) -> int:
+        """Index in the buffer of the array's first element."""
         first = self.array.__array_interface__["data"][0] - self.buffer.__array_interface__["data"][0]
         return int(first // self.buffer.itemsize)
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome
-from bnconform_adapters.memory import place
+from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome, wrong_kind
 from bnconform_adapters.pytorch_derivatives import Function, jvp, second_order
-from bnconform_adapters.torch_arrays import to_array, to_tensor, writable
+from bnconform_adapters.torch_arrays import LAYOUTS, place_tensor, shared_storage, to_array, to_tensor
 from bnconform_reference.dialect import Dialect
 
-LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
-"""A tensor has no negative strides."""
+SAME_NAMES = {name: name for name in ("weight", "bias", "running_mean", "running_var")}
+"""What a module calls the parameters and buffers that it has as torch.nn.BatchNorm does."""
+
+HANDED_ON = {"dy", "dx", "dweight", "dbias"}
+"""Among which autograd shares memory: the derivative of a sum, or of a broadcast along an axis of one, is dy itself."""
 
 
 class _Call:
     """The tensors of one call, kept to see afterwards what became of them."""
 
-    def __init__(self, case: Case, weight: Any, bias: Any, device: str = "cpu") -> None:
+    def __init__(self, case: Case, weight: Any, bias: Any, device: str = "cpu", *, composed: bool = False) -> None:
+        self._composed = composed
         self._wanted = case.wanted.split()
-        self._placed = {"x": place(case.x, case.layout)}
+        self._placed = {"x": place_tensor(case.x, case.layout, device)}
         if case.dy is not None:
-            self._placed["dy"] = place(case.dy, case.dy_layout)
-        tensors = {name: to_tensor(writable(placed.array)).to(device) for name, placed in self._placed.items()}
+            self._placed["dy"] = place_tensor(case.dy, case.dy_layout, device)
+        tensors = {name: placed.array for name, placed in self._placed.items()}
         self._dy = tensors.get("dy")
         self.x = tensors["x"]
         self._sources = {"dx": self.x, "dweight": weight, "dbias": bias}
@@ -36,6 +39,8 @@ class _Call:
         """What is left to do when y is there; the statistics are taken as they are now."""
         import torch
 
+        if not isinstance(y, torch.Tensor):
+            raise wrong_kind(y, "torch.Tensor", "y")
         kept = to_array(y), to_array(running_mean), to_array(running_var)
 
         def finish() -> Outcome:
@@ -44,29 +49,20 @@ class _Call:
                 sources = {name: t for name, t in self._sources.items() if t.requires_grad}
                 found = torch.autograd.grad(y, list(sources.values()), self._dy, allow_unused=True, retain_graph=True)
                 results |= dict(zip(sources, found, strict=True))
+            shared = shared_storage(results, self._inputs)
+            if self._composed:
+                shared = tuple(pair for pair in shared if not set(pair.split(" and ")) <= HANDED_ON)
             return Outcome(
                 *kept,
                 dx=to_array(results.get("dx")),
                 dweight=to_array(results.get("dweight")),
                 dbias=to_array(results.get("dbias")),
                 inputs_after={name: array for name, t in self._inputs.items() if (array := to_array(t)) is not None},
-                shared=_shared(results, self._inputs),
+                shared=shared,
                 overrun=tuple(name for name, placed in self._placed.items() if placed.overrun()),
             )
 
         return finish
-
-
-def _shared(results: dict[str, Any], inputs: dict[str, Any]) -> tuple[str, ...]:
-    """Which results share storage with an input or with one another."""
-    given = [(name, t) for name, t in results.items() if t is not None and t.numel()]
-    others = given + [(name, t) for name, t in inputs.items() if t.numel()]
-    return tuple(
-        f"{name} and {other}"
-        for i, (name, tensor) in enumerate(given)
-        for other, memory in others[i + 1 :]
-        if tensor.untyped_storage().data_ptr() == memory.untyped_storage().data_ptr()
-    )
 
 
 class ModuleAdapter:
@@ -80,21 +76,38 @@ class ModuleAdapter:
         ``make(case)`` gives a new module with the case's channels, eps, momentum and dtypes.
     device : str
         Where the calls run.
+    state : mapping of str to str
+        The module's own names of weight, bias, running_mean and running_var; dots lead into submodules. What it
+        leaves out the module does not have.
+    composed : bool
+        Whether it may be made of torch's operations, whose gradients share memory with dy and with one another by
+        autograd's convention; a kernel's own are new tensors.
     """
 
-    def __init__(self, name: str, claims: Claims, make: Callable[[Case], Any], device: str = "cpu") -> None:
+    def __init__(
+        self,
+        name: str,
+        claims: Claims,
+        make: Callable[[Case], Any],
+        device: str = "cpu",
+        state: Mapping[str, str] = SAME_NAMES,
+        *,
+        composed: bool = False,
+    ) -> None:
         self.name = name
         self.claims = claims
         self._make = make
         self._device = device
+        self._state = state
+        self._composed = composed
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
-        return _ModuleLayer(self._built(case), self._device)
+        return _ModuleLayer(self._built(case), self._device, self._state, self._composed)
 
     def _built(self, case: Case) -> Any:
         module = self._make(case).to(self._device)
-        _load(module, case)
+        _load(module, case, self._state)
         return module
 
     def second_order(self, case: Case) -> Outcome:
@@ -109,39 +122,53 @@ class ModuleAdapter:
         from torch.func import functional_call
 
         module = self._built(case).train(case.training)
-        return lambda x, parameters: functional_call(module, dict(parameters), (x,))
+        return lambda x, parameters: functional_call(
+            module, {self._state[name]: tensor for name, tensor in parameters.items()}, (x,)
+        )
 
 
 class _ModuleLayer:
     """A module that has been built, with a case's parameters and statistics."""
 
-    def __init__(self, module: Any, device: str) -> None:
+    def __init__(self, module: Any, device: str, state: Mapping[str, str], composed: bool) -> None:
         self._module = module
         self._device = device
+        self._state = state
+        self._composed = composed
 
     def restart(self, case: Case) -> None:
         """See :class:`~bnconform_adapters.contract.Restartable`: as the module's own users do it."""
         if case.before == "reset" and hasattr(self._module, "reset_running_stats"):
             self._module.reset_running_stats()
         else:
-            _load(self._module, case)
+            _load(self._module, case, self._state)
 
     def __call__(self, case: Case) -> Finish:
         """See :class:`~bnconform_adapters.contract.Layer`."""
-        module = self._module
-        call = _Call(case, module.weight, module.bias, self._device)
-        y = module.train(case.training)(call.x)
-        return call.finish(y, module.running_mean, module.running_var)
+        call = _Call(case, self._tensor("weight"), self._tensor("bias"), self._device, composed=self._composed)
+        y = self._module.train(case.training)(call.x)
+        return call.finish(y, self._tensor("running_mean"), self._tensor("running_var"))
+
+    def _tensor(self, name: str) -> Any:
+        """A parameter or a buffer as it is now: a module may put a new tensor in a buffer's place."""
+        return find_tensor(self._module, self._state[name]) if name in self._state else None
 
 
-def _load(module: Any, case: Case) -> None:
+def find_tensor(module: Any, name: str) -> Any:
+    """A module's parameter or buffer by its dotted name."""
+    for part in name.split("."):
+        module = getattr(module, part)
+    return module
+
+
+def _load(module: Any, case: Case, names: Mapping[str, str]) -> None:
     """Give a module the parameters and statistics that the case has; the batches that it has seen are forgotten."""
     import torch
 
-    arrays = {name: getattr(case, name) for name in ("weight", "bias", "running_mean", "running_var")}
-    state = {name: to_tensor(array.copy()) for name, array in arrays.items() if array is not None}
-    if "num_batches_tracked" in module.state_dict():
-        state["num_batches_tracked"] = torch.tensor(0)
+    arrays = {own: getattr(case, name) for name, own in names.items()}
+    state = {own: to_tensor(array.copy()) for own, array in arrays.items() if array is not None}
+    rest = {own: tensor for own, tensor in module.state_dict().items() if own not in arrays}
+    state |= {own: torch.zeros_like(t) if own.endswith("num_batches_tracked") else t for own, t in rest.items()}
     module.load_state_dict(state)
 
 
@@ -185,7 +212,7 @@ class _Functional:
         import torch
 
         def parameter(array: AnyArray | None, layout: Layout = "contiguous") -> Any:
-            return None if array is None else to_tensor(place(array, layout).array)
+            return None if array is None else place_tensor(array, layout).array
 
         weight, bias = (parameter(array, case.parameters_layout) for array in (case.weight, case.bias))
         running_mean = parameter(case.running_mean, case.statistics_layout)

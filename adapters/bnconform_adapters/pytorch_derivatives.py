@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bnconform_adapters.contract import Case, Outcome
-from bnconform_adapters.memory import place
-from bnconform_adapters.torch_arrays import to_array, to_tensor, writable
+from bnconform_adapters.torch_arrays import place_tensor, to_array, to_tensor
 
 Function = Callable[[Any, Mapping[str, Any]], Any]
 """y from x and the parameters that are present, under the names of the Case's fields."""
@@ -22,7 +21,7 @@ def second_order(case: Case, function: Function, device: str = "cpu") -> Outcome
 
     assert case.dy is not None
     x, parameters = _arguments(case, device)
-    dy = to_tensor(writable(place(case.dy, case.dy_layout).array)).to(device)
+    dy = place_tensor(case.dy, case.dy_layout, device).array
     inputs = {"dx": x, **{f"d{name}": tensor for name, tensor in parameters.items()}}
     for tensor in (dy, *inputs.values()):
         tensor.requires_grad_()
@@ -58,13 +57,13 @@ def jvp(case: Case, function: Function, device: str = "cpu") -> Outcome:
 def _arguments(case: Case, device: str) -> tuple[Any, dict[str, Any]]:
     given = {"weight": case.weight, "bias": case.bias}
     parameters = {name: to_tensor(array.copy()).to(device) for name, array in given.items() if array is not None}
-    return to_tensor(place(case.x, case.layout).array).to(device), parameters
+    return place_tensor(case.x, case.layout, device).array, parameters
 
 
 def _cotangents(case: Case, device: str) -> dict[str, Any]:
     given = {"dx": case.ddx, "dweight": case.ddweight, "dbias": case.ddbias}
     return {
-        name: to_tensor(place(array, case.layout if name == "dx" else "contiguous").array).to(device)
+        name: place_tensor(array, case.layout if name == "dx" else "contiguous", device).array
         for name, array in given.items()
         if array is not None
     }

@@ -1,13 +1,19 @@
-"""What the PyTorch adapters share: tensors from arrays, and arrays from tensors."""
+"""What the PyTorch adapters share: tensors from arrays, arrays from tensors, and tensors in guarded memory."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray
+from bnconform_adapters.contract import AnyArray, Layout
+from bnconform_adapters.memory import Placed, place
+
+LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
+"""A tensor has no negative strides."""
 
 
 def to_tensor(array: AnyArray) -> Any:
@@ -31,11 +37,49 @@ def to_array(tensor: Any) -> AnyArray | None:
     return np.array(tensor.numpy())
 
 
-def writable(array: AnyArray) -> AnyArray:
-    """The array, or a view of a copy with the same strides where it is read-only.
+@dataclass(frozen=True)
+class PlacedTensor:
+    """A tensor in a layout, and the memory around it, both on one device.
 
-    torch warns about read-only memory; an expanded view is read-only in NumPy only by caution.
+    Attributes
+    ----------
+    array : tensor
+        What the implementation is given.
     """
-    if not array.flags.writeable:
-        return np.lib.stride_tricks.as_strided(np.array(array[:1]), array.shape, array.strides)
-    return array
+
+    array: Any
+    _placed: Placed
+    _buffer: Any
+
+    def overrun(self) -> bool:
+        """Whether memory outside the tensor was written."""
+        if self._buffer.device.type != "cpu":  # there it is the same memory
+            self._placed.buffer[...] = to_array(self._buffer)
+        return self._placed.overrun()
+
+
+def place_tensor(array: AnyArray, layout: Layout = "contiguous", device: str = "cpu") -> PlacedTensor:
+    """Put a copy of `array` into guarded memory of a device, see :func:`~bnconform_adapters.memory.place`.
+
+    The tensor is a leaf and no view, so that automatic differentiation treats it as any other.
+    """
+    import torch
+
+    placed = place(array, layout)
+    buffer = to_tensor(placed.buffer).to(device)
+    strides = [stride // placed.buffer.itemsize for stride in placed.array.strides]
+    empty = torch.empty(0, dtype=buffer.dtype, device=buffer.device)
+    tensor = empty.set_(buffer.untyped_storage(), placed.offset, placed.array.shape, strides)
+    return PlacedTensor(tensor, placed, buffer)
+
+
+def shared_storage(results: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which results share storage with an input or with one another, as "y and x"."""
+    given = [(name, t) for name, t in results.items() if t is not None and t.numel()]
+    others = given + [(name, t) for name, t in inputs.items() if t is not None and t.numel()]
+    return tuple(
+        f"{name} and {other}"
+        for i, (name, tensor) in enumerate(given)
+        for other, memory in others[i + 1 :]
+        if tensor.untyped_storage().data_ptr() == memory.untyped_storage().data_ptr()
+    )

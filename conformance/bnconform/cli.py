@@ -10,6 +10,16 @@ from pathlib import Path
 from bnconform import __version__
 
 USAGE_ERROR = 2
+STARTERS = {
+    "numpy": "numpy_functions.py",
+    "torch": "torch_functions.py",
+    "jax": "jax_functions.py",
+    "module": "torch_module.py",
+    "kernelbench": "kernelbench.py",
+}
+"""Forms of a candidate file, and the starter of each; the first is the default."""
+HIDDEN_BY_NAME = ("numpy", "torch", "jax")
+"""What a file of the same name could not import."""
 
 
 def list_adapters() -> None:
@@ -34,12 +44,15 @@ def seconds(text: str) -> float:
     return value
 
 
-def new(path: Path) -> int:
-    """Write a starter file; return 0, or 2 where it would overwrite something."""
+def new(path: Path, form: str) -> int:
+    """Write the starter file of a form; return 0, or 2 where it would overwrite something."""
     from importlib import resources
 
     if path.suffix != ".py":
         print(f"bnconform: {path} is not the name of a Python file; pass PATH.py", file=sys.stderr)
+        return USAGE_ERROR
+    if path.stem in HIDDEN_BY_NAME:
+        print(f"bnconform: {path} would hide {path.stem} from itself; pass another name", file=sys.stderr)
         return USAGE_ERROR
     if path.exists():
         print(f"bnconform: {path} exists; pass another name", file=sys.stderr)
@@ -47,7 +60,7 @@ def new(path: Path) -> int:
     if not path.parent.is_dir():
         print(f"bnconform: no such folder: {path.parent}; make it first", file=sys.stderr)
         return USAGE_ERROR
-    path.write_text((resources.files("bnconform") / "starters" / "numpy_functions.py").read_text())
+    path.write_text((resources.files("bnconform") / "starters" / STARTERS[form]).read_text())
     print(f"written: {path}; it passes as it is, see: bnconform vet {path}")
     return 0
 
@@ -108,6 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
     starting.add_argument("path", type=Path, metavar="PATH.py")
+    starting.add_argument(
+        "--form",
+        choices=STARTERS,
+        default=next(iter(STARTERS)),
+        help="functions on arrays of one kind, a torch.nn.Module, or a KernelBench file (default: %(default)s)",
+    )
     parsed, rest = parser.parse_known_args(arguments)
     if parsed.command == "vet":
         from bnconform.vetting import vet
@@ -124,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             time_limit=parsed.time_limit,
         )
     if parsed.command == "new":
-        return new(parsed.path)
+        return new(parsed.path, parsed.form)
     if parsed.command == "bench":
         return bench_kernel()
     list_adapters()

@@ -83,7 +83,7 @@ class Space:
         for claim in self.needs:
             if not getattr(claims, claim):
                 return f"{claim.replace('_', ' ')} is not claimed"
-        if None in self.momenta and not claims.dialect.cumulative:
+        if None in self.momenta and (not claims.dialect.cumulative or claims.fixed_momentum is not None):
             return "momentum None is not claimed"
         return None
 

@@ -107,7 +107,7 @@ def test_exact_data_give_exact_statistics(judge: Judge, case: Case) -> None:
     outcome, expected = judge.run(case), judge.agrees(case, judge.run(case), ["y"])
     for name in STATISTICS:
         quantity, exact = expected[name], high(expected[name].value)
-        if judge.claims.grade[1] == "T":
+        if judge.claims.grade[1] == "T" and case.momentum == 1:  # a fixed one that blends rounds, too
             roundings = 0 if name == "running_mean" else 2
             quantity = replace(quantity, allowed=roundings * UNIT_ROUNDOFF[parameter_dtype(case.dtype)] * np.abs(exact))
         judge.close(name, getattr(outcome, name), quantity)
@@ -119,7 +119,8 @@ def test_output_ignores_running_statistics_and_momentum(judge: Judge, case: Case
     y = judge.run(case).y
     assert case.running_mean is not None
     assert case.running_var is not None
-    other = replace(case, running_mean=3 * case.running_mean + 1, running_var=2 * case.running_var, momentum=1.0)
+    (momentum,) = judge.claims.usable_momenta((1.0,))
+    other = replace(case, running_mean=3 * case.running_mean + 1, running_var=2 * case.running_var, momentum=momentum)
     judge.same_bits("y", y, judge.run(other).y, "under other running statistics and momentum")
     alike = replace(
         case,

@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
 
+from bnconform.cli import STARTERS
 from bnconform.findings import Broken
 from bnconform.law import Law, search
 from bnconform.profiles import settings_for
@@ -36,9 +37,9 @@ def laws() -> dict[str, Law]:
     return {law.requirement: law for law in found}
 
 
-def starter() -> str:
-    """The text of the starter file, a correct candidate."""
-    return (resources.files("bnconform") / "starters" / "numpy_functions.py").read_text()
+def starter(form: str = "numpy") -> str:
+    """The text of a form's starter file, a correct candidate."""
+    return (resources.files("bnconform") / "starters" / STARTERS[form]).read_text()
 
 
 def replaced(text: str, edits: Iterable[tuple[str, str]]) -> str:

@@ -126,7 +126,10 @@ def test_vet_turns_pytests_usage_error_into_2(folder: Path) -> None:
     assert "unknown requirement 'F99'" in one_line(found)
 
 
-@pytest.mark.parametrize(("path", "hint"), [("good.py", "exists"), ("no/k.py", "no such folder"), ("k.txt", "PATH.py")])
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [("good.py", "exists"), ("no/k.py", "no such folder"), ("k.txt", "PATH.py"), ("torch.py", "would hide torch")],
+)
 def test_new_never_overwrites(path: str, hint: str, folder: Path) -> None:
     """`bnconform new` refuses a name that it cannot or must not write."""
     found = run("-m", "bnconform.cli", "new", path, cwd=folder)

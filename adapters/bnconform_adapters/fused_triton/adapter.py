@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bnconform_adapters.contract import Case, Claims
-from bnconform_adapters.pytorch import LAYOUTS, ModuleAdapter, parameter_type
+from bnconform_adapters.pytorch import ModuleAdapter, parameter_type
+from bnconform_adapters.torch_arrays import LAYOUTS
 
 
 def _module(case: Case) -> Any:

@@ -1,1 +1,1 @@
-"""Starter files for `bnconform new`: correct batch norms to be replaced by one's own, one per contract."""
+"""Starter files for `bnconform new`: correct batch norms to be replaced by one's own, one per form."""

@@ -1,0 +1,71 @@
+"""Which torch.nn.Module of a candidate file is the batch norm, and in which form."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from bnconform_adapters.candidate.kernelbench import MODELS, kernelbench_candidate
+from bnconform_adapters.candidate.module import drop_in_candidate
+from bnconform_adapters.candidate.statements import Statements
+from bnconform_adapters.contract import Adapter, AdapterError
+
+PREFERRED = "ModelNew"
+
+
+def module_candidate(title: str, where: str, stated: Statements) -> Adapter | None:
+    """The adapter of a module class, or None where nothing of the kind is offered.
+
+    Raises
+    ------
+    AdapterError
+        Several classes could be meant, or the class cannot stand in for a batch norm.
+    """
+    own = _classes(stated.module)
+    task = any(hasattr(stated.module, f) for f in ("get_inputs", "get_init_inputs"))
+    if stated.offered is not stated.module:
+        cls = stated.offered
+        if _is_module(cls, instance=True):
+            raise AdapterError(f"{where} is a module that has been built; pass PATH.py:NAME of its class")
+        if not _is_module(cls):
+            return None
+        if task and cls.__name__ in MODELS:
+            return kernelbench_candidate(title, where, cls, stated)
+        return drop_in_candidate(title, where, cls, stated)
+    if task and (models := [own[name] for name in MODELS if name in own]):
+        return kernelbench_candidate(title, where, models[0], stated)
+    fitting = {name: cls for name, cls in own.items() if "num_features" in _arguments(cls)}
+    if len(fitting) == 1:
+        return drop_in_candidate(title, where, next(iter(fitting.values())), stated)
+    if PREFERRED in own:
+        return drop_in_candidate(title, where, own[PREFERRED], stated)
+    if fitting:
+        choices = " or ".join(f"{stated.path}:{name}" for name in fitting)
+        raise AdapterError(f"{where} defines {len(fitting)} modules that take num_features; pass {choices}")
+    if own:
+        names = ", ".join(own)
+        raise AdapterError(
+            f"{where} defines no module whose constructor takes num_features; pass {stated.path}:NAME with one of "
+            f"{names}, which is built as NAME(channels)"
+        )
+    return None
+
+
+def _classes(module: Any) -> Mapping[str, Any]:
+    """The module classes that a file defines, or where there are none those that it imports, torch's own aside."""
+    found = {name: cls for name, cls in vars(module).items() if _is_module(cls)}
+    own = {name: cls for name, cls in found.items() if cls.__module__ == module.__name__}
+    return own or {name: cls for name, cls in found.items() if cls.__module__.partition(".")[0] != "torch"}
+
+
+def _is_module(offered: Any, *, instance: bool = False) -> bool:
+    import torch
+
+    if instance:
+        return isinstance(offered, torch.nn.Module)
+    return isinstance(offered, type) and issubclass(offered, torch.nn.Module)
+
+
+def _arguments(cls: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(cls).parameters

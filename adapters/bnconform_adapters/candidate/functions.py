@@ -1,0 +1,250 @@
+"""Batch norm as functions, on NumPy arrays, torch tensors or JAX arrays.
+
+A file offers, with channels on axis 1, any of::
+
+    forward_training(x, weight, bias, running_mean, running_var, *, momentum, eps)
+        -> y, running_mean, running_var, saved
+    forward_inference(x, weight, bias, running_mean, running_var, *, eps) -> y
+    backward(dy, saved) -> dx, dweight, dbias
+    backward_inference(dy, x, weight, running_mean, running_var, *, eps) -> dx, dweight, dbias
+    double_backward(ddx, ddweight, ddbias, dy, saved) -> ddy, dx, dweight
+    jvp(x, weight, bias, x_tangent, weight_tangent, bias_tangent, *, eps) -> y_tangent
+
+weight and bias may be None. Running statistics come back as new arrays, or as None where the given ones were updated
+in place. Parameters and statistics are float32 beside half types and have x's dtype otherwise. What is absent is not
+claimed. double_backward gives the gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), for what
+backward(dy, saved) returns, by dy, x and weight; jvp is forward mode of training. Both get None beside a parameter that
+is None.
+
+``ARRAYS`` says which arrays they are, and ``DEVICE`` where. No input requires gradients, since these functions give
+them; results that do are detached. JAX arrays are contiguous and cannot be updated in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bnconform_adapters.candidate.arrays import Arrays, InMemory, NumpyArrays
+from bnconform_adapters.candidate.statements import NOT_OF_FUNCTIONS, Statements
+from bnconform_adapters.contract import (
+    AdapterError,
+    AnyArray,
+    Case,
+    Claims,
+    Finish,
+    Layer,
+    Layout,
+    Mode,
+    Outcome,
+)
+from bnconform_reference.dialect import Dialect
+
+FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference", "double_backward", "jvp")
+KINDS = ("numpy", "torch", "jax")
+_STATISTICS = ("running_mean", "running_var")
+_GRADIENTS = ("dx", "dweight", "dbias")
+
+
+def functions_of(offered: Any) -> dict[str, Callable[..., Any]]:
+    """The contract's functions that an object has; empty where it has no forward pass."""
+    found = {f: getattr(offered, f) for f in FUNCTIONS if callable(getattr(offered, f, None))}
+    return found if {"forward_training", "forward_inference"} & set(found) else {}
+
+
+def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]], stated: Statements) -> Candidate:
+    """The adapter of a file's functions.
+
+    Raises
+    ------
+    AdapterError
+        What the file states of itself cannot be.
+    """
+    arrays = _arrays(stated)
+    modes: dict[Mode, str] = {"training": "forward_training", "inference": "forward_inference"}
+    gradients: dict[Mode, str] = {"training": "backward", "inference": "backward_inference"}
+    base = replace(
+        arrays.claims,
+        dialect=Dialect(cumulative=False),  # the contract has no place for a count of batches
+        modes=tuple(mode for mode, f in modes.items() if f in functions),
+        gradients=tuple(mode for mode, f in gradients.items() if f in functions),
+        second_order=("training",) if {"forward_training", "backward", "double_backward"} <= set(functions) else (),
+        forward_mode=("training",) if {"forward_training", "jvp"} <= set(functions) else (),
+    )
+    claims = stated.claims(base, arrays.layouts, without=NOT_OF_FUNCTIONS)
+    return Candidate(title, claims, functions, arrays)
+
+
+def _arrays(stated: Statements) -> Arrays:
+    kind, device = stated.chosen("ARRAYS", "numpy", KINDS), stated.chosen("DEVICE", "cpu")
+    if kind == "torch":
+        from bnconform_adapters.candidate.torch_functions import TorchArrays
+
+        return TorchArrays(device, stated.path)
+    if kind == "jax":
+        from bnconform_adapters.candidate.jax_functions import JaxArrays
+
+        return JaxArrays(device, stated.path)
+    if device != "cpu":
+        raise AdapterError(
+            f"DEVICE in {stated.path} is {device!r}, but NumPy arrays are on the CPU; state ARRAYS = 'torch' or 'jax'"
+        )
+    return NumpyArrays()
+
+
+class Candidate:
+    """The adapter of a file's functions."""
+
+    def __init__(self, name: str, claims: Claims, functions: Mapping[str, Callable[..., Any]], arrays: Arrays) -> None:
+        self.name = name
+        self.claims = claims
+        self._functions = functions
+        self._arrays = arrays
+
+    def layer(self, case: Case) -> Layer:
+        """See :class:`~bnconform_adapters.contract.Adapter`."""
+        return _FunctionsLayer(self._functions, self.claims, self._arrays, case)
+
+    def second_order(self, case: Case) -> Outcome:
+        """Gradients of the backward pass, from what forward_training saved."""
+        assert case.dy is not None
+        arrays = self._arrays
+        with arrays.settings(case):
+            x, weight, bias = self._arguments(case)
+            statistics = (self._placed(case.running_mean), self._placed(case.running_var))
+            found = self._functions["forward_training"](
+                x, weight, bias, *statistics, momentum=case.momentum, eps=case.eps
+            )
+            *_, saved = _values(found, ("y", *_STATISTICS, "saved"), "forward_training")
+            dy = arrays.place(case.dy, case.dy_layout).array
+            found = self._functions["double_backward"](*self._vectors(case), dy, saved)
+            ddy, dx, dweight = _values(found, ("ddy", "dx", "dweight"), "double_backward")
+            return Outcome(
+                ddy=arrays.to_numpy(ddy, "ddy"),
+                dx=arrays.to_numpy(dx, "dx"),
+                dweight=None if weight is None else arrays.to_numpy(dweight, "dweight"),
+            )
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of y in training."""
+        with self._arrays.settings(case):
+            found = self._functions["jvp"](*self._arguments(case), *self._vectors(case), eps=case.eps)
+            return Outcome(y_tangent=self._arrays.to_numpy(found, "y_tangent"))
+
+    def _placed(self, array: AnyArray | None, layout: Layout = "contiguous") -> Any:
+        return None if array is None else self._arrays.place(array, layout).array
+
+    def _arguments(self, case: Case) -> tuple[Any, ...]:
+        return self._placed(case.x, case.layout), self._placed(case.weight), self._placed(case.bias)
+
+    def _vectors(self, case: Case) -> tuple[Any, ...]:
+        """ddx, laid out as x, ddweight and ddbias; None beside an absent parameter."""
+        given = case.cotangents
+        layouts = {"dx": case.layout}
+        return tuple(self._placed(given.get(name), layouts.get(name, "contiguous")) for name in _GRADIENTS)
+
+
+class _FunctionsLayer:
+    """Parameters and statistics for the functions of a file, kept between calls as a caller would keep them."""
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], claims: Claims, arrays: Arrays, case: Case) -> None:
+        self._functions = functions
+        self._claims = claims
+        self._arrays = arrays
+        with arrays.settings(case):
+            self._placed = self._place(case, ("weight", "bias"), case.parameters_layout)
+            statistics = self._place(case, _STATISTICS, case.statistics_layout)
+        self._parameters = {name: one.array for name, one in self._placed.items()}
+        self._state = {name: one.array for name, one in statistics.items()}
+        self._momentum = case.momentum
+        if case.momentum is not None and claims.dialect.momentum_weighs == "old":
+            self._momentum = 1.0 - case.momentum
+
+    def _place(self, case: Case, names: tuple[str, ...], layout: Layout) -> dict[str, InMemory]:
+        given = {name: getattr(case, name) for name in names}
+        return {name: self._arrays.place(array, layout) for name, array in given.items() if array is not None}
+
+    def restart(self, case: Case) -> None:
+        """See :class:`~bnconform_adapters.contract.Restartable`: the storage stays, its contents change."""
+        with self._arrays.settings(case):
+            for kept in (self._parameters, self._state):
+                for name, array in kept.items():
+                    kept[name] = self._arrays.written(array, getattr(case, name))
+
+    def __call__(self, case: Case) -> Finish:
+        """See :class:`~bnconform_adapters.contract.Layer`."""
+        with self._arrays.settings(case):
+            return self._forward(case)
+
+    def _forward(self, case: Case) -> Finish:
+        arrays, placed = self._arrays, dict(self._placed)
+        placed["x"] = arrays.place(case.x, case.layout)
+        given = {"x": placed["x"].array, **self._parameters}
+        handed = {name: arrays.handed(array, read_only=case.read_only) for name, array in given.items()}
+        x, weight, bias = (handed.get(name) for name in ("x", "weight", "bias"))
+        state = dict(self._state)  # to be left alone, unless updated in place
+        mean, var = (state.get(name) for name in _STATISTICS)
+        results: dict[str, Any] = {}
+        saved: Any = None
+        if case.training:
+            found = self._functions["forward_training"](
+                x, weight, bias, mean, var, momentum=self._momentum, eps=case.eps
+            )
+            y, *new, saved = _values(found, ("y", *_STATISTICS, "saved"), "forward_training")
+            for name, array in zip(_STATISTICS, new, strict=True):
+                if array is not None:
+                    self._state[name] = array
+            results = {name: array for name, array in self._state.items() if array is not state.get(name)}
+            state = {name: array for name, array in state.items() if name in results}
+        else:
+            y = self._functions["forward_inference"](x, weight, bias, mean, var, eps=case.eps)
+        results["y"] = y
+        kept: dict[str, Any] = {name: arrays.to_numpy(array, name) for name, array in {**self._state, "y": y}.items()}
+
+        def backward() -> None:
+            assert case.dy is not None
+            placed["dy"] = arrays.place(case.dy, case.dy_layout)
+            given["dy"] = placed["dy"].array
+            dy = arrays.handed(given["dy"], read_only=case.read_only)
+            if case.training:
+                name, found = "backward", self._functions["backward"](dy, saved)
+            else:
+                name = "backward_inference"
+                found = self._functions[name](dy, x, weight, mean, var, eps=case.eps)
+            results.update(zip(_GRADIENTS, _values(found, _GRADIENTS, name), strict=True))
+
+        def finish() -> Outcome:
+            with arrays.settings(case):
+                if case.dy is not None and ("training" if case.training else "inference") in self._claims.gradients:
+                    backward()
+                gradients: dict[str, Any] = {name: arrays.to_numpy(results.get(name), name) for name in _GRADIENTS}
+                if weight is None:
+                    gradients["dweight"] = None
+                if bias is None:
+                    gradients["dbias"] = None
+                inputs = given | state
+                after = {name: arrays.to_numpy(array, name) for name, array in inputs.items()}
+                return Outcome(
+                    **kept,
+                    **gradients,
+                    inputs_after={name: array for name, array in after.items() if array is not None},
+                    shared=arrays.shared(results, inputs),
+                    overrun=tuple(name for name, one in placed.items() if one.overrun()),
+                )
+
+        return finish
+
+
+def _values(found: Any, names: tuple[str, ...], function: str) -> tuple[Any, ...]:
+    """What a function returned, one value for each name.
+
+    Raises
+    ------
+    TypeError
+        It returned something else.
+    """
+    if not isinstance(found, tuple | list) or len(found) != len(names):
+        shown = f"{len(found)} values" if isinstance(found, tuple | list) else f"a {type(found).__name__}"
+        raise TypeError(f"{function} returned {shown}; the contract asks for {', '.join(names)}")
+    return tuple(found)

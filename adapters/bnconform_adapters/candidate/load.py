@@ -1,0 +1,65 @@
+"""Loading a candidate file, and finding out which form it has."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bnconform_adapters.candidate.functions import functions_candidate, functions_of
+from bnconform_adapters.candidate.statements import Statements
+from bnconform_adapters.contract import Adapter, AdapterError, describe_error
+
+
+def load_candidate(path: Path, name: str | None = None) -> Adapter:
+    """Load a candidate from a file, or from an object called `name` in it.
+
+    Functions come first; then KernelBench's form, where the file has get_inputs or get_init_inputs; then the only
+    torch.nn.Module whose constructor takes num_features, or the one called ModelNew.
+
+    Raises
+    ------
+    AdapterError
+        The file does not exist, cannot be imported, offers nothing to test, or claims something that there is not.
+    """
+    if not path.is_file():
+        raise AdapterError(f"no such file: {path}; pass the path of a Python file")
+    module = _import(path)
+    offered: Any = module
+    if name is not None:
+        if not hasattr(module, name):
+            raise AdapterError(f"{path} has no {name!r}; pass PATH.py:NAME with a name that the file defines")
+        offered = getattr(module, name)
+    title = f"{path.name}:{name}" if name else path.name
+    where = f"{path}:{name}" if name else str(path)
+    stated = Statements(str(path), offered, module)
+    if functions := functions_of(offered):
+        return functions_candidate(title, functions, stated)
+    if "torch" in sys.modules:
+        from bnconform_adapters.candidate.classes import module_candidate
+
+        if (found := module_candidate(title, where, stated)) is not None:
+            return found
+    raise AdapterError(
+        f"{where} defines none of batch norm's functions; define forward_training or forward_inference "
+        "(and backward, backward_inference) or a torch.nn.Module that takes num_features, or pass PATH.py:NAME of one"
+    )
+
+
+def _import(path: Path) -> ModuleType:
+    unique = f"_bnconform_candidate_{path.stem}"
+    spec = importlib.util.spec_from_file_location(unique, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module  # dataclasses and pickling look their module up
+    sys.path.insert(0, str(path.parent.resolve()))  # a kernel may be several files
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a script that ends with sys.exit() must not end the run
+        raise AdapterError(f"{path} cannot be imported: {describe_error(error)}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module

@@ -1,0 +1,176 @@
+"""A torch.nn.Module class that takes BatchNorm's arguments, any that it names, and can stand in for it.
+
+``NAME(channels, eps=, momentum=, affine=, bias=, track_running_stats=, dtype=, device=)`` is called with those keywords
+that its constructor names. What it does not name is not asked of it: without `affine` weight and
+bias are always there, without `eps` or `momentum` the module's own value holds. Half types of x come beside float32
+parameters, as in torch; float64 is asked for by `dtype`, or else by ``module.double()``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bnconform_adapters.candidate.module_state import built_with, find_state
+from bnconform_adapters.candidate.statements import Statements
+from bnconform_adapters.candidate.torch_functions import check_device
+from bnconform_adapters.contract import AdapterError, Case, Claims, Parameters, describe_error
+from bnconform_adapters.pytorch import ModuleAdapter, parameter_type
+from bnconform_adapters.torch_arrays import LAYOUTS
+from bnconform_reference.dialect import Dialect
+
+KEYWORDS = ("eps", "momentum", "affine", "bias", "track_running_stats", "dtype", "device")
+RANKS = (2, 3, 4, 5)
+CHANNELS = 3
+"""Of the module that is built to see what it is."""
+
+
+@dataclass(frozen=True)
+class Constructor:
+    """A module class, and which of BatchNorm's keywords it takes.
+
+    Attributes
+    ----------
+    make : callable
+        Takes the number of channels, and keywords.
+    names : frozenset of str
+        The keywords.
+    device : str
+    """
+
+    make: Callable[..., Any]
+    names: frozenset[str]
+    device: str
+
+    def __call__(self, channels: int, **keywords: Any) -> Any:
+        """Build a module on the device; what the class does not name is left out."""
+        module = self.make(channels, **{name: keywords[name] for name in keywords if name in self.names})
+        return module.to(self.device)
+
+    def build(self, case: Case, claims: Claims) -> Any:
+        """Build a module for a case."""
+        import torch
+
+        momentum = case.momentum
+        if momentum is not None and claims.dialect.momentum_weighs == "old":
+            momentum = 1.0 - momentum
+        module = self(
+            case.channels,
+            eps=case.eps,
+            momentum=momentum,
+            affine=case.weight is not None or case.bias is not None,
+            bias=case.bias is not None,
+            track_running_stats=case.running_mean is not None,
+            dtype=parameter_type(case),
+            device=self.device,
+        )
+        wide = case.dtype == "float64" and "dtype" not in self.names
+        return module.to(torch.float64) if wide else module
+
+
+def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> ModuleAdapter:
+    """The adapter of a class that stands in for torch.nn.BatchNorm.
+
+    Raises
+    ------
+    AdapterError
+        It cannot be built, its state cannot be found, or what the file states of itself cannot be.
+    """
+    device = stated.chosen("DEVICE", "cpu")
+    check_device(device, stated.path)
+    constructor = Constructor(cls, _keywords(cls), device)
+    module = built(lambda: constructor(CHANNELS), f"{where}: {cls.__name__}({CHANNELS})")
+    return adapter(title, where, constructor, module, stated)
+
+
+def _keywords(cls: Any) -> frozenset[str]:
+    """BatchNorm's keywords that a class takes; `bias` only where it is a switch, as it is in torch."""
+    parameters = inspect.signature(cls).parameters
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+        return frozenset(KEYWORDS) - {"bias"}
+    named = {name for name in KEYWORDS if name in parameters}
+    if "bias" in named and not isinstance(parameters["bias"].default, bool):
+        named.remove("bias")
+    return frozenset(named)
+
+
+def built(make: Callable[[], Any], what: str) -> Any:
+    """What a constructor gives.
+
+    Raises
+    ------
+    AdapterError
+        It raises.
+    """
+    try:
+        return make()
+    except Exception as error:
+        raise AdapterError(f"{what} cannot be built: {describe_error(error)}") from error
+
+
+def adapter(
+    title: str, where: str, constructor: Constructor, module: Any, stated: Statements, **forms_own: Any
+) -> ModuleAdapter:
+    """The adapter of a module class, whatever its form.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        One that has been built, to see what it is.
+    **forms_own
+        Claims that the form decides.
+    """
+    names = constructor.names
+    state = find_state(module, stated.mapping("STATE"), where)
+    base = Claims(
+        dialect=Dialect(cumulative=False),
+        layouts=LAYOUTS,
+        parameters=_parameters(state, names),
+        untracked="track_running_stats" in names,
+        gradient_subsets=True,
+        bitwise=False,  # torch's own vector loops and their tails round differently
+    )
+    claims = stated.claims(replace(base, **forms_own), LAYOUTS)
+    stated_claims = stated.mapping("CLAIMS")
+    if "ranks" not in {*stated_claims, *forms_own}:
+        claims = replace(claims, ranks=accepted_ranks(module, constructor.device))
+    if "eps" not in names and "fixed_eps" not in stated_claims:
+        claims = replace(claims, fixed_eps=built_with(module, "eps", where))
+    if "momentum" not in names and "fixed_momentum" not in stated_claims:
+        momentum = built_with(module, "momentum", where)
+        weighs_old = claims.dialect.momentum_weighs == "old"
+        claims = replace(claims, fixed_momentum=1.0 - momentum if weighs_old else momentum)
+    return ModuleAdapter(
+        title, claims, lambda case: constructor.build(case, claims), constructor.device, state, composed=True
+    )
+
+
+def _parameters(state: Mapping[str, str], names: frozenset[str]) -> tuple[Parameters, ...]:
+    """Which of weight and bias there can be."""
+    always: Parameters = "both" if {"weight", "bias"} <= set(state) else "weight" if "weight" in state else "neither"
+    if always == "neither" and "bias" in state:
+        always = "bias"
+    if always != "both":
+        return (always,)
+    without: tuple[Parameters, ...] = ("neither",) if "affine" in names else ()
+    return ("both", *without, *(("weight",) if "bias" in names else ()))
+
+
+def accepted_ranks(module: Any, device: str) -> tuple[int, ...]:
+    """Ranks of x that a module takes in either mode, found by trying; all, where it takes none."""
+    return tuple(rank for rank in RANKS if _takes(module, rank, device)) or RANKS
+
+
+def _takes(module: Any, rank: int, device: str) -> bool:
+    import torch
+
+    x = torch.rand(4, CHANNELS, *[2] * (rank - 2), device=device)
+    for training in (True, False):
+        try:
+            module.train(training)(x)
+        except Exception:  # each module refuses in its own way
+            continue
+        return True
+    return False

@@ -1,0 +1,121 @@
+"""What a candidate file states of itself: CLAIMS, DEVICE and the like, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any, get_args, get_type_hints
+
+from bnconform_adapters.contract import AdapterError, Claims, Layout, with_values
+from bnconform_reference.dialect import Dialect
+
+NOT_OF_FUNCTIONS = frozenset(
+    {"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum", "cumulative"}
+)
+"""Claims that functions make by being there, or cannot make: they are given eps, and keep no count of batches."""
+_MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode"}
+_NEVER = {"dialect", "population", "own_process"}
+_CLAIMS = {field.name for field in fields(Claims)} - _NEVER
+_DIALECT = {field.name for field in fields(Dialect)}
+_RANKS = (2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The names of a candidate that state something: its own, or else those of its file.
+
+    Attributes
+    ----------
+    path : str
+        The file, as messages name it.
+    offered : object
+        The candidate: the file's module, or an object in it.
+    module : object
+        The file's module.
+    """
+
+    path: str
+    offered: Any
+    module: Any
+
+    def get(self, name: str, default: Any) -> Any:
+        """What the candidate states under a name."""
+        return getattr(self.offered, name, getattr(self.module, name, default))
+
+    def chosen(self, name: str, default: str, alternatives: tuple[str, ...] = ()) -> str:
+        """A word that the candidate states.
+
+        Raises
+        ------
+        AdapterError
+            It is no string, or none of the alternatives.
+        """
+        word = self.get(name, default)
+        if not isinstance(word, str) or (alternatives and word not in alternatives):
+            known = f"pass one of {', '.join(alternatives)}" if alternatives else f"pass a string such as {default!r}"
+            raise AdapterError(f"{name} in {self.path} is {word!r}; {known}")
+        return word
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """A dict that the candidate states, or an empty one.
+
+        Raises
+        ------
+        AdapterError
+            It is no dict.
+        """
+        stated = self.get(name, {})
+        if not isinstance(stated, Mapping):
+            raise AdapterError(f"{name} in {self.path} is a {type(stated).__name__}; make it a dict")
+        return stated
+
+    def claims(self, base: Claims, layouts: Iterable[Layout], *, without: frozenset[str] = frozenset()) -> Claims:
+        """`base` with what CLAIMS states.
+
+        Parameters
+        ----------
+        layouts : str
+            Memory layouts that the candidate's arrays can have.
+        without : set of str
+            Claims that this form does not state.
+
+        Raises
+        ------
+        AdapterError
+            A key or a value is unknown.
+        """
+        stated, layouts = self.mapping("CLAIMS"), tuple(layouts)
+        known = (_CLAIMS | _DIALECT) - without
+        for key in stated:
+            if key not in known:
+                close = get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+                raise AdapterError(f"CLAIMS in {self.path} has an unknown key {key!r}; {hint}")
+        for key, value in stated.items():
+            self._check(key, value, layouts)
+        claims = with_values(base, {k: v for k, v in stated.items() if k in _CLAIMS})
+        return replace(claims, dialect=replace(base.dialect, **{k: v for k, v in stated.items() if k in _DIALECT}))
+
+    def _check(self, key: str, value: Any, layouts: tuple[str, ...]) -> None:
+        """Refuse a value that the key's type does not have, where the type lists them."""
+        hint = get_type_hints(Claims if key in _CLAIMS else Dialect)[key]
+        many = getattr(hint, "__origin__", None) is tuple
+        allowed = get_args(get_args(hint)[0]) if many else get_args(hint)
+        allowed = _RANKS if key == "ranks" else tuple(a for a in allowed if isinstance(a, str))
+        allowed = layouts if key == "layouts" else allowed
+        stated = f"CLAIMS in {self.path} has {key}"
+        if many and not isinstance(value, list | tuple):
+            raise AdapterError(f"{stated} = {value!r}; make it a list")
+        if many and not value and key not in _MAY_BE_EMPTY:
+            raise AdapterError(f"{stated} = {value!r}; name at least one, or leave {key} out")
+        for one in value if many else [value]:
+            if allowed and one not in allowed:
+                raise AdapterError(f"{stated} = {one!r}; pass one of {', '.join(map(str, allowed))}")
+        if hint is bool and not isinstance(value, bool):
+            raise AdapterError(f"{stated} = {value!r}; pass True or False")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number and (hint is float or (float in get_args(hint) and value is not None)):
+            raise AdapterError(f"{stated} = {value!r}; pass a number")
+        if key == "fixed_eps" and number and not value > 0:
+            raise AdapterError(f"{stated} = {value!r}; pass a number above 0")
