@@ -22,6 +22,7 @@ from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
 from bnconform.profiles import CI_SEED, EXAMPLES, settings_for
 from bnconform.requirements import BY_ID
+from bnconform.script import Subject, script
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter, AdapterError, Claims, describe_error
@@ -62,6 +63,11 @@ class Implementation:
             return self.loaded
         assert self.entry is not None
         return create(self.entry)
+
+    @property
+    def subject(self) -> Subject:
+        """What a script that shows a finding calls."""
+        return Subject(self.name, self.spec, self.entry.versions() if self.entry else {})
 
     def problem(self) -> str | None:
         """Why it cannot be run, or None."""
@@ -315,8 +321,10 @@ class Examiner:
         if self._session.report is not None:
             name = self._implementation.name.removesuffix(".py").replace(":", "-")
             path = self._session.report / "cases" / f"{law.requirement}-{name}.json"
-            case_file.write(path, broken.steps, requirement=law.requirement, implementation=self._implementation.name)
-            text += f"\n  case file {path}"
+            about = {"requirement": law.requirement, "implementation": self._implementation.name}
+            case_file.write(path, broken.steps, **about, spec=self._implementation.spec)
+            path.with_suffix(".py").write_text(script(broken, self._implementation.subject))
+            text += f"\n  case file {path}\n  script    {path.with_suffix('.py')}"
         return text
 
     def _cell(
