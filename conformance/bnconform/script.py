@@ -214,8 +214,8 @@ class _Writer:
             lines = [f"wrong = bool({self._of(got)})"]
             if "error' " not in got.text:
                 lines = [*self._cannot_tell(got), *lines]
-            told = f"{self._finding.quantity} {self._finding.problem}"
-            lines += [f"print({told!r}, {self._shown(got)})" if self._shown(got) else f"print({told!r})"]
+            told = f"seen:       {self._finding.quantity} {self._finding.problem}"
+            lines += [f"print({told!r})", *self._now(got)]
         elif self._evidence.allowed is None:
             assert expected is not None
             zeros = "" if self._evidence.signed_zeros else ", signed_zeros=False"
@@ -226,10 +226,15 @@ class _Writer:
             lines = self._close(got, expected)
         return [*lines, 'print("the defect is there" if wrong else "the defect is gone")', "sys.exit(wrong)"]
 
-    def _shown(self, got: Of) -> str:
-        """What a condition speaks of, to be printed beside."""
-        given = [one for one in got.given if find(one, self._lives) and not isinstance(one, Case)]
-        return self._reference(given[0]) if given and "shares" not in got.text else ""
+    def _now(self, got: Of) -> list[str]:
+        """Print what a condition speaks of."""
+        place = find(got.given[0], self._lives)
+        if place is None or place.of_case:
+            return []
+        told = self._reference(got.given[0])
+        if not place.key:
+            told = f'{told}["shares"]' if "shares" in got.text else f'{told}.get("error", {told}.get("y"))'
+        return [f'print("now:       ", {told})']
 
     def _close(self, got: Of, expected: Of | None) -> list[str]:
         evidence, index = self._evidence, self._finding.index
@@ -243,12 +248,13 @@ class _Writer:
             allowed = np.where(may_overflow & np.isfinite(wide), np.inf, allowed)
             allowed = np.where(np.isnan(allowed), np.inf, allowed)
         rest = value.lo if isinstance(value, DoubleDouble) else None
-        defined = self._defined(got) if expected is None else None
+        defined, more = self._defined(got) if expected is None else None, ""
         if wide.size > READABLE and index is not None:
             got, expected = got.at(index), None if expected is None else expected.at(index)
             wide, allowed = wide[index], allowed[index]
             rest = None if rest is None else rest[index]
             defined = None if defined is None else f"{defined}[{', '.join(map(str, index))}]"
+            more = f", index={list(index)}"
         lines = self._cannot_tell(got, *([] if expected is None else [expected]))
         lines += [f"got = {self._of(got)}"]
         if expected is None:
@@ -256,7 +262,6 @@ class _Writer:
         else:
             lines += [f"expected = {self._of(expected)}"]
         lines += ["# What rounding may do, for these very numbers:", f"allowed = {literal(allowed)}"]
-        more = ""
         if rest is not None and expected is None and np.any(rest):
             lines += ["# What the exact value has beyond float64:", f"rest = {literal(np.asarray(rest))}"]
             more += ", rest=rest"
@@ -325,7 +330,7 @@ class _Writer:
 
 def _differing(a: Case, b: Case) -> dict[str, None]:
     """Names of the fields in which two cases differ."""
-    found = {}
+    found: dict[str, None] = {}
     for one in fields(Case):
         first, second = getattr(a, one.name), getattr(b, one.name)
         if first is second or one.name == "origin":

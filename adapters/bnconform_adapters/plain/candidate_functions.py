@@ -63,7 +63,9 @@ class Layer:
         results = {"y": copied(y), "running_mean": copied(self.mean), "running_var": copied(self.var)}
 
         def finish():
-            outputs, dy_given = {"running_mean": new[0], "running_var": new[1], "y": y}, None
+            moved = {"running_mean": (mean, new[0]), "running_var": (var, new[1])}
+            outputs = {name: one for name, (old, one) in moved.items() if one is not old}
+            outputs, dy_given = outputs | {"y": y}, None
             if case.dy is not None and hasattr(kernel, "backward" if case.training else "backward_inference"):
                 dy_given = place(case.dy, case.dy_layout)
                 dy = handed_over(dy_given, case)
@@ -76,8 +78,9 @@ class Layer:
             found["dweight"] = None if weight is None else found["dweight"]
             found["dbias"] = None if bias is None else found["dbias"]
             inputs = {"x": x_given, "weight": self.weight, "bias": self.bias, "dy": dy_given}
-            inputs |= {"running_mean": mean} if new[0] is not None else {}
-            inputs |= {"running_var": var} if new[1] is not None else {}
+            # In training only those that were not to be updated in place.
+            olds = {"running_mean": (mean, new[0]), "running_var": (var, new[1])}
+            inputs |= {n: old for n, (old, one) in olds.items() if not case.training or not (one is None or one is old)}
             after = {f"{name} after": copied(one) for name, one in inputs.items() if one is not None}
             return results | found | after | {"shares": shared(outputs, inputs)}
 

@@ -91,7 +91,7 @@ def differentiate_twice(case, apply):
         constants = layer.statistics, dy, vectors_of(case), layer.momentum, layer.eps
         by_parameters, dx, ddy = backward_of_backward(apply, layer.parameters, x, *constants, training=case.training)
         found = {"ddy": channels_second(ddy), "dx": channels_second(dx)}
-        return found | {"dweight": np.asarray(g) for name, g in by_parameters.items() if name == "weight"}
+        return found | ({"dweight": np.asarray(by_parameters["weight"])} if case.weight is not None else {})
 
 
 def forward_mode(case, apply):

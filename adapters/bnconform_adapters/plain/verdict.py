@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def close(got, expected, allowed, rest=0.0, defined=None):
+def close(got, expected, allowed, rest=0.0, defined=None, index=None):
     """Print the worst element; True where it is off by more than what is allowed. `expected` has a `rest` below it."""
     got, expected, allowed, rest = (np.asarray(one, np.float64) for one in (got, expected, allowed, rest))
     if got.shape != expected.shape:
@@ -15,7 +15,7 @@ def close(got, expected, allowed, rest=0.0, defined=None):
         times = np.where(np.isinf(allowed) | (error == 0), 0.0, times)  # infinite: rounding may do anything there
         times = np.where(np.isfinite(expected), times, np.where(np.isfinite(got), np.inf, 0.0))
     worst = np.unravel_index(np.argmax(times), times.shape)
-    print("index      ", [int(i) for i in worst])
+    print("index      ", index or [int(i) for i in worst])
     print("got        ", float(got[worst]))
     print("expected   ", float(expected[worst]))
     if defined is not None:
