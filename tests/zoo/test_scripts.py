@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
-from hunt import file_of, laws, specimens, subject
+from hunt import ZOO, file_of, laws, specimens, subject
 
 from bnconform.law import search
 from bnconform.profiles import settings_for
@@ -17,6 +16,7 @@ from bnconform.script import Subject, script
 from bnconform.tally import Tally
 
 SEED = 0
+CORRECT = f"{ZOO / 'correct.py'}:TwoPass"
 SHOWN = (
     ("F1", "EpsOutsideRoot", "forward"),
     ("F5", "GradientsInHalf", "forward"),
@@ -77,7 +77,7 @@ def test_specimens_are_known() -> None:
 
 @pytest.mark.parametrize(("law", "name", "family"), SHOWN, ids=lambda one: one)
 def test_script_tells_faulty_from_correct(law: str, name: str, family: str, tmp_path: Path) -> None:
-    """The script of what a law finds exits with 1 on the specimen, and with 0 when pointed at the starter file."""
+    """The script of what a law finds exits with 1 on the specimen, and with 0 when pointed at a correct one."""
     adapter, path = subject(file_of(family), name), tmp_path / "script.py"
     settings, spec = settings_for("default", "cheap"), f"{file_of(family)}:{name}"
     broken = search(laws()[law], adapter, adapter.claims, tally=Tally(), settings=settings, seed=SEED, spec=spec)
@@ -85,5 +85,5 @@ def test_script_tells_faulty_from_correct(law: str, name: str, family: str, tmp_
     path.write_text(script(broken, Subject(adapter.name, spec, {})))
     code, output = status(path)
     assert (code, output.splitlines()[-1]) == (1, "the defect is there"), output
-    code, output = status(path, str(CORRECT))
+    code, output = status(path, CORRECT)
     assert (code, output.splitlines()[-1]) == (0, "the defect is gone"), output
