@@ -28,6 +28,8 @@ from bnconform_reference.running_statistics import cumulative_momentum
 CANNOT_TELL = 125
 """Exit status that ``git bisect run`` takes for a version that cannot be tested."""
 _SHOWN_ALWAYS = ("training", "momentum", "eps")
+_REMEMBERING = {"S4", "S11", "P2", "P3", "G8", "G9"}
+"""Laws that ask what a layer remembers: a fault may have remembered it from calls before the case at hand."""
 _PARTS = ("calling", "verdict", "definition")
 
 
@@ -149,6 +151,8 @@ class _Writer:
             return ["It depends on what memory held before, which this script cannot force."]
         if self._evidence.got is None and self._fate:
             return ["A call that does not come back ends this script, too, or never ends: then it is there."]
+        if self._subject.is_file and self._finding.requirement in _REMEMBERING:
+            return ["It was found after many other calls in one process; what they left behind is not there here."]
         return []
 
     @property

@@ -18,14 +18,14 @@ from bnconform.tally import Tally
 SEED = 0
 CORRECT = f"{ZOO / 'correct.py'}:TwoPass"
 SHOWN = (
-    ("F1", "EpsOutsideRoot", "forward"),
+    ("F3", "EpsOutsideRoot", "forward"),
     ("F5", "GradientsInHalf", "forward"),
     ("F8", "BlendedY", "forward"),
     ("F9", "ConstantIsNaN", "forward"),
     ("S1", "MomentumSwapped", "statistics"),
     ("S7", "StridedBuffersDropped", "statistics"),
     ("S8", "WritesBeforeRaising", "statistics"),
-    ("S11", "RefusalSticks", "statistics"),
+    ("S11", "OwnStatistics", "statistics"),
     ("I2", "SingleSampleOwnStatistics", "inference"),
     ("I3", "InferenceSaturates", "inference"),
     ("G1", "DxMeanTermMissing", "backward"),
@@ -45,7 +45,7 @@ SHOWN = (
     ("X4", "NoChannelsRaises", "special"),
     ("P1", "OverwritesX", "effects"),
     ("P2", "WarmsUp", "caching"),
-    ("P3", "DtypeKept", "blind"),
+    ("P3", "FoldByMean", "blind"),
     ("P4", "GradientsShareMemory", "effects"),
     ("E1", "LengthOneBroadcasts", "errors"),
 )
@@ -66,7 +66,7 @@ def status(path: Path, *arguments: str) -> tuple[int, str]:
     runner = f"{_BLOCK}sys.argv = {[str(path), *arguments]}\nrunpy.run_path({str(path)!r}, run_name='__main__')"
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run([sys.executable, "-c", runner], env=kept, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, done.stdout or done.stderr
 
 
 def test_specimens_are_known() -> None:
