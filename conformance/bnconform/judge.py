@@ -313,7 +313,8 @@ class Judge:
     def missing(self, name: str) -> NoReturn:
         """Report an output that is not there."""
         __tracebackhide__ = True
-        self.broken(name, "is missing", Of(f"any(one.get({name!r}) is None for one in {{}})", self._lives[-1]))
+        shown = Of(f"any(one.get({name!r}) is None for one in {{}})", self._lives[-1]) if self._lives else None
+        self.broken(name, "is missing", shown)
 
     def near(
         self,
