@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from base64 import b64encode
 from textwrap import wrap
 from typing import Any
@@ -16,10 +17,10 @@ _WIDTH = 100
 
 DECODE = '''
 def decode(text, dtype, shape):
-    """An array from its bytes in base64."""
-    return np.frombuffer(b64decode(text), dtype).reshape(shape).copy()
+    """An array from its bytes, compressed and in base64."""
+    return np.frombuffer(zlib.decompress(b64decode(text)), dtype).reshape(shape).copy()
 '''
-"""What text made by :func:`literal` may need, beside ``np``, ``b64decode`` and ``ml_dtypes``."""
+"""What text made by :func:`literal` may need, beside ``np``, ``zlib``, ``b64decode`` and ``ml_dtypes``."""
 
 
 def literal(array: AnyArray) -> str:
@@ -31,7 +32,7 @@ def literal(array: AnyArray) -> str:
         return f"np.empty({shape}, {dtype})"
     if array.size <= READABLE and _comes_back(array):
         return f"np.array({_nested(array)}, {dtype})"
-    text = b64encode(np.ascontiguousarray(array).tobytes()).decode()
+    text = b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 9)).decode()
     if len(text) <= _WIDTH:
         return f'decode("{text}", {dtype}, {shape})'
     lines = "\n".join(f'    "{line}"' for line in wrap(text, _WIDTH))

@@ -28,8 +28,6 @@ from bnconform_reference.running_statistics import cumulative_momentum
 CANNOT_TELL = 125
 """Exit status that ``git bisect run`` takes for a version that cannot be tested."""
 _SHOWN_ALWAYS = ("training", "momentum", "eps")
-_REMEMBERING = {"S4", "S11", "P2", "P3", "G8", "G9"}
-"""Laws that ask what a layer remembers: a fault may have remembered it from calls before the case at hand."""
 _PARTS = ("calling", "verdict", "definition")
 
 
@@ -110,6 +108,7 @@ class _Writer:
             "import sys": True,
             "import numpy as np": True,
             "import ml_dtypes": "ml_dtypes." in cases + body,
+            "import zlib": "decode(" in cases + body,
             "from base64 import b64decode": "decode(" in cases + body,
         }
         imports = [*imports, *(line for line, wanted in needed.items() if wanted and line not in imports)]
@@ -151,8 +150,8 @@ class _Writer:
             return ["It depends on what memory held before, which this script cannot force."]
         if self._evidence.got is None and self._fate:
             return ["A call that does not come back ends this script, too, or never ends: then it is there."]
-        if self._subject.is_file and self._finding.requirement in _REMEMBERING:
-            return ["It was found after many other calls in one process; what they left behind is not there here."]
+        if self._subject.is_file:
+            return ["It was found after other calls in one process; a fault that those left behind does not show here."]
         return []
 
     @property
@@ -270,7 +269,7 @@ class _Writer:
             lines += ["# What the exact value has beyond float64:", f"rest = {literal(np.asarray(rest))}"]
             more += ", rest=rest"
         if defined is not None:
-            lines += [f"defined = {defined}"]
+            lines += [f"defined = {defined}", *self._if_other_before(got, rest is not None and ", rest=rest" in more)]
             more += ", defined=defined"
         return [*lines, f"wrong = close(got, expected, allowed{more})"]
 
@@ -300,6 +299,28 @@ class _Writer:
             momentum = cumulative_momentum(len(seen) + 1)
         unbiased = self._evidence.claims.dialect.stored_variance == "unbiased"
         return f'definition({name}, {mean}, {var}, {momentum}, unbiased={unbiased})["{key}"]'
+
+    def _if_other_before(self, got: Of, has_rest: bool) -> list[str]:
+        """Expect what the definition gives where earlier calls leave other statistics than they did."""
+        place = find(got.given[0], self._lives)
+        if place is None or (before := self._before(self._lives[place.life], place.position)) is None:
+            return []
+        outcome = self._lives[place.life].outcomes[before]
+        if outcome.running_mean is None or outcome.running_var is None:
+            return []
+        found, lines = f"results_{place.life + 1}[{before}]", ["# The exact value is that after these statistics:"]
+        for name in ("running_mean", "running_var"):
+            lines += [f"if differs({found}[{name!r}], {literal(getattr(outcome, name))}):"]
+            lines += ["    expected = defined", *(["    rest = 0.0"] if has_rest else [])]
+        return lines
+
+    def _before(self, life: Life, position: int) -> int | None:
+        """The last earlier call that left statistics for this one."""
+        if life.what != "steps" or life.cases[position].running_mean is None:
+            return None
+        start = max((i for i in range(position + 1) if life.cases[i].before != "nothing"), default=0)
+        earlier = [i for i in range(start, position) if life.outcomes[i].error is None]
+        return earlier[-1] if earlier else None
 
     def _cannot_tell(self, *of: Of) -> list[str]:
         """Leave where a call that is spoken of raised."""

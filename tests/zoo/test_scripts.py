@@ -25,6 +25,7 @@ SHOWN = (
     ("S1", "MomentumSwapped", "statistics"),
     ("S7", "StridedBuffersDropped", "statistics"),
     ("S8", "WritesBeforeRaising", "statistics"),
+    ("S8", "BusyAfterError", "blind"),
     ("S11", "OwnStatistics", "statistics"),
     ("I2", "SingleSampleOwnStatistics", "inference"),
     ("I3", "InferenceSaturates", "inference"),

@@ -42,3 +42,12 @@ def differ(got, expected, signed_zeros=True):
     print("got        ", got[first])
     print("expected   ", expected[first])
     return True
+
+
+def differs(got, expected):
+    """Whether two arrays are not equal bit for bit; any two NaN are."""
+    return (
+        got is None
+        or (got.dtype, got.shape) != (expected.dtype, expected.shape)
+        or not np.array_equal(got, expected, equal_nan=True)
+    )
