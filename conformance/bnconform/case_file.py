@@ -87,15 +87,31 @@ def read(path: Path) -> tuple[Case, ...]:
         There is no such file, or it is not a case file.
     """
     try:
-        data = json.loads(path.read_text())
+        return from_json(_data(path))
+    except CaseFileError as error:
+        raise CaseFileError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def about(path: Path) -> dict[str, str]:
+    """What a case file says beside its steps: requirement, implementation, and how `--adapter` takes that.
+
+    Raises
+    ------
+    CaseFileError
+        There is no such file, or it is not JSON.
+    """
+    data = _data(path)
+    beside = data.items() if isinstance(data, dict) else ()
+    return {key: value for key, value in beside if key not in ("format", "steps") and isinstance(value, str)}
+
+
+def _data(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
     except OSError as error:
         raise CaseFileError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise CaseFileError(f"{path} is not JSON: {error}") from error
-    try:
-        return from_json(data)
-    except CaseFileError as error:
-        raise CaseFileError(f"{path}: {error}") from error
 
 
 def same(a: AnyArray | None, b: AnyArray | None) -> bool:

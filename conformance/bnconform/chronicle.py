@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bnconform.judge import STATISTICS, Judge
+from bnconform.judge import STATISTICS, Judge, raised
 from bnconform_adapters.contract import Case, Outcome
 from bnconform_reference.running_statistics import cumulative_momentum
 
@@ -48,7 +48,7 @@ class Chronicle:
                 self._begin_with(replace(case, running_mean=outcome.running_mean, running_var=outcome.running_var))
             return
         if outcome.error is not None:
-            judge.broken("call", f"raised {outcome.error}")
+            judge.broken("call", f"raised {outcome.error}", raised(outcome))
         self._seen += case.training
         momentum = cumulative_momentum(self._seen) if case.training and case.momentum is None else case.momentum
         now = replace(case, running_mean=self._mean, running_var=self._var, momentum=momentum)

@@ -87,6 +87,35 @@ def identify(spec: str, *, as_json: bool, evidence: bool, in_process: bool, time
     return 0
 
 
+def replay(path: Path, spec: str | None, *, in_process: bool) -> int:
+    """Judge a case file again; return 1 where it breaks its law, 0 where it holds, 2 for what cannot be loaded."""
+    from bnconform.again import AgainError, replay_file
+    from bnconform.case_file import CaseFileError
+    from bnconform_adapters.contract import AdapterError
+
+    try:
+        finding = replay_file(path, spec, in_process=in_process)
+    except (AgainError, AdapterError, CaseFileError) as error:
+        print(f"bnconform: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    print(finding or "holds now")
+    return 1 if finding else 0
+
+
+def reproduce(implementation: str, requirement: str, folder: Path) -> int:
+    """Write the script that shows a known deviation; return 0, or 2 where there is none to be shown."""
+    from bnconform import again
+    from bnconform_adapters.contract import AdapterError
+
+    try:
+        path = again.reproduce(implementation, requirement, folder)
+    except (again.AgainError, AdapterError) as error:
+        print(f"bnconform: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    print(f"written: {path}; it needs nothing of this project, see: python {path}")
+    return 0
+
+
 def bench_kernel() -> int:
     """Time the fused kernel; return 0, or 2 where what it needs is missing."""
     from bnconform_adapters.registry import find
@@ -127,6 +156,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=next(iter(STARTERS)),
         help="functions on arrays of one kind, a torch.nn.Module, or a KernelBench file (default: %(default)s)",
     )
+    replaying = commands.add_parser("replay", help="judge a case file of --report again")
+    replaying.add_argument("case", type=Path, metavar="CASE.json")
+    replaying.add_argument("--adapter", metavar="NAME|PATH.py[:NAME]", help="default: what the file was written for")
+    replaying.add_argument("--in-process", action="store_true", help="call your file in this process")
+    reproducing = commands.add_parser("reproduce", help="write a script that shows a known deviation")
+    reproducing.add_argument("name", metavar="NAME")
+    reproducing.add_argument("requirement", metavar="REQUIREMENT")
+    reproducing.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: this folder")
     parsed, rest = parser.parse_known_args(arguments)
     if parsed.command == "vet":
         from bnconform.vetting import vet
@@ -144,6 +181,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     if parsed.command == "new":
         return new(parsed.path, parsed.form)
+    if parsed.command == "replay":
+        return replay(parsed.case, parsed.adapter, in_process=parsed.in_process)
+    if parsed.command == "reproduce":
+        return reproduce(parsed.name, parsed.requirement, parsed.out)
     if parsed.command == "bench":
         return bench_kernel()
     list_adapters()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnconform.evidence import Evidence
 from bnconform.requirements import BY_ID
 from bnconform_adapters.contract import AnyArray, Case
 
@@ -45,12 +46,13 @@ class Finding:
 
 
 class Broken(AssertionError):
-    """Raised by the judge; carries the finding and the steps that led to it."""
+    """Raised by the judge; carries the finding, the steps that led to it, and the calls that were made."""
 
-    def __init__(self, finding: Finding, steps: tuple[Case, ...]) -> None:
+    def __init__(self, finding: Finding, steps: tuple[Case, ...], evidence: Evidence | None = None) -> None:
         super().__init__(f"{finding.requirement}: {finding.quantity} {finding.problem}")
         self.finding = finding
         self.steps = steps
+        self.evidence = evidence
 
 
 _SHORT = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}

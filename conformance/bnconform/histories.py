@@ -88,8 +88,7 @@ def _machine(space: Space, judge: Judge, pool: tuple[Signature, ...]) -> type[Ru
 
         def _call(self, case: Case) -> None:
             self._steps = (*self._steps, case)
-            judge.extend(case)
-            self._chronicle.enter(case, judge.came_back(case, self._life.call(case)))
+            self._chronicle.enter(case, judge.extend(case, self._life.call))
 
         def _next(self, shape: tuple[int, ...], *, training: bool = True, before: Before = "nothing") -> Case:
             salt = self._recipe.salt + SALTS * (len(self._steps) + 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import frexp, ldexp
 from typing import NoReturn
 
 import numpy as np
 
+from bnconform.evidence import Evidence, Life, Of, Pass, Turned, What
 from bnconform.findings import Broken, Finding, brief, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
@@ -27,6 +28,16 @@ from bnconform_reference.precision import (
 STATISTICS = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dweight", "dbias")
 FLOATING = frozenset(DTYPES.values())
+
+
+def raised(outcome: Outcome) -> Of:
+    """That a call raised, as a condition to show."""
+    return Of("'error' in {}", outcome)
+
+
+def returned(outcome: Outcome) -> Of:
+    """That a call did not raise, as a condition to show."""
+    return Of("'error' not in {}", outcome)
 
 
 @dataclass(frozen=True)
@@ -115,14 +126,21 @@ class Judge:
         """What was reported last."""
         self._steps: tuple[Case, ...] = ()
         self._telling = True
+        self._lives: list[Life] = []
 
     def begin(self, steps: tuple[Case, ...]) -> None:
         """Start an example."""
-        self._steps, self._telling = steps, True
+        self._steps, self._telling, self._lives = steps, True, []
 
-    def extend(self, case: Case) -> None:
-        """Go on with an example whose steps are drawn one by one."""
+    def extend(self, case: Case, call: Callable[[Case], Outcome]) -> Outcome:
+        """Go on with an example whose steps are drawn one by one: make the next call of its only layer."""
         self._steps = (*self._steps, case)
+        if not self._lives:
+            self._lives.append(Life("steps", []))
+        self._lives[0].cases.append(case)
+        outcome = call(case)
+        self._lives[0].outcomes.append(outcome)
+        return self.came_back(case, outcome)
 
     def end(self) -> None:
         """Finish an example in which nothing was broken."""
@@ -132,14 +150,14 @@ class Judge:
         """Say that this example could not have failed."""
         self._telling = False
 
-    def broken(self, quantity: str, problem: str) -> NoReturn:
-        """Report what is not a matter of values."""
+    def broken(self, quantity: str, problem: str, shown: Of | None = None) -> NoReturn:
+        """Report what is not a matter of values; `shown` is a condition that is true while the defect is there."""
         __tracebackhide__ = True
-        self._report(Finding(self.requirement, self.adapter.name, quantity, problem))
+        self._report(Finding(self.requirement, self.adapter.name, quantity, problem), Evidence((), self.claims, shown))
 
-    def _report(self, finding: Finding) -> NoReturn:
+    def _report(self, finding: Finding, evidence: Evidence) -> NoReturn:
         __tracebackhide__ = True
-        self.last = Broken(finding, self._steps)
+        self.last = Broken(finding, self._steps, replace(evidence, lives=tuple(self._lives)))
         self.tally.note_broken()
         raise self.last
 
@@ -153,11 +171,12 @@ class Judge:
 
     def run_in_spoilt_memory(self, case: Case) -> Outcome:
         """Call a new layer once, just after memory was full of NaN; an exception breaks the law."""
-        return self._returned(self.came_back(case, run_steps(self.adapter, [case], spoilt=True)[0]))
+        outcomes = run_steps(self.adapter, [case], spoilt=True)
+        return self._returned(self._note("steps in spoilt memory", [case], outcomes)[0])
 
     def attempt_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
         """Call a new layer with each case, from several threads at once; exceptions are the law's to judge."""
-        return list(map(self.came_back, cases, run_together(self.adapter, cases, threads)))
+        return self._note("together", cases, run_together(self.adapter, cases, threads), threads=threads)
 
     def attempt(self, case: Case) -> Outcome:
         """Call a new layer once; an exception is the law's to judge."""
@@ -165,23 +184,25 @@ class Judge:
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """The statistics that the implementation gives for a whole data set."""
-        return self.came_back(cases[0], population(self.adapter, cases))
+        return self._note("population", cases, [population(self.adapter, cases)])[0]
 
     def second_order(self, case: Case) -> Outcome:
         """Second-order gradients of a new layer; an exception breaks the law."""
-        return self._returned(self.came_back(case, second_order(self.adapter, case)))
+        return self._returned(self._note("second order", [case], [second_order(self.adapter, case)])[0])
 
     def jvp(self, case: Case) -> Outcome:
         """The tangent of a new layer's y; an exception breaks the law."""
-        return self._returned(self.came_back(case, jvp(self.adapter, case)))
+        return self._returned(self._note("jvp", [case], [jvp(self.adapter, case)])[0])
 
     def in_fresh_process(self, case: Case) -> Outcome:
         """Call a new layer once in a new process; an exception is the law's to judge."""
-        return self.came_back(case, run_once(self.spec or self.adapter.name, case))
+        return self._note("fresh process", [case], [run_once(self.spec or self.adapter.name, case)])[0]
 
     def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
         """Run forward passes of a new layer, to be finished by :meth:`finished`."""
-        return forward_passes(self.adapter, cases)
+        life = Life("interleaved", list(cases))
+        self._lives.append(life)
+        return [Pass(life, i, finish) for i, finish in enumerate(forward_passes(self.adapter, cases))]
 
     def finished(self, finish: Finish) -> Outcome:
         """Run the rest of a call; an exception breaks the law."""
@@ -190,8 +211,15 @@ class Judge:
     def _returned(self, outcome: Outcome) -> Outcome:
         """Break the law if a call raised."""
         if outcome.error is not None:
-            self.broken("call", f"raised {outcome.error}")
+            self.broken("call", f"raised {outcome.error}", raised(outcome))
         return outcome
+
+    def _note(self, what: What, cases: Sequence[Case], outcomes: list[Outcome], *, threads: int = 0) -> list[Outcome]:
+        """Keep calls for a finding; break the law if one of them did not come back."""
+        self._lives.append(Life(what, list(cases), outcomes, threads=threads))
+        for i, outcome in enumerate(outcomes):
+            self.came_back(cases[i], outcome)
+        return outcomes
 
     def came_back(self, case: Case, outcome: Outcome) -> Outcome:
         """Break the law if a call with `case` neither returned nor raised, or what it returned are no numbers."""
@@ -201,12 +229,13 @@ class Judge:
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
             if array is not None and array.dtype not in FLOATING:
-                self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers")
+                shown = Of(f"{{}}.dtype.name not in {tuple(DTYPES)}", array)
+                self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers", shown)
         return outcome
 
     def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; exceptions are the law's to judge."""
-        return list(map(self.came_back, cases, run_steps(self.adapter, cases)))
+        return self._note("steps", cases, run_steps(self.adapter, cases))
 
     def expect(self, case: Case) -> Expected:
         """What the oracle says, at the claimed grade."""
@@ -223,8 +252,19 @@ class Judge:
                 self.close(name, getattr(outcome, name), expected[name])
         return expected
 
-    def close(self, name: str, actual: AnyArray | None, quantity: Quantity) -> None:
-        """Break the law unless one output is within its allowed error."""
+    def close(
+        self,
+        name: str,
+        actual: AnyArray | None,
+        quantity: Quantity,
+        *,
+        got: Of | None = None,
+        expected_of: Of | None = None,
+    ) -> None:
+        """Break the law unless one output is within its allowed error.
+
+        `got` and `expected_of` say how what is compared was made of outputs, where it is none itself.
+        """
         comparison = self._compare(name, actual, quantity)
         assert actual is not None
         if not comparison.ratio.size:
@@ -248,14 +288,20 @@ class Judge:
                 ratio,
                 ulps,
             )
-            self._report(finding)
+            got = got or Of("{}", actual)
+            value, allowed = quantity.value, quantity.allowed
+            if isinstance(got, Turned) or isinstance(expected_of, Turned):
+                got, expected_of = got.at(index), expected_of and expected_of.at(index)
+                value, allowed = high(value)[index], allowed[index]
+            self._report(finding, Evidence((), self.claims, got, expected_of, value, allowed))
 
     def _compare(self, name: str, actual: AnyArray | None, quantity: Quantity) -> Comparison:
         value = high(quantity.value)
         if actual is None:
-            self.broken(name, "is missing")
+            self.missing(name)
         if actual.shape != value.shape:
-            self.broken(name, f"is {signature(actual)}; the case asks for shape {list(value.shape)}")
+            shown = Of(f"{{}}.shape != {value.shape}", actual)
+            self.broken(name, f"is {signature(actual)}; the case asks for shape {list(value.shape)}", shown)
         comparison = compare(actual, quantity)
         self.tally.elements += value.size
         self.tally.unbounded += comparison.unbounded
@@ -264,37 +310,80 @@ class Judge:
             self.mistrust()
         return comparison
 
-    def near(self, name: str, first: AnyArray | None, second: AnyArray | None, allowed: Array) -> None:
+    def missing(self, name: str) -> NoReturn:
+        """Report an output that is not there."""
+        __tracebackhide__ = True
+        shown = Of(f"any(one.get({name!r}) is None for one in {{}})", self._lives[-1]) if self._lives else None
+        self.broken(name, "is missing", shown)
+
+    def near(
+        self,
+        name: str,
+        first: AnyArray | None,
+        second: AnyArray | None,
+        allowed: Array,
+        *,
+        got: Of | None = None,
+        expected_of: Of | None = None,
+    ) -> None:
         """Break the law unless two outputs that should be equal are within `allowed` of each other."""
         if second is None:
-            self.broken(name, "is missing")
-        self.close(name, first, Quantity(second.astype(np.float64), allowed))
+            self.missing(name)
+        quantity = Quantity(second.astype(np.float64), allowed)
+        self.close(name, first, quantity, got=got, expected_of=expected_of or Of("{}", second))
 
     def same_bits(
-        self, name: str, first: AnyArray | None, second: AnyArray | None, when: str, *, signed_zeros: bool = True
+        self,
+        name: str,
+        first: AnyArray | None,
+        second: AnyArray | None,
+        when: str,
+        *,
+        signed_zeros: bool = True,
+        got: Of | None = None,
+        expected_of: Of | None = None,
     ) -> None:
         """Break the law unless two arrays are equal bit for bit; any two NaN are equal."""
         if first is None or second is None:
             if first is not second:
-                self.broken(name, f"is present in one of two calls {when}")
+                ones = Of(f"[one.get({name!r}) is None for one in {{}} + {{}}]", *self._lives[-2:])
+                shown = Of(f"len(set({ones.text})) == 2", *ones.given) if len(self._lives) > 1 else None
+                self.broken(name, f"is present in one of two calls {when}", shown)
             return
+        got, expected_of = got or Of("{}", first), expected_of or Of("{}", second)
         if signature(first) != signature(second):
-            self.broken(name, f"is {signature(first)} and {signature(second)} {when}")
+            shown = Of(f"{got.text}.dtype != {expected_of.text}.dtype", *got.given, *expected_of.given)
+            if first.dtype == second.dtype:
+                shown = Of(shown.text.replace(".dtype", ".shape"), *shown.given)
+            self.broken(name, f"is {signature(first)} and {signature(second)} {when}", shown)
         same_sign = (np.signbit(first) == np.signbit(second)) | ((first == 0) & (not signed_zeros))
         equal = (first == second) & same_sign | (np.isnan(first) & np.isnan(second))
         if not equal.all():
             index = tuple(int(i) for i in np.argwhere(~equal)[0])
-            self.broken(name, f"is {first[index]!s} and {second[index]!s} at {list(index)} {when}")
+            if isinstance(got, Turned) or isinstance(expected_of, Turned):
+                got, expected_of = got.at(index), expected_of.at(index)
+            problem = f"is {first[index]!s} and {second[index]!s} at {list(index)} {when}"
+            finding = Finding(self.requirement, self.adapter.name, name, problem)
+            self._report(finding, Evidence((), self.claims, got, expected_of, signed_zeros=signed_zeros))
 
     def related(
-        self, name: str, first: AnyArray | None, second: AnyArray | None, allowed: Array, when: str, *, bitwise: bool
+        self,
+        name: str,
+        first: AnyArray | None,
+        second: AnyArray | None,
+        allowed: Array,
+        when: str,
+        *,
+        bitwise: bool,
+        got: Of | None = None,
+        expected_of: Of | None = None,
     ) -> None:
         """Break the law unless two outputs that should be equal are: to the bit, or within `allowed`."""
         if first is None and second is None:
             return
         if bitwise:
-            self.same_bits(name, first, second, when, signed_zeros=False)
-        self.near(name, first, second, allowed)
+            self.same_bits(name, first, second, when, signed_zeros=False, got=got, expected_of=expected_of)
+        self.near(name, first, second, allowed, got=got, expected_of=expected_of)
 
     def grade(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> None:
         """Note how the outputs stand at every accumulation grade; breaks nothing."""

@@ -142,7 +142,7 @@ def search(
         assert judge.last is not None
         finding = judge.last.finding
         problem = f"{finding.problem}, but not every time that the same case is run: results are not reproducible"
-        return Broken(replace(finding, problem=problem), judge.last.steps)
+        return Broken(replace(finding, problem=problem), judge.last.steps, judge.last.evidence)
     return None
 
 

@@ -22,6 +22,7 @@ from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
 from bnconform.profiles import CI_SEED, EXAMPLES, settings_for
 from bnconform.requirements import BY_ID
+from bnconform.script import Subject, script
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter, AdapterError, Claims, describe_error
@@ -62,6 +63,16 @@ class Implementation:
             return self.loaded
         assert self.entry is not None
         return create(self.entry)
+
+    @property
+    def subject(self) -> Subject:
+        """What a script that shows a finding calls."""
+        return Subject(self.name, self.spec, self.entry.versions() if self.entry else {})
+
+    @property
+    def has_plain_code(self) -> bool:
+        """Whether a script can show a finding: of files, only functions on NumPy arrays so far."""
+        return self.entry is not None or bool(getattr(self.adapter, "plain_code", False))
 
     def problem(self) -> str | None:
         """Why it cannot be run, or None."""
@@ -315,8 +326,12 @@ class Examiner:
         if self._session.report is not None:
             name = self._implementation.name.removesuffix(".py").replace(":", "-")
             path = self._session.report / "cases" / f"{law.requirement}-{name}.json"
-            case_file.write(path, broken.steps, requirement=law.requirement, implementation=self._implementation.name)
+            about = {"requirement": law.requirement, "implementation": self._implementation.name}
+            case_file.write(path, broken.steps, **about, spec=self._implementation.spec)
             text += f"\n  case file {path}"
+            if self._implementation.has_plain_code:
+                path.with_suffix(".py").write_text(script(broken, self._implementation.subject))
+                text += f"\n  script    {path.with_suffix('.py')}"
         return text
 
     def _cell(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bnconform.judge import Judge
+from bnconform.judge import Judge, returned
 from bnconform.law import requirement
 from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
@@ -65,7 +65,7 @@ def test_wrong_arguments_raise(judge: Judge, case: Case) -> None:
         outcome = judge.attempt_steps([built, wrong])[-1]
         if outcome.error is None:
             mode = "training" if wrong.training else "inference"
-            judge.broken("call", f"returned for {what}, in {mode}; it must raise")
+            judge.broken("call", f"returned for {what}, in {mode}; it must raise", returned(outcome))
 
 
 ANY_CALL = AnyOf(

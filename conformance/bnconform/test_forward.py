@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.evidence import Of
 from bnconform.findings import signature
 from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
@@ -76,7 +77,8 @@ def test_shapes_and_dtypes_are_kept(judge: Judge, case: Case) -> None:
         array = getattr(outcome, name)
         like = case.x if name in ("y", "dx") else parameter
         if array is not None and signature(array) != signature(like):
-            judge.broken(name, f"is {signature(array)}; the case asks for {signature(like)}")
+            shown = Of(f"({{0}}.dtype.name, {{0}}.shape) != {(like.dtype.name, like.shape)}", array)
+            judge.broken(name, f"is {signature(array)}; the case asks for {signature(like)}", shown)
 
 
 @requirement("F6", given=Cases(replace(TRAINING, values=("constant",), ratios=(1.0, 10.0, 1e4), eps=(1e-5, 1e-3, 1.0))))
@@ -148,6 +150,8 @@ def test_finite_input_gives_finite_output(judge: Judge, case: Case) -> None:
         array = getattr(outcome, name)
         if array is not None and not np.isfinite(array).all():
             index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            judge.broken(name, f"is {array[index]!s} at {list(index)} for finite input")
+            shown = Of("not np.isfinite({}).all()", array)
+            judge.broken(name, f"is {array[index]!s} at {list(index)} for finite input", shown)
     if outcome.running_var is not None and (outcome.running_var < 0).any():
-        judge.broken("running_var", f"is negative: {float(outcome.running_var.min()):.9g}")
+        shown = Of("({} < 0).any()", outcome.running_var)
+        judge.broken("running_var", f"is negative: {float(outcome.running_var.min()):.9g}", shown)

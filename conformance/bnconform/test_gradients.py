@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.evidence import Of
 from bnconform.judge import GRADIENTS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import Quantity
@@ -59,7 +60,9 @@ def test_gradients_are_linear_in_dy(judge: Judge, case: Case) -> None:
     for name in GRADIENTS:
         if name in expected:
             allowed = 2 * expected[name].allowed + expected_twice[name].allowed
-            judge.close(name, getattr(twice, name), Quantity(2 * getattr(once, name).astype(np.float64), allowed))
+            doubled = getattr(once, name).astype(np.float64) * 2
+            shown = Of("2 * {}.astype(np.float64)", getattr(once, name))
+            judge.close(name, getattr(twice, name), Quantity(doubled, allowed), expected_of=shown)
     dead = replace(case, weight=np.zeros_like(case.weight))
     outcome = judge.run(dead)
     _zeros(judge, "dx", outcome.dx, "where weight is 0")
@@ -69,7 +72,8 @@ def test_gradients_are_linear_in_dy(judge: Judge, case: Case) -> None:
 def _zeros(judge: Judge, name: str, array: AnyArray | None, where: str) -> None:
     if array is not None and (array != 0).any():
         index = tuple(int(i) for i in np.argwhere(array != 0)[0])
-        judge.broken(name, f"is {array[index]!s} at {list(index)} {where}; it must be 0")
+        shown = Of("({} != 0).any()", array)
+        judge.broken(name, f"is {array[index]!s} at {list(index)} {where}; it must be 0", shown)
 
 
 @requirement("G5", given=Cases(TRAINING_GRADIENTS))
@@ -84,10 +88,13 @@ def test_dx_is_orthogonal_to_constants_and_nearly_to_xhat(judge: Judge, case: Ca
     forward = forward_training(x, np.ones((case.channels, 1)), np.zeros((case.channels, 1)), case.eps)
     xhat, exact = np.asarray(forward.xhat), channel_rows(high(expected["dx"].value))
     # The oracle's dx has these sums by construction; what is left over is its own rounding.
-    judge.close("dx", dx.sum(axis=1), Quantity(exact.sum(axis=1), allowed.sum(axis=1)))
+    axes = (0, *range(2, case.x.ndim))
+    sums = Of(f"{{}}.astype(np.float64).sum({axes})", outcome.dx)
+    judge.close("dx", dx.sum(axis=1), Quantity(exact.sum(axis=1), allowed.sum(axis=1)), got=sums)
     with np.errstate(invalid="ignore"):  # an infinite bound times xhat = 0 bounds nothing
         along = Quantity((exact * xhat).sum(axis=1), (allowed * np.abs(xhat)).sum(axis=1))
-    judge.close("dx", (dx * xhat).sum(axis=1), along)
+    sums = Of(f"({{}}.astype(np.float64) * xhat({{}})).sum({axes})", outcome.dx, case)
+    judge.close("dx", (dx * xhat).sum(axis=1), along, got=sums)
 
 
 @requirement(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.evidence import Of, Turned
 from bnconform.judge import Judge
 from bnconform.law import requirement
 from bnconform.oracle import Quantity
@@ -27,7 +28,8 @@ def test_one_sample_alone_is_as_in_a_batch(judge: Judge, case: Case) -> None:
     alone = replace(case, x=case.x[-1:])
     outcome = judge.run(alone)
     own = judge.agrees(alone, outcome, ["y"])["y"]
-    judge.near("y", outcome.y, batch.y[-1:], expected.allowed[-1:] + own.allowed)
+    shown = Turned(batch.y, lambda y: y[-1:])
+    judge.near("y", outcome.y, batch.y[-1:], expected.allowed[-1:] + own.allowed, expected_of=shown)
 
 
 @requirement("I3", given=Cases(replace(INFERENCE, values=("normal", "two_valued", "outlier"), ratios=(1.0, 0.0, 10.0))))
@@ -35,15 +37,21 @@ def test_inference_is_affine(judge: Judge, case: Case) -> None:
     """y(x) + y(-x) = 2 y(0), and y is the scale and shift read off at 0 and 1, as when folded into a convolution."""
     outcomes = {}
     for name, x in (("x", case.x), ("-x", -case.x), ("0", np.zeros_like(case.x)), ("1", np.ones_like(case.x))):
-        at = replace(case, x=x)
-        outcomes[name] = judge.run(at).y, judge.expect(at)["y"].allowed
+        point = replace(case, x=x)
+        outcomes[name] = judge.run(point).y, judge.expect(point)["y"].allowed
     values = {name: None if y is None else y.astype(np.float64) for name, (y, _) in outcomes.items()}
     (y, by), (z, bz), (c, bc), (o, bo) = ((values[name], outcomes[name][1]) for name in ("x", "-x", "0", "1"))
     if y is None or z is None or c is None or o is None:
-        judge.broken("y", "is missing")
-    judge.close("y", y + z, Quantity(2 * c, by + bz + 2 * bc))
+        judge.missing("y")
+    at = {name: output for name, (output, _) in outcomes.items()}
+    both = Of("{}.astype(np.float64) + {}.astype(np.float64)", at["x"], at["-x"])
+    judge.close(
+        "y", y + z, Quantity(2 * c, by + bz + 2 * bc), got=both, expected_of=Of("2 * {}.astype(np.float64)", at["0"])
+    )
     size = np.abs(case.x.astype(np.float64))
-    judge.close("y", y, Quantity((o - c) * case.x.astype(np.float64) + c, by + bc + size * (bo + bc)))
+    folded = Of("({0}.astype(np.float64) - {1}) * {2}.astype(np.float64) + {1}", at["1"], at["0"], case.x)
+    line = Quantity((o - c) * case.x.astype(np.float64) + c, by + bc + size * (bo + bc))
+    judge.close("y", y, line, got=Of("{}", at["x"]), expected_of=folded)
 
 
 @requirement(

@@ -5,6 +5,7 @@ from math import log, sqrt
 
 import numpy as np
 
+from bnconform.evidence import Of
 from bnconform.judge import GRADIENTS, STATISTICS, Judge, ulp_of
 from bnconform.law import requirement
 from bnconform.oracle import Quantity
@@ -74,7 +75,7 @@ def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
     """
     y, quantity = judge.run(case).y, judge.expect(case)["y"]
     if y is None:
-        judge.broken("y", "is missing")
+        judge.missing("y")
     value, steps = high(quantity.value), ulp_of(high(quantity.value), case.dtype)
     inexact = quantity.allowed / steps < 1  # elsewhere float32 arithmetic, not rounding, makes the error
     inexact &= (value.astype(y.dtype).astype(np.float64) != value) & np.isfinite(y)
@@ -86,5 +87,7 @@ def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
     rounding = UNIT_ROUNDOFF[case.dtype] * np.abs(value)
     arithmetic = float(np.mean(((quantity.allowed - rounding) / steps)[inexact][distinct]))
     allowed = sqrt(log(2 / CERTAINTY) / (2 * count)) + max(arithmetic, 0.0)
-    judge.close("y", np.asarray([errors.mean()]), Quantity(np.zeros(1), np.asarray([allowed])))
+    mean = "np.mean((np.sign({0}) * ({1}.astype(np.float64) - {0}) / {2})[{3}], keepdims=True).ravel()"
+    shown = Of(mean, value, y, steps, inexact)
+    judge.close("y", np.asarray([errors.mean()]), Quantity(np.zeros(1), np.asarray([allowed])), got=shown)
     return None

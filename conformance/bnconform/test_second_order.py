@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.evidence import Of
 from bnconform.findings import signature
 from bnconform.judge import GRADIENTS, Judge
 from bnconform.law import requirement
@@ -40,17 +41,30 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case)
         return
     assert tangent is not None
     outcome, gradients = judge.run(case), judge.expect(case)
+    products: list[AnyArray] = []
     forward, allowed = _product(case.dy, tangent, expected.allowed)
     reverse = DoubleDouble(np.zeros(case.channels), np.zeros(case.channels))
     for name, quantity in gradients.items():
         if name in GRADIENTS and (vector := getattr(case, f"d{name}")) is not None:
             computed = getattr(outcome, name)
             if computed is None or computed.shape != vector.shape:
-                judge.broken(name, "is missing" if computed is None else f"is {signature(computed)}")
+                if computed is None:
+                    judge.missing(name)
+                judge.broken(name, f"is {signature(computed)}", Of(f"{{}}.shape != {vector.shape}", computed))
+            products += [vector, computed]
             along, off = _product(vector, computed, quantity.allowed)
             reverse, allowed = reverse + along, allowed + off
     # What <dy, J v> has below float64 goes to the other side, so that nothing is rounded.
-    judge.close("<dy, J v>", forward.hi, Quantity(reverse - forward.lo, allowed))
+    axes = (0, *range(2, case.x.ndim))
+    inner = ("({}.astype(np.float64) * {}.astype(np.float64))", f".sum({axes})")
+    terms = [inner[0] + (inner[1] if computed.ndim > 1 else "") for computed in products[1::2]]
+    judge.close(
+        "<dy, J v>",
+        forward.hi,
+        Quantity(reverse - forward.lo, allowed),
+        got=Of("".join(inner), case.dy, tangent),
+        expected_of=Of(" + ".join(terms) or "0.0", *products),
+    )
 
 
 def _product(fixed: AnyArray, computed: AnyArray, allowed: Array) -> tuple[DoubleDouble, Array]:

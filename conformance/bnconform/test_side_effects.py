@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from bnconform.judge import GRADIENTS, STATISTICS, Judge
+from bnconform.evidence import Of
+from bnconform.judge import GRADIENTS, STATISTICS, Judge, raised
 from bnconform.law import requirement
 from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
@@ -74,8 +75,9 @@ ONE_ROW = Cases(replace(INFERENCE, gradients="where claimed", n=(1, 2)))
 @requirement("P4", given=AnyOf((BOTH_MODES, ONE_ROW)), share=0.5)
 def test_results_share_no_memory(judge: Judge, case: Case) -> None:
     """y, dx, dweight and dbias share memory with neither the inputs nor one another."""
-    for pair in judge.run(case).shared:
-        judge.broken(pair.split()[0], f"shares memory: {pair}")
+    outcome = judge.run(case)
+    for pair in outcome.shared:
+        judge.broken(pair.split()[0], f"shares memory: {pair}", Of(f"{pair!r} in {{}}['shares']", outcome))
 
 
 @requirement("P5", given=BOTH_MODES)
@@ -100,7 +102,7 @@ def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
     apart = [judge.run(one) for one in (case, other)]
     for i, outcome in enumerate(judge.attempt_together([case, other] * THREADS, THREADS)):
         if outcome.error is not None:
-            judge.broken("call", f"raised {outcome.error} when called from several threads")
+            judge.broken("call", f"raised {outcome.error} when called from several threads", raised(outcome))
         for name in ("y", *STATISTICS, *GRADIENTS):
             alone = getattr(apart[i % 2], name)
             judge.same_bits(name, getattr(outcome, name), alone, "in one of several threads and alone")
@@ -111,6 +113,6 @@ def test_fresh_process_gives_the_same_answer(judge: Judge, case: Case) -> None:
     """A process that has never called the implementation gives the same bits."""
     here, there = judge.run(case), judge.in_fresh_process(case)
     if there.error is not None:
-        judge.broken("call", f"raised {there.error} in a fresh process")
+        judge.broken("call", f"raised {there.error} in a fresh process", raised(there))
     for name in ("y", *STATISTICS, *GRADIENTS):
         judge.same_bits(name, getattr(there, name), getattr(here, name), "in a fresh process and here")

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from bnconform.evidence import Of
 from bnconform.findings import signature
-from bnconform.judge import GRADIENTS, STATISTICS, Judge
+from bnconform.judge import GRADIENTS, STATISTICS, Judge, returned
 from bnconform.law import requirement
 from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
@@ -67,8 +68,16 @@ def _judge_poisoned(
             else:
                 spoilt[:, case.channels - 1] = True
         if np.isfinite(second[spoilt]).any():
-            judge.broken(output, f"is finite where {value} in {name} must show")
-        judge.same_bits(output, second[~spoilt], first[~spoilt], f"with and without {value} in {name} elsewhere")
+            shown = Of("np.isfinite({}[{}]).any()", second, spoilt)
+            judge.broken(output, f"is finite where {value} in {name} must show", shown)
+        judge.same_bits(
+            output,
+            second[~spoilt],
+            first[~spoilt],
+            f"with and without {value} in {name} elsewhere",
+            got=Of("{}[{}]", second, ~spoilt),
+            expected_of=Of("{}[{}]", first, ~spoilt),
+        )
 
 
 @requirement("X2", given=Cases(replace(WITH_GRADIENTS, n=(1,), ratios=(1.0,), values=("normal",))))
@@ -77,7 +86,7 @@ def test_one_value_per_channel(judge: Judge, case: Case) -> None:
     if judge.claims.dialect.one_value == "raises":
         (outcome,) = judge.attempt_steps([case])
         if outcome.error is None:
-            judge.broken("call", "returned; training on one value per channel is declared to raise")
+            judge.broken("call", "returned; training on one value per channel is declared to raise", returned(outcome))
         return
     judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))
 
@@ -90,19 +99,21 @@ def test_empty_batch(judge: Judge, case: Case) -> None:
     if judge.claims.dialect.empty_batch == "raises":
         (outcome,) = judge.attempt_steps([case])
         if outcome.error is None:
-            judge.broken("call", "returned; training on an empty batch is declared to raise")
+            judge.broken("call", "returned; training on an empty batch is declared to raise", returned(outcome))
         return
     outcome = judge.run(case)
     for name in ("y", "dx"):
         array: AnyArray | None = getattr(outcome, name)
         if array is not None and array.shape != case.x.shape:
-            judge.broken(name, f"is {signature(array)} for x {signature(case.x)}")
+            shown = Of(f"{{}}.shape != {case.x.shape}", array)
+            judge.broken(name, f"is {signature(array)} for x {signature(case.x)}", shown)
     for name in STATISTICS:
         judge.same_bits(name, getattr(outcome, name), getattr(case, name), "after an empty batch and before it")
     for name in ("dweight", "dbias"):
         array = getattr(outcome, name)
         if array is not None and not (array == 0).all():
-            judge.broken(name, f"is {array.ravel()[0]!s} for an empty batch; the sum of nothing is 0")
+            shown = Of("({} != 0).any()", array)
+            judge.broken(name, f"is {array.ravel()[0]!s} for an empty batch; the sum of nothing is 0", shown)
 
 
 @requirement("X4", given=Cases(replace(WITH_GRADIENTS, ratios=(1.0,), values=("normal",))), share=0.1)
@@ -127,7 +138,8 @@ def test_zero_channels(judge: Judge, case: Case) -> None:
         if (mode := "training" if training else "inference") in judge.claims.modes:
             outcome = judge.run(replace(empty, training=training))
             if outcome.y is None or outcome.y.shape != empty.x.shape:
-                judge.broken("y", f"is {None if outcome.y is None else signature(outcome.y)} in {mode}")
+                shown = Of(f"{{0}}['y'] is None or {{0}}['y'].shape != {empty.x.shape}", outcome)
+                judge.broken("y", f"is {None if outcome.y is None else signature(outcome.y)} in {mode}", shown)
 
 
 EDGES = (

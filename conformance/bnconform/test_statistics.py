@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from bnconform.chronicle import Chronicle
+from bnconform.evidence import Of
 from bnconform.histories import Histories
-from bnconform.judge import STATISTICS, Judge
+from bnconform.judge import STATISTICS, Judge, raised
 from bnconform.law import requirement
 from bnconform.oracle import expect
 from bnconform.spaces import TRAINING
@@ -114,7 +115,7 @@ def test_empty_batch_spoils_no_statistic(judge: Judge, case: Case) -> None:
     before, outcome, after = judge.attempt_steps([case, empty, replace(case, training=False)])
     for step in (before, after):
         if step.error is not None:
-            judge.broken("call", f"raised {step.error}")
+            judge.broken("call", f"raised {step.error}", raised(step))
     for name in STATISTICS:
         for given in (outcome, after):
             if given.error is None:
@@ -129,7 +130,8 @@ def test_without_tracking_nothing_is_written(judge: Judge, case: Case) -> None:
         judge.agrees(step, outcome, ["y"])
         for name in STATISTICS:
             if getattr(outcome, name) is not None:
-                judge.broken(name, "is there, though none was given")
+                shown = Of("{} is not None", getattr(outcome, name))
+                judge.broken(name, "is there, though none was given", shown)
 
 
 @requirement("S7", given=Cases(replace(WITH_INFERENCE, momenta=(0.3, 0.9))))
@@ -143,7 +145,8 @@ def test_strided_statistics_are_updated(judge: Judge, case: Case) -> None:
     for name in STATISTICS:
         array = getattr(outcome, name)
         if array.dtype != getattr(case, name).dtype:
-            judge.broken(name, f"is {array.dtype} after a step; it was given as {getattr(case, name).dtype}")
+            shown = Of("{}.dtype != {}.dtype", array, getattr(case, name))
+            judge.broken(name, f"is {array.dtype} after a step; it was given as {getattr(case, name).dtype}", shown)
         judge.same_bits(name, getattr(after, name), array, "after inference and before it")
 
 
@@ -160,7 +163,7 @@ def test_refused_call_leaves_the_state(judge: Judge, case: Case) -> None:
         return judge.mistrust()  # E1 asks whether it must raise
     for step in (trained, before, after, again):
         if step.error is not None:
-            judge.broken("call", f"raised {step.error}")
+            judge.broken("call", f"raised {step.error}", raised(step))
     for name in ("y", *STATISTICS):
         judge.same_bits(name, getattr(after, name), getattr(before, name), "after a refused call and before it")
     now = replace(case, running_mean=before.running_mean, running_var=before.running_var)

@@ -44,7 +44,8 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
         connection.sendall(pack({"refused": f"{spec} cannot be imported: {describe_error(error)}"}))
         return
     modules = [name for name in IMPORTED_EARLY if name in sys.modules]
-    connection.sendall(pack({"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}))
+    about = {"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}
+    connection.sendall(pack(about | {"plain_code": getattr(adapter, "plain_code", False)}))
     worker, frames, number = _Worker(adapter), Frames(), 0
     while data := connection.recv(CHUNK):
         frames.feed(data)

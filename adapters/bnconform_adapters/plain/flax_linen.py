@@ -1,0 +1,36 @@
+"""flax.linen.BatchNorm."""
+
+from flax import linen
+
+from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode
+
+
+def apply(parameters, x, statistics, momentum, eps, training):
+    """y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
+    module = linen.BatchNorm(
+        use_running_average=not training,
+        momentum=1 - momentum,
+        epsilon=eps,
+        dtype=x.dtype if x.dtype.itemsize == 2 else None,
+        use_scale="weight" in parameters,
+        use_bias="bias" in parameters,
+    )
+    names = {"weight": "scale", "bias": "bias"}
+    variables = {
+        "params": {names[name]: array for name, array in parameters.items()},
+        "batch_stats": {"mean": statistics[0], "var": statistics[1]},
+    }
+    y, updated = module.apply(variables, x, mutable=["batch_stats"])
+    return y, (updated["batch_stats"]["mean"], updated["batch_stats"]["var"])
+
+
+def Layer(case):
+    return JaxLayer(case, apply)
+
+
+def second_order(case):
+    return differentiate_twice(case, apply)
+
+
+def jvp(case):
+    return forward_mode(case, apply)

@@ -1,0 +1,59 @@
+"""bnconform_reference.BatchNorm."""
+
+from copy import copy
+
+import numpy as np
+
+from bnconform_adapters.plain.calling import place
+from bnconform_reference.layer import BatchNorm
+
+
+class Layer:
+    """The layer, with the case's parameters and statistics."""
+
+    def __init__(self, case):
+        self.layer = BatchNorm(case.x.shape[1], eps=case.eps, momentum=case.momentum)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            array = getattr(case, name)
+            if array.shape != (case.x.shape[1],):
+                raise ValueError(f"{name} has shape {array.shape}")
+            setattr(self.layer, name, array.copy())
+
+    def forward(self, case):
+        layer, x = self.layer, place(case.x, case.layout)
+        y = (layer.train() if case.training else layer.eval())(x)
+        passed = copy(layer)  # with what this call's backward pass needs
+        results = {"y": y, "running_mean": layer.running_mean.copy(), "running_var": layer.running_var.copy()}
+
+        def finish():
+            after = {"x after": x, "weight after": layer.weight, "bias after": layer.bias}
+            if case.dy is None:
+                return results | after
+            dy = place(case.dy, case.dy_layout)
+            dx = passed.backward(dy)
+            return results | after | {"dx": dx, "dweight": passed.dweight, "dbias": passed.dbias, "dy after": dy}
+
+        return finish
+
+
+def population(*cases):
+    layer = BatchNorm().use_population_statistics(case.x for case in cases)
+    return {"running_mean": layer.running_mean, "running_var": layer.running_var}
+
+
+def called(case):
+    """The layer after a forward pass, and ddx, ddweight and ddbias; zeros where they are None."""
+    layer = Layer(case).layer
+    (layer.train() if case.training else layer.eval())(place(case.x, case.layout))
+    given = ((case.x, case.ddx), (case.weight, case.ddweight), (case.bias, case.ddbias))
+    return layer, [np.zeros_like(like) if vector is None else vector for like, vector in given]
+
+
+def second_order(case):
+    layer, vectors = called(case)
+    return dict(zip(("ddy", "dx", "dweight"), layer.double_backward(*vectors, place(case.dy, case.dy_layout))))
+
+
+def jvp(case):
+    layer, vectors = called(case)
+    return {"y_tangent": layer.jvp(*vectors)}

@@ -1,0 +1,64 @@
+"""torch.nn.BatchNorm1d, 2d and 3d."""
+
+import torch
+
+from bnconform_adapters.plain.calling import place
+from bnconform_adapters.plain.torch_tensors import (
+    differentiated,
+    forward_mode,
+    parameter_dtype,
+    rest_of_call,
+    tensor,
+    twice,
+)
+
+
+class Layer:
+    """The module, with the case's parameters and statistics loaded."""
+
+    def __init__(self, case):
+        kind = {4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}.get(case.x.ndim, torch.nn.BatchNorm1d)
+        self.module = kind(
+            case.x.shape[1],
+            eps=case.eps,
+            momentum=case.momentum,
+            affine=case.weight is not None,
+            track_running_stats=case.running_mean is not None,
+            dtype=parameter_dtype(case),
+        )
+        self.load(case)
+
+    def load(self, case):
+        state = {"weight": case.weight, "bias": case.bias}
+        state |= {"running_mean": case.running_mean, "running_var": case.running_var}
+        state = {name: tensor(array.copy()) for name, array in state.items() if array is not None}
+        if case.running_mean is not None:
+            state["num_batches_tracked"] = torch.tensor(0)
+        self.module.load_state_dict(state)
+
+    def restart(self, case):
+        if case.before == "reset":
+            self.module.reset_running_stats()
+        else:
+            self.load(case)
+
+    def forward(self, case):
+        module, x = self.module, tensor(place(case.x, case.layout))
+        sources = differentiated(case, x, module.weight, module.bias)
+        y = module.train(case.training)(x)
+        inputs = {"x": x, "weight": module.weight, "bias": module.bias}
+        return rest_of_call(case, sources, inputs, y, module.running_mean, module.running_var)
+
+
+def function_of(case):
+    """y from x and the parameters."""
+    module = Layer(case).module.train(case.training)
+    return lambda x, parameters: torch.func.functional_call(module, parameters, (x,))
+
+
+def second_order(case):
+    return twice(case, function_of(case))
+
+
+def jvp(case):
+    return forward_mode(case, function_of(case))

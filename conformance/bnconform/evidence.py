@@ -1,0 +1,195 @@
+"""What shows a finding: the calls that were really made, and what of them was compared, as Python text.
+
+A law often makes calls that are derived from the steps drawn: x scaled, vectors of wrong length, one call twice. The
+judge keeps them while an example lasts, by reference; a finding takes them along, so that a script can make them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from bnconform_adapters.contract import AnyArray, Case, Claims, Outcome
+from bnconform_reference.double_double import Real
+
+What: TypeAlias = Literal[
+    "steps", "steps in spoilt memory", "interleaved", "together", "second order", "jvp", "population", "fresh process"
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Life:
+    """What was asked of one new layer, or in threads of several, and what came of it.
+
+    Attributes
+    ----------
+    what : str
+    cases : list of Case
+        As the calls were made.
+    outcomes : list of Outcome
+        One for each case; where interleaved, one for each element of `order`.
+    order : list of int
+        Which forward passes were finished, one after the other; empty where none are apart.
+    threads : int
+    """
+
+    what: What
+    cases: list[Case]
+    outcomes: list[Outcome] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+    threads: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A forward pass that is still to be finished, and where to note that it was."""
+
+    life: Life
+    number: int
+    rest: Callable[[], Outcome]
+
+    def __call__(self) -> Outcome:
+        """Finish it."""
+        outcome = self.rest()
+        self.life.order.append(self.number)
+        self.life.outcomes.append(outcome)
+        return outcome
+
+
+class Of:
+    """Something that is compared, as Python text with a ``{}`` for everything in `given`.
+
+    Parameters
+    ----------
+    text : str
+    given : arrays of Outcomes or Cases, Outcomes, Cases
+        Found again by identity among the calls; any other array becomes a constant.
+    """
+
+    def __init__(self, text: str, *given: object) -> None:
+        self.text = text
+        self.given = given
+
+    def at(self, index: tuple[int, ...]) -> Of:
+        """One element of it."""
+        whole = self.text if self.text == "{}" else f"({self.text})"
+        return Of(f"{whole}[{', '.join(map(str, index))}]", *self.given)
+
+
+class Turned(Of):
+    """An array with its elements in another place, and multiplied: only an element of it can be shown.
+
+    Parameters
+    ----------
+    array : array
+        As an Outcome or a Case has it.
+    turn : callable
+        What was made of it: rearranges elements, and multiplies them by constants.
+    """
+
+    def __init__(self, array: AnyArray | None, turn: Callable[[AnyArray], AnyArray]) -> None:
+        super().__init__("{}", array)
+        self._array, self._turn = array, turn
+
+    def at(self, index: tuple[int, ...]) -> Of:
+        """See :class:`Of`: where that element comes from, found by turning the elements' numbers."""
+        assert self._array is not None
+        factor = float(self._turn(np.ones(self._array.shape))[index])
+        numbers = np.arange(1.0, self._array.size + 1).reshape(self._array.shape)
+        number = round(float(self._turn(numbers)[index]) / factor) - 1
+        element = super().at(tuple(int(i) for i in np.unravel_index(number, self._array.shape)))
+        return element if factor == 1 else Of(f"{element.text} * {factor:g}", self._array)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a finding rests on.
+
+    Attributes
+    ----------
+    lives : tuple of Life
+        All calls of the example, in order.
+    claims : Claims
+        By which it was judged.
+    got : Of or None
+        What was compared; with neither `expected` nor `value`, a condition that is true while the defect is there. None
+        where a script cannot show it.
+    expected : Of or None
+        What it was compared with, where that came of calls too.
+    value : float64 array, DoubleDouble or None
+        What it was compared with, where that is the oracle's.
+    allowed : float64 array or None
+        By how much they may differ; None where bits were compared.
+    signed_zeros : bool
+        Whether 0 and -0 differ, where bits were compared.
+    """
+
+    lives: tuple[Life, ...]
+    claims: Claims
+    got: Of | None = None
+    expected: Of | None = None
+    value: Real | None = None
+    allowed: AnyArray | None = None
+    signed_zeros: bool = True
+
+    @property
+    def about(self) -> tuple[Life, ...]:
+        """The calls that `got` and `expected` speak of, in order; all where they speak of none."""
+        named = {id(life) for of in (self.got, self.expected) if of for one in of.given if (life := self._life(one))}
+        return tuple(life for life in self.lives if id(life) in named) or self.lives[-1:]
+
+    def _life(self, given: object) -> Life | None:
+        place = find(given, self.lives)
+        return None if place is None else self.lives[place.life]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something that was compared comes from.
+
+    Attributes
+    ----------
+    life, position : int
+        Which life, and which of its outcomes, or of its cases.
+    key : str
+        Under which name the outcome or the case has it; empty for the whole.
+    of_case : bool
+    """
+
+    life: int
+    position: int
+    key: str = ""
+    of_case: bool = False
+
+
+def find(given: object, lives: Sequence[Life]) -> Place | None:
+    """Where an Outcome, a Case or an array of theirs stands among the calls, by identity; None where it does not."""
+    if given is None:
+        return None
+    for i, life in enumerate(lives):
+        for j, outcome in enumerate(life.outcomes):
+            if given is outcome:
+                return Place(i, j)
+            for key, array in _arrays(outcome):
+                if given is array:
+                    return Place(i, j, key)
+    for i, life in enumerate(lives):
+        for j, case in enumerate(life.cases):
+            if given is case:
+                return Place(i, j, of_case=True)
+            for key, array in ((one.name, getattr(case, one.name)) for one in fields(case)):
+                if given is array and isinstance(array, np.ndarray):
+                    return Place(i, j, key, of_case=True)
+    return None
+
+
+def _arrays(outcome: Outcome) -> Iterator[tuple[str, Any]]:
+    for one in fields(outcome):
+        value = getattr(outcome, one.name)
+        if isinstance(value, np.ndarray):
+            yield one.name, value
+    for name, array in outcome.inputs_after.items():
+        yield f"{name} after", array

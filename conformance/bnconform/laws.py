@@ -1,0 +1,17 @@
+"""Every law, by the requirement that it checks."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module, resources
+
+from bnconform.law import Law
+
+
+@cache
+def laws() -> dict[str, Law]:
+    """All laws, as the suite's test modules define them."""
+    names = sorted(file.name for file in resources.files("bnconform").iterdir() if file.name.startswith("test_"))
+    modules = [import_module(f"bnconform.{name.removesuffix('.py')}") for name in names if name.endswith(".py")]
+    found = [test.law for module in modules for test in vars(module).values() if hasattr(test, "law")]
+    return {law.requirement: law for law in found}

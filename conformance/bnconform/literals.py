@@ -1,0 +1,63 @@
+"""Arrays as Python text, bit for bit: readable where that is exact and short, else as bytes."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+from bnconform_adapters.contract import DTYPES, AnyArray
+
+READABLE = 64
+"""Arrays of up to this many elements are written as numbers."""
+_WIDTH = 100
+
+DECODE = '''
+def decode(text, dtype, shape):
+    """An array from its bytes, compressed and in base64."""
+    return np.frombuffer(zlib.decompress(b64decode(text)), dtype).reshape(shape).copy()
+'''
+"""What text made by :func:`literal` may need, beside ``np``, ``zlib``, ``b64decode`` and ``ml_dtypes``."""
+
+
+def literal(array: AnyArray) -> str:
+    """An expression that gives the array's dtype, shape and bits."""
+    dtype = "ml_dtypes.bfloat16" if array.dtype.name == "bfloat16" else f"np.{array.dtype.name}"
+    dtype = dtype.replace("np.bool", "bool")
+    shape = tuple(int(size) for size in array.shape)
+    if array.size == 0:
+        return f"np.empty({shape}, {dtype})"
+    if array.size <= READABLE and _comes_back(array):
+        return f"np.array({_nested(array)}, {dtype})"
+    text = b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 9)).decode()
+    if len(text) <= _WIDTH:
+        return f'decode("{text}", {dtype}, {shape})'
+    lines = "\n".join(f'    "{line}"' for line in wrap(text, _WIDTH))
+    return f"decode(\n{lines},\n    {dtype},\n    {shape},\n)"
+
+
+def _comes_back(array: AnyArray) -> bool:
+    values: Any = eval(_nested(array), {"np": np})  # as a script will read it
+    again = np.array(values, array.dtype)
+    return again.tobytes() == array.tobytes()
+
+
+def _nested(array: AnyArray) -> str:
+    if array.ndim == 0:
+        return _number(array[()])
+    return "[" + ", ".join(_nested(np.asarray(one)) for one in array) + "]"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, np.bool_):
+        return str(bool(value))
+    wide = float(value)
+    if np.isnan(wide):
+        return "np.nan"
+    if np.isinf(wide):
+        return "np.inf" if wide > 0 else "-np.inf"
+    # A float32's own digits are fewer than those of the float64 that it is.
+    return repr(wide) if value.dtype == DTYPES["bfloat16"] else str(value)

@@ -1,0 +1,92 @@
+"""Plain code for scripts: what a script needs of the modules in `bnconform_adapters.plain`, taken in."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from symtable import SymbolTable, symtable
+
+from bnconform_adapters import plain
+
+_FOLDER = "bnconform_adapters.plain"
+
+
+class Parts:
+    """The top-level statements of some modules, and of those that they import from the same folder.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Later ones override what earlier ones define.
+    constants : mapping of str to str
+        Other values, as Python text, for what the modules define at top level.
+    """
+
+    def __init__(self, modules: Iterable[str], constants: Mapping[str, str] | None = None) -> None:
+        self._imports: dict[str, str] = {}
+        self._statements: dict[str, str] = {}
+        self._needs: dict[str, set[str]] = {}
+        self._taken: set[str] = set()
+        self._constants = constants or {}
+        for module in modules:
+            self._take(module)
+
+    def _take(self, module: str) -> None:
+        if module in self._taken:
+            return
+        self._taken.add(module)
+        source = plain.text(module)
+        lines = source.splitlines()
+        for node in ast.parse(source).body:
+            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+            text = "\n".join(lines[first - 1 : node.end_lineno]).replace("  # noqa: N802", "")
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_FOLDER}."):
+                self._take((node.module or "").removeprefix(f"{_FOLDER}."))
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                for alias in node.names:
+                    renamed = f" as {alias.asname}" if alias.asname else ""
+                    start = f"from {node.module} import " if isinstance(node, ast.ImportFrom) else "import "
+                    name = alias.asname or alias.name.partition(".")[0]
+                    self._imports[name] = f"{start}{alias.name}{renamed}"
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                self._define(node.name, text)
+            elif isinstance(node, ast.Assign):
+                self._assign(node)
+
+    def _assign(self, node: ast.Assign) -> None:
+        target = node.targets[0]
+        targets = target.elts if isinstance(target, ast.Tuple) else [target]
+        values = (
+            node.value.elts if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple) else [node.value]
+        )
+        for one, value in zip(targets, values, strict=True):
+            name = ast.unparse(one)
+            self._define(name, f"{name} = {self._constants.get(name, ast.unparse(value))}")
+
+    def _define(self, name: str, text: str) -> None:
+        self._statements.pop(name, None)
+        self._statements[name] = text
+        self._needs[name] = set(_globals(symtable(text, name, "exec")))
+
+    def defines(self, name: str) -> bool:
+        """Whether there is a definition of this name."""
+        return name in self._statements
+
+    def text(self, code: str) -> tuple[list[str], list[str]]:
+        """Import lines and definitions that `code` needs, in their order."""
+        wanted, found = set(_globals(symtable(code, "script", "exec"))), set[str]()
+        while wanted - found:
+            name = (wanted - found).pop()
+            found.add(name)
+            wanted |= self._needs.get(name, set())
+        imports = sorted({line for name, line in self._imports.items() if name in found})
+        return imports, [text for name, text in self._statements.items() if name in found]
+
+
+def _globals(table: SymbolTable) -> Iterator[str]:
+    """Names that a text looks up at its top level, from inside functions, too."""
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
+            yield symbol.get_name()
+    for inner in table.get_children():
+        yield from _globals(inner)
