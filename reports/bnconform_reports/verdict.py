@@ -57,8 +57,7 @@ def lines(results: Results, implementation: str, causes: Sequence[str], command:
         yield "", ""
         yield "broken", "bold"
         yield from ((f"  {_brief(cell)}  {_statement(results, cell)}", "") for cell in broken)
-    # The smallest cases say most; a law of the definition says more than one of side effects.
-    telling = sorted((cell for cell in broken if cell.witness), key=_size)[:FULL]
+    telling = _telling(broken)
     seed = f"--hypothesis-profile={results.profile} --hypothesis-seed={results.seed}"
     for cell in telling:
         yield "", ""
@@ -114,6 +113,16 @@ def _shapes(cell: Cell) -> str:
 
 def _statement(results: Results, cell: Cell) -> str:
     return results.requirements[cell.requirement]["statement"]
+
+
+def _telling(broken: list[Cell]) -> list[Cell]:
+    """The smallest cases say most; of laws that break on the same case and output, the first is enough."""
+    seen: dict[tuple[str, str], Cell] = {}
+    for cell in broken:
+        if cell.witness is not None and cell.finding is not None:
+            case = " ".join(str(step["origin"]) for step in cell.witness["steps"])
+            seen.setdefault((case, str(cell.finding["quantity"])), cell)
+    return sorted(seen.values(), key=_size)[:FULL]
 
 
 def _size(cell: Cell) -> int:

@@ -98,3 +98,12 @@ def test_nothing_judged_is_no_pass(tmp_path: Path) -> None:
         1,
         "good.py is NOT JUDGED: second order in training is not claimed",
     )
+
+
+def test_cause_is_told_beside_cases_where_rounding_hides_it(tmp_path: Path) -> None:
+    """A mistake that explains every ordinary probe is named, whatever the cases that broke a law look like."""
+    moved = ((" np.sqrt(variance + eps)", " (np.sqrt(variance) + eps)"),)
+    (tmp_path / "moved.py").write_text(replaced(starter(), moved))
+    found = vet(tmp_path, "moved.py", "--requirement=F1", "--requirement=F6", *QUICK)
+    assert found.status == 1
+    assert "  y in training: eps is outside the root" in found.out.splitlines()

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from random import Random
 from time import perf_counter
 
 from hunt import ZOO, correct_names, laws
@@ -64,22 +65,22 @@ def frameworks() -> Iterator[Subject]:
 
 
 def campaign(subjects: list[Subject], cases: int, first_seed: int, profile: str) -> tuple[Counter[str], list[str]]:
-    """Judge at least that many cases, in whole rounds of one seed each; the counts, and the alarms."""
+    """Judge at least that many cases, laws and subjects in random order; the counts, and the alarms."""
     counts: Counter[str] = Counter()
     alarms: list[str] = []
     settings = settings_for(profile, "cheap")
+    pairs = [(subject, law) for subject in subjects for law in subject.judged_by()]
     for seed in count(first_seed):
-        for subject in subjects:
-            for law in subject.judged_by():
-                tally = Tally()
-                broken = search(
-                    law, subject.adapter, subject.claims, tally=tally, settings=settings, seed=seed, spec=subject.spec
-                )
-                counts[subject.name] += tally.cases
-                if broken is not None:
-                    alarms.append(f"{subject.name} {law.requirement} seed {seed}: {broken} {broken.steps[0].origin}")
-        if counts.total() >= cases:
-            return counts, alarms
+        for subject, law in Random(seed).sample(pairs, len(pairs)):
+            tally = Tally()
+            broken = search(
+                law, subject.adapter, subject.claims, tally=tally, settings=settings, seed=seed, spec=subject.spec
+            )
+            counts[subject.name] += tally.cases
+            if broken is not None:
+                alarms.append(f"{subject.name} {law.requirement} seed {seed}: {broken} {broken.steps[0].origin}")
+            if counts.total() >= cases:
+                return counts, alarms
     raise AssertionError("seeds do not end")
 
 

@@ -49,21 +49,24 @@ class Probe:
 def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = ()) -> list[str]:
     """What the implementation probably does wrong, as sentences; none where no known mistake explains it.
 
-    A mistake is named only if it explains an output on every probe on which that is wrong.
+    A mistake is named only if it explains an output on every probe on which that is wrong. Rounding may be anything on
+    a case that broke a law; those are asked only about outputs that are right on all ordinary probes.
 
     Parameters
     ----------
     adapter : Adapter
     witnesses : tuple of Case
-        Cases that broke a law, as further probes.
+        Cases that broke a law.
     """
     claims = adapter.claims
-    probes = [_probed(adapter, case) for case in (*_cases(claims), *witnesses) if _usable(case)]
-    probes = [probe for probe in probes if probe.outcome.error is None]
+    ordinary, broken = (
+        [probe for case in cases if _usable(case) and (probe := _probed(adapter, case)).outcome.error is None]
+        for cases in (_cases(claims), witnesses)
+    )
     found: dict[str, None] = {}
     for training in (True, False):
         for quantity in QUANTITIES:
-            wrong = [p for p in probes if p.case.training == training and p.wrong(quantity)]
+            wrong = _wrong(ordinary, quantity, training=training) or _wrong(broken, quantity, training=training)
             mode = "training" if training else "inference"
             explained = _explained(quantity, wrong, claims) if wrong else []
             found |= {f"{quantity} in {mode}: {sentence}": None for sentence in explained[:MOST]}
@@ -72,6 +75,10 @@ def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = ()) -> list[str]:
     if sentence := _one_pass(adapter, claims):
         found = {sentence: None} | found
     return list(found)
+
+
+def _wrong(probes: list[Probe], quantity: str, *, training: bool) -> list[Probe]:
+    return [probe for probe in probes if probe.case.training == training and probe.wrong(quantity)]
 
 
 def _cases(claims: Claims) -> Iterator[Case]:
