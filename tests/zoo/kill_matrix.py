@@ -65,7 +65,7 @@ def missed(row: dict[str, Any]) -> list[str]:
 
 def page(found: dict[str, Any]) -> str:
     """The matrix as Markdown."""
-    rows, seeds = found["specimens"], found["seeds"]
+    rows, seeds, named_only = found["specimens"], found["seeds"], found["named_only"]
     first = [_quickest(row) for row in rows]
     seconds = sorted(kill["seconds"] for _, kill in first if kill)
     values = sorted(kill["values"] for _, kill in first if kill)
@@ -75,7 +75,7 @@ def page(found: dict[str, Any]) -> str:
         "",
         f"{len(rows)} faulty batch norms and the laws that catch them, at the `{found['profile']}` profile. "
         f"{total} are caught by each law that they name, under each of the seeds {', '.join(map(str, seeds))}. "
-        f"The other laws were set on them at the `{OTHERS}` profile.",
+        + ("Other laws were not set on them." if named_only else f"The others met them at the `{OTHERS}` profile."),
         "",
         f"From the start of the quickest named law to its first failing case: median {1000 * median(seconds):.0f} ms, "
         f"at most {seconds[-1]:.1f} s. The smallest failing case has a median of {median(values):.0f} values.",
@@ -83,7 +83,8 @@ def page(found: dict[str, Any]) -> str:
     ]
     if not_caught := [f"{row['name']} ({' '.join(missed(row))})" for row in rows if missed(row)]:
         lines += [f"Passed a named law under some seed: {', '.join(not_caught)}.", ""]
-    lines += ["## By requirement", "", "| law | named by | catches | only killer of |", "|---|---|---|---|"]
+    only_one = "alone named by" if named_only else "only killer of"
+    lines += ["## By requirement", "", f"| law | named by | catches | {only_one} |", "|---|---|---|---|"]
     for law in found["laws"]:
         catches = [row for row in rows if law in row["also"] or any(row["kills"].get(law, ()))]
         only = [row["name"] for row in catches if len(row["also"]) + len(row["kills"]) == 1]
