@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
@@ -12,9 +10,8 @@ from bnconform.findings import explain
 from bnconform.law import replay
 from bnconform.laws import laws
 from bnconform.script import Subject, script, script_name
-from bnconform_adapters.contract import Adapter
-from bnconform_adapters.registry import create, find, is_file, load
-from bnconform_adapters.worker.client import WorkerAdapter
+from bnconform_adapters.registry import create, find
+from bnconform_adapters.worker.client import opened
 
 
 class AgainError(Exception):
@@ -45,7 +42,7 @@ def replay_file(path: Path, spec: str | None, *, in_process: bool = False) -> st
     spec = spec or about.get("spec") or about.get("implementation")
     if spec is None:
         raise AgainError(f"{path} names no implementation; pass --adapter")
-    with _adapter(spec, in_process=in_process) as adapter:
+    with opened(spec, in_process=in_process) as adapter:
         law = laws()[requirement]
         if reason := law.source.why_not(adapter.claims):
             raise AgainError(f"{adapter.name} is not judged by {requirement}: {reason}")
@@ -54,15 +51,6 @@ def replay_file(path: Path, spec: str | None, *, in_process: bool = False) -> st
         return None
     again = f"bnconform replay {quote(str(path))} --adapter {quote(spec)}" + (" --in-process" if in_process else "")
     return explain(broken.finding, broken.steps, again)
-
-
-@contextmanager
-def _adapter(spec: str, *, in_process: bool) -> Iterator[Adapter]:
-    if is_file(spec) and not in_process:
-        with WorkerAdapter(spec) as adapter:
-            yield adapter
-    else:
-        yield load(spec)
 
 
 def reproduce(implementation: str, requirement: str, folder: Path) -> Path:

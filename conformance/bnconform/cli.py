@@ -70,16 +70,11 @@ def identify(spec: str, *, as_json: bool, evidence: bool, in_process: bool, time
     from bnconform.identify import identify as find_out
     from bnconform.identify import page
     from bnconform_adapters.contract import AdapterError
-    from bnconform_adapters.registry import is_file, load
-    from bnconform_adapters.worker.client import WorkerAdapter
-    from bnconform_adapters.worker.limits import Limits
+    from bnconform_adapters.worker.client import opened
 
     try:
-        if is_file(spec) and not in_process:
-            with WorkerAdapter(spec, Limits() if time_limit is None else Limits(time_limit)) as adapter:
-                identity = find_out(adapter)
-        else:
-            identity = find_out(load(spec))
+        with opened(spec, in_process=in_process, time_limit=time_limit) as adapter:
+            identity = find_out(adapter)
     except AdapterError as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR

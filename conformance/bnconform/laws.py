@@ -14,4 +14,5 @@ def laws() -> dict[str, Law]:
     names = sorted(file.name for file in resources.files("bnconform").iterdir() if file.name.startswith("test_"))
     modules = [import_module(f"bnconform.{name.removesuffix('.py')}") for name in names if name.endswith(".py")]
     found = [test.law for module in modules for test in vars(module).values() if hasattr(test, "law")]
+    assert len({law.requirement for law in found}) == len(found), "two laws of one requirement"
     return {law.requirement: law for law in found}

@@ -13,9 +13,8 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from bnconform_adapters.contract import Adapter, AdapterError
-from bnconform_adapters.registry import is_file, load
-from bnconform_adapters.worker.client import WorkerAdapter
+from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.worker.client import opened
 
 CONFORMS, BREAKS, USAGE_ERROR = 0, 1, 2
 JUDGED = (0, 1)
@@ -47,7 +46,7 @@ def vet(specs: Sequence[str], arguments: Sequence[str], json_path: str | None = 
     """
     for spec in specs:
         try:
-            with _loaded(spec, arguments):
+            with opened(spec, in_process="--in-process" in arguments):
                 pass
         except AdapterError as error:
             print(f"bnconform: {error}", file=sys.stderr)
@@ -77,16 +76,6 @@ def _report(arguments: Sequence[str]) -> str | None:
         if argument == "--report" and i + 1 < len(arguments):
             return arguments[i + 1]
     return None
-
-
-@contextmanager
-def _loaded(spec: str, arguments: Sequence[str]) -> Iterator[Adapter]:
-    """The implementation, where the suite itself runs it."""
-    if not is_file(spec) or "--in-process" in arguments:
-        yield load(spec)
-        return
-    with WorkerAdapter(spec) as adapter:
-        yield adapter
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
@@ -166,7 +155,7 @@ def _causes(spec: str, arguments: Sequence[str], witnesses: Sequence[dict[str, A
     from bnconform.case_file import from_json
     from bnconform.diagnosis import diagnose
 
-    with _loaded(spec, arguments) as adapter:
+    with opened(spec, in_process="--in-process" in arguments) as adapter:
         return diagnose(
             adapter, tuple(case for steps in map(from_json, witnesses) if len(steps) == 1 for case in steps)
         )

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
 
 from bnconform.cli import STARTERS
 from bnconform.findings import Broken
-from bnconform.law import Law, search
+from bnconform.law import search
+from bnconform.laws import laws
 from bnconform.profiles import settings_for
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
@@ -22,19 +22,6 @@ from bnconform_adapters.contract import Adapter
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = ("torch", "jax", "flax", "keras", "tensorflow", "triton")
 SEED = 0
-
-
-@cache
-def laws() -> dict[str, Law]:
-    """Every law of the suite by its requirement, as its test modules define them."""
-    folder = resources.files("bnconform")
-    modules = sorted(file.name.removesuffix(".py") for file in folder.iterdir() if file.name.startswith("test_"))
-    found: list[Law] = []
-    for name in modules:
-        tests = vars(import_module(f"bnconform.{name}")).values()
-        found += [test.law for test in tests if hasattr(test, "law")]
-    assert len({law.requirement for law in found}) == len(found), "two laws of one requirement"
-    return {law.requirement: law for law in found}
 
 
 def starter(form: str = "numpy") -> str:

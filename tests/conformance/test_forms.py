@@ -11,6 +11,8 @@ from suite_runs import judge, laws, replaced, starter
 
 from bnconform.build import build
 from bnconform.cli import STARTERS
+from bnconform.judge import compare
+from bnconform.oracle import expect
 from bnconform.recipe import Recipe
 from bnconform_adapters.calls import run, second_order
 from bnconform_adapters.contract import Adapter
@@ -205,14 +207,14 @@ def test_forward_only_model_does_not_claim_gradients(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", STARTERS)
 def test_every_form_gives_the_same_numbers(form: str, tmp_path: Path) -> None:
-    """One case through every starter gives shapes and dtypes of the case, and nearly the reference's values."""
+    """One case through every starter gives its shapes and dtypes, and the oracle's values within the allowed error."""
     pytest.importorskip(NEEDS[form])
     adapter, case = load(written(tmp_path, starter(form))), build(ORDINARY)
-    outcome, expected = run(adapter, case), run(load("reference"), case)
+    outcome, expected = run(adapter, case), expect(case, adapter.claims)
     for name in ("y", "dx", "dweight", "dbias", "running_mean", "running_var"):
-        found, value = getattr(outcome, name), getattr(expected, name)
+        found = getattr(outcome, name)
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, value, rtol=1e-3, atol=1e-4)
+        assert (compare(found, expected[name]).ratio <= 1).all(), name
 
 
 @pytest.mark.parametrize(("form", "module"), [("torch", "torch"), ("jax", "jax.numpy")])

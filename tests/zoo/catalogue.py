@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hunt import laws, specimens
+from hunt import specimens
 
+from bnconform.laws import laws
 from bnconform.requirements import CATALOGUE
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,11 @@ from itertools import count
 from random import Random
 from time import perf_counter
 
-from hunt import ZOO, correct_names, laws
+from hunt import ZOO, correct_names
 
 from bnconform import ledger
 from bnconform.law import Law, search
+from bnconform.laws import laws
 from bnconform.profiles import settings_for
 from bnconform.tally import Tally
 from bnconform_adapters.candidate import load_candidate

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +13,6 @@ from hypothesis import Phase
 from hypothesis import settings as Settings
 from specimen import Specimen
 
-import bnconform
 from bnconform.findings import Broken, signature
 from bnconform.law import Law, search
 from bnconform.profiles import settings_for
@@ -31,18 +28,6 @@ ZOO = Path(__file__).parent
 TIME_LIMIT = 1.0
 """Seconds for a call in a worker."""
 FAMILIES = tuple(sorted(path.stem.removeprefix("faults_") for path in ZOO.glob("faults_*.py")))
-
-
-@cache
-def laws() -> dict[str, Law]:
-    """The laws that are written, under their requirements' ids."""
-    found = {}
-    for module in pkgutil.iter_modules(bnconform.__path__):
-        if module.name.startswith("test_"):
-            for item in vars(import_module(f"bnconform.{module.name}")).values():
-                if isinstance(law := getattr(item, "law", None), Law):
-                    found[law.requirement] = law
-    return found
 
 
 def specimens() -> Iterator[tuple[str, Specimen]]:

@@ -16,8 +16,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hunt import Kill, file_of, hunt, laws, specimens
+from hunt import Kill, file_of, hunt, specimens
 from specimen import Specimen
+
+from bnconform.laws import laws
 
 SCHEMA = "bnconform.kill-matrix/1"
 OTHERS = "quick"

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hunt import ZOO, file_of, laws, specimens, subject
+from hunt import ZOO, file_of, specimens, subject
 
 from bnconform.law import search
+from bnconform.laws import laws
 from bnconform.profiles import settings_for
 from bnconform.script import Subject, script
 from bnconform.tally import Tally

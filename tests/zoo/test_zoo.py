@@ -6,10 +6,11 @@ import re
 
 import pytest
 from catalogue import PAGE, page
-from hunt import FAMILIES, ZOO, Kill, correct_names, file_of, hunt, laws, specimens, subject
+from hunt import FAMILIES, ZOO, Kill, correct_names, file_of, hunt, specimens, subject
 from specimen import Specimen
 
 from bnconform.law import Law
+from bnconform.laws import laws
 
 SEED = 0
 CORRECT_PROFILE = "quick"  # all laws on all correct makes; kill_matrix.py does it at the default profile

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from threading import RLock
 from types import TracebackType
 from typing import Any
 
-from bnconform_adapters.contract import AdapterError, Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.registry import is_file, load
 from bnconform_adapters.worker.keeping import Keeper
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.process import Ending, Lost, Process
@@ -146,6 +148,22 @@ class WorkerAdapter:
             except Lost as lost:
                 outcomes.append(_outcome(lost))
         return outcomes + outcomes[-1:] * (answers - len(outcomes))
+
+
+@contextmanager
+def opened(spec: str, *, in_process: bool = False, time_limit: float | None = None) -> Iterator[Adapter]:
+    """The implementation of a `--adapter` specification: a file in a worker unless `in_process`, a bundled one here.
+
+    Raises
+    ------
+    AdapterError
+        It cannot be loaded.
+    """
+    if in_process or not is_file(spec):
+        yield load(spec)
+        return
+    with WorkerAdapter(spec, None if time_limit is None else Limits(time_limit)) as adapter:
+        yield adapter
 
 
 def run_once(spec: str, case: Case) -> Outcome:

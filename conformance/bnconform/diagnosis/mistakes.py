@@ -202,9 +202,9 @@ def _dx(s: Setting, mean_term: float = 1.0, projection: float = 1.0) -> Array:
     return s.dy - mean_term * s.dbias / s.n - projection * s.xhat * s.dweight / s.n
 
 
-def _backward(s: Setting, invstd: Array) -> Array:
-    """dx by another 1 / sqrt(variance + eps) than the right one, throughout."""
-    xhat = (s.x - s.mean) * invstd
+def _backward(s: Setting, mean: Array, invstd: Array) -> Array:
+    """dx of training by another mean or 1 / sqrt(variance + eps) than the right one, throughout."""
+    xhat = (s.x - mean) * invstd
     return s.weight * invstd * (s.dy - s.dbias / s.n - xhat * _sum(s.dy * xhat) / s.n)
 
 
@@ -225,23 +225,18 @@ TRAINING_DX: dict[str, Mistake] = {
     "dx is divided by n": lambda s: s.weight * s.invstd * _dx(s) / s.n,
     "the term through the variance has the wrong sign": lambda s: s.weight * s.invstd * _dx(s, projection=-1.0),
     "the term through the variance is taken twice": lambda s: s.weight * s.invstd * _dx(s, projection=2.0),
-    "backward leaves eps out": lambda s: _backward(s, 1 / np.sqrt(s.variance)),
-    "backward takes the variance for 1 / sqrt(variance + eps)": lambda s: _backward(s, s.variance),
+    "backward leaves eps out": lambda s: _backward(s, s.mean, 1 / np.sqrt(s.variance)),
+    "backward takes the variance for 1 / sqrt(variance + eps)": lambda s: _backward(s, s.mean, s.variance),
     "backward takes 1 / sqrt(... + eps) of what is 1 / sqrt(variance + eps) already": lambda s: _backward(
-        s, 1 / np.sqrt(s.invstd + s.eps)
+        s, s.mean, 1 / np.sqrt(s.invstd + s.eps)
     ),
     "dx is 0": lambda s: np.zeros_like(s.dy),
 }
 
 
-def _as_in_training(s: Setting) -> Array:
-    xhat = (s.x - s.batch_mean) * s.invstd
-    return s.weight * s.invstd * (s.dy - s.dbias / s.n - xhat * _sum(s.dy * xhat) / s.n)
-
-
 INFERENCE_DX: dict[str, Mistake] = {
     "dx flows through the statistics, which are constants in inference": lambda s: s.weight * s.invstd * _dx(s),
-    "dx flows through the batch's mean and variance, as in training": lambda s: _as_in_training(s),
+    "dx flows through the batch's mean and variance, as in training": lambda s: _backward(s, s.batch_mean, s.invstd),
     "dx lacks the factor weight": lambda s: s.invstd * s.dy,
     "dx lacks the factor 1 / sqrt(running_var + eps)": lambda s: s.weight * s.dy,
     "dx leaves eps out": lambda s: s.weight * s.dy / np.sqrt(s.variance),
