@@ -24,12 +24,16 @@ class Entry:
         Import name to distribution name of what it needs; the first is the implementation itself.
     extra : str
         The project's extra that installs them.
+    environment : mapping of str to str, or None
+        Variables that are set in a process of its own, where it is imported and called; None where it lives in the
+        suite's process with the others.
     """
 
     name: str
     factory: str
     packages: tuple[tuple[str, str], ...]
     extra: str
+    environment: tuple[tuple[str, str], ...] | None = None
 
     def missing(self) -> list[str]:
         """Distributions that are not installed, found without importing anything."""
@@ -99,6 +103,17 @@ def create(entry: Entry) -> Adapter:
 def is_file(spec: str) -> bool:
     """Whether a user's ``NAME|PATH.py[:NAME]`` means a file."""
     return spec.endswith(".py") or ".py:" in spec
+
+
+def own_process(spec: str) -> bool:
+    """Whether what a user named runs in a process of its own: a file, or what cannot live beside the others.
+
+    Raises
+    ------
+    AdapterError
+        No bundled implementation has this name.
+    """
+    return is_file(spec) or find(spec).environment is not None
 
 
 def load(spec: str) -> Adapter:

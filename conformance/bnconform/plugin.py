@@ -160,11 +160,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def implementation(request: pytest.FixtureRequest) -> Implementation:
-    """The implementation under test; a skip where its framework cannot be imported."""
-    found = _session(request.config).implementation(request.param)
-    if problem := found.problem():
-        pytest.skip(problem)
-    return found
+    """The implementation under test."""
+    return _session(request.config).implementation(request.param)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class Implementation:
         if self.loaded is not None:
             return self.loaded
         assert self.entry is not None
-        return create(self.entry)
+        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec)
 
     @property
     def subject(self) -> Subject:
@@ -74,15 +74,25 @@ class Implementation:
         """Whether a script can show a finding: of files, only functions on NumPy arrays so far."""
         return self.entry is not None or bool(getattr(self.adapter, "plain_code", False))
 
+    def close(self) -> None:
+        """End its worker, if it has one."""
+        adapter = self.loaded or vars(self).get("adapter")  # not made just to be closed
+        if isinstance(adapter, WorkerAdapter):
+            adapter.close()
+
+    @cached_property
     def problem(self) -> str | None:
-        """Why it cannot be run, or None."""
+        """Why it cannot be run, or None; found out once."""
         if self.entry is None:
             return None
         try:
-            for module, _ in self.entry.packages:
-                import_framework(module)
+            if self.entry.environment is None:
+                for module, _ in self.entry.packages:
+                    import_framework(module)
+            else:
+                self.adapter  # noqa: B018  making it imports the framework, in its own process
         except Exception as error:  # a broken installation must not stop the others
-            return f"{self.name} not run: {describe_error(error)}"
+            return describe_error(error)
         return None
 
 
@@ -180,8 +190,7 @@ class Session:
     def close(self) -> None:
         """End the workers."""
         for implementation in self.implementations:
-            if isinstance(implementation.loaded, WorkerAdapter):
-                implementation.loaded.close()
+            implementation.close()
 
     def implementation(self, name: str) -> Implementation:
         """The implementation called `name`."""
@@ -257,6 +266,9 @@ class Examiner:
     def examine(self, law: Law) -> None:
         """Judge the law; fail, skip or expect failure accordingly."""
         __tracebackhide__ = True
+        if problem := self._implementation.problem:
+            self._cell(law, "not run", reason=problem)
+            pytest.skip(f"{self._implementation.name} not run: {problem}")
         name, claims = self._implementation.name, self._implementation.adapter.claims
         if reason := law.source.why_not(claims):
             self._cell(law, "not claimed", reason=reason)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome
-from bnconform_adapters.registry import is_file, load
+from bnconform_adapters.registry import load, own_process
 from bnconform_adapters.worker.keeping import Keeper
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.process import Ending, Lost, Process
@@ -152,14 +152,15 @@ class WorkerAdapter:
 
 @contextmanager
 def opened(spec: str, *, in_process: bool = False, time_limit: float | None = None) -> Iterator[Adapter]:
-    """The implementation of a `--adapter` specification: a file in a worker unless `in_process`, a bundled one here.
+    """The implementation of a `--adapter` specification: a file in a worker unless `in_process`, a bundled one here,
+    or in a worker too where it needs a process of its own.
 
     Raises
     ------
     AdapterError
         It cannot be loaded.
     """
-    if in_process or not is_file(spec):
+    if in_process or not own_process(spec):
         yield load(spec)
         return
     with WorkerAdapter(spec, None if time_limit is None else Limits(time_limit)) as adapter:

@@ -14,7 +14,7 @@ from typing import Any
 from bnconform_adapters.calls import Life, jvp, population, run_together, second_order
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
 from bnconform_adapters.memory import spoil_memory
-from bnconform_adapters.registry import load
+from bnconform_adapters.registry import find, is_file, load
 from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
 
 CHUNK = 1 << 18
@@ -36,6 +36,8 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
     """
     _settle(output)
     try:
+        if not is_file(spec):
+            os.environ.update(find(spec).environment or ())
         adapter = load(spec)
     except AdapterError as error:
         connection.sendall(pack({"refused": str(error)}))
