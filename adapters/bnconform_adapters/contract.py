@@ -15,7 +15,7 @@ from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName, Grade
 
 AnyArray: TypeAlias = NDArray[Any]
-Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded"]
+Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded", "far"]
 Parameters: TypeAlias = Literal["both", "weight", "bias", "neither"]
 Mode: TypeAlias = Literal["training", "inference"]
 Cost: TypeAlias = Literal["cheap", "compiles per shape", "interpreted"]
@@ -193,7 +193,8 @@ class Claims:
     ranks : tuple of int
         Ranks of x, from 2 to 5.
     layouts : tuple of str
-        Memory layouts of x and dy that it takes; those it would copy before use are not worth claiming.
+        Memory layouts of x and dy that it takes, see :func:`bnconform_adapters.memory.place`; those that are copied
+        before it sees them are not worth claiming.
     modes : tuple of str
         "training", "inference".
     gradients : tuple of str
@@ -236,7 +237,15 @@ class Claims:
     dialect: Dialect = PYTORCH
     dtypes: tuple[DtypeName, ...] = ("float32",)
     ranks: tuple[int, ...] = (2, 3, 4, 5)
-    layouts: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded")
+    layouts: tuple[Layout, ...] = (
+        "contiguous",
+        "channels_last",
+        "transposed",
+        "sliced",
+        "reversed",
+        "expanded",
+        "far",
+    )
     modes: tuple[Mode, ...] = ("training", "inference")
     gradients: tuple[Mode, ...] = ("training", "inference")
     second_order: tuple[Mode, ...] = ()

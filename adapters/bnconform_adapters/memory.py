@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,9 @@ from bnconform_adapters.contract import AnyArray, Case, Layout
 
 GUARD = 32
 """Elements of canary before and behind every buffer."""
+FAR = 2**32 + GUARD // 2
+"""Elements between the first and the last along the outermost axis in the layout "far": an index of 32 bits, signed or
+not, comes round to canary, or to another element of the first row."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,32 @@ class Placed:
         return int(first // self.buffer.itemsize)
 
 
-def place(array: AnyArray, layout: Layout) -> Placed:
+@dataclass(frozen=True)
+class FarPlaced:
+    """An array in the layout "far": rows between guard zones, in memory that is not there until it is touched.
+
+    Attributes
+    ----------
+    array, buffer
+        As of :class:`Placed`; all of the buffer but the rows and their guard zones is 0.
+    rows : tuple of Placed
+    """
+
+    array: AnyArray
+    buffer: AnyArray
+    rows: tuple[Placed, ...]
+
+    def overrun(self) -> bool:
+        """Whether memory beside a row was written."""
+        return any(row.overrun() for row in self.rows)
+
+    @property
+    def offset(self) -> int:
+        """Index in the buffer of the array's first element."""
+        return GUARD
+
+
+def place(array: AnyArray, layout: Layout) -> Placed | FarPlaced:
     """Put a copy of `array` (N, C, *spatial), or of a vector (C,), into guarded memory in the given layout.
 
     Parameters
@@ -58,7 +89,8 @@ def place(array: AnyArray, layout: Layout) -> Placed:
     layout : str
         contiguous: rows first. channels_last: channels vary fastest. transposed: the first two axes swapped in
         memory. reversed: backwards along every axis. sliced: every second element along the last axis, with an
-        offset. expanded: stride 0 along axis 0 (read-only).
+        offset. expanded: stride 0 along axis 0 (read-only). far: the first axis that is longer than 1 spans more
+        than 2^32 elements.
 
     Raises
     ------
@@ -68,8 +100,12 @@ def place(array: AnyArray, layout: Layout) -> Placed:
     if layout == "expanded":
         if array.size and array.tobytes() != np.broadcast_to(array[:1], array.shape).tobytes():
             raise ValueError("an expanded layout needs equal values along axis 0")
-        placed = place(array[:1], "contiguous")
+        placed = _place(array[:1], "contiguous")
         return Placed(np.broadcast_to(placed.array, array.shape), placed.buffer, placed.before)
+    return _place_far(array) if layout == "far" and array.size > 1 else _place(array, layout)
+
+
+def _place(array: AnyArray, layout: Layout) -> Placed:
     order = _order(layout, array.ndim)
     inner = tuple(array.shape[axis] for axis in order)
     step = 2 if layout == "sliced" else 1
@@ -81,6 +117,54 @@ def place(array: AnyArray, layout: Layout) -> Placed:
         view = view[(slice(None, None, -1),) * array.ndim]
     view[...] = array
     return Placed(view, buffer, buffer.tobytes())
+
+
+def _place_far(array: AnyArray) -> FarPlaced:
+    strides, elements = far_strides(array.shape)
+    buffer = np.frombuffer(_untouched(elements * array.itemsize), array.dtype)
+    far = np.lib.stride_tricks.as_strided(buffer[GUARD:], array.shape, [s * array.itemsize for s in strides])
+    axis = outermost(array.shape)
+    rows = []
+    for i in range(array.shape[axis]):
+        at: tuple[Any, ...] = (*(0 for _ in range(axis)), i)
+        window = buffer[i * strides[axis] :][: array[at].size + 2 * GUARD]
+        window[...] = np.nan
+        far[at] = array[at]
+        rows.append(Placed(far[(*at, ...)], window, window.tobytes()))
+    return FarPlaced(far, buffer, tuple(rows))
+
+
+def far_strides(shape: tuple[int, ...]) -> tuple[list[int], int]:
+    """Strides of the layout "far", and how many elements it needs with its guard zones."""
+    axis = outermost(shape)
+    row = int(np.prod(shape[axis + 1 :], dtype=np.int64))
+    apart = -(-FAR // (shape[axis] - 1))
+    strides = [int(np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape))]
+    strides[axis] = apart
+    return strides, (shape[axis] - 1) * apart + row + 2 * GUARD
+
+
+def outermost(shape: tuple[int, ...]) -> int:
+    """The first axis that is longer than 1."""
+    return next(axis for axis, size in enumerate(shape) if size > 1)
+
+
+@cache
+def far_memory() -> bool:
+    """Whether this machine lends the address space that the layout "far" needs."""
+    try:
+        _untouched(8 * (2 * FAR))
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _untouched(size: int) -> mmap.mmap:
+    """Bytes of 0 that take memory only where they are touched."""
+    if sys.platform == "win32":
+        raise OSError("memory cannot be had without taking it")
+    without_reserve = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which has a name from Python 3.13 on
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | without_reserve)
 
 
 def _order(layout: Layout, ndim: int) -> tuple[int, ...]:

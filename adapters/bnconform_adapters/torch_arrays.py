@@ -10,10 +10,15 @@ import ml_dtypes
 import numpy as np
 
 from bnconform_adapters.contract import AnyArray, Layout
-from bnconform_adapters.memory import Placed, place
+from bnconform_adapters.memory import GUARD, FarPlaced, Placed, far_strides, outermost, place
 
-LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded")
+LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded", "far")
 """A tensor has no negative strides."""
+
+
+def layouts_on(device: str) -> tuple[Layout, ...]:
+    """Layouts to claim where nothing is stated: "far" takes gigabytes of a device's memory and must be asked for."""
+    return LAYOUTS if device == "cpu" else tuple(layout for layout in LAYOUTS if layout != "far")
 
 
 def to_tensor(array: AnyArray) -> Any:
@@ -48,7 +53,7 @@ class PlacedTensor:
     """
 
     array: Any
-    _placed: Placed
+    _placed: Placed | FarPlaced
     _buffer: Any
 
     def overrun(self) -> bool:
@@ -58,13 +63,58 @@ class PlacedTensor:
         return self._placed.overrun()
 
 
-def place_tensor(array: AnyArray, layout: Layout = "contiguous", device: str = "cpu") -> PlacedTensor:
+@dataclass(frozen=True)
+class FarTensor:
+    """A tensor in the layout "far" in a device's memory, where all that lies between has to be there, too.
+
+    Attributes
+    ----------
+    array : tensor
+        What the implementation is given.
+    """
+
+    array: Any
+    _buffer: Any
+    _before: tuple[tuple[int, Any], ...]
+
+    @classmethod
+    def place(cls, array: AnyArray, device: str) -> FarTensor:
+        """Put a copy of `array` into memory of its own."""
+        import torch
+
+        values = to_tensor(array.copy())
+        strides, elements = far_strides(array.shape)
+        buffer = torch.empty(elements, dtype=values.dtype, device=device)
+        far = torch.empty(0, dtype=values.dtype, device=device)
+        far = far.set_(buffer.untyped_storage(), GUARD, array.shape, strides)
+        axis = outermost(array.shape)
+        rows, row = array.shape[axis], array[(0,) * (axis + 1)].size
+        zones = [i * strides[axis] + side for i in range(rows) for side in (0, GUARD + row)]
+        for begin in zones:
+            buffer[begin : begin + GUARD] = torch.nan
+        far.copy_(values)
+        return cls(far, buffer, tuple((begin, _bits(buffer[begin : begin + GUARD])) for begin in zones))
+
+    def overrun(self) -> bool:
+        """Whether memory beside a row was written."""
+        return any(_bits(self._buffer[begin : begin + GUARD]) != bits for begin, bits in self._before)
+
+
+def _bits(tensor: Any) -> bytes:
+    array = to_array(tensor)
+    assert array is not None
+    return array.tobytes()
+
+
+def place_tensor(array: AnyArray, layout: Layout = "contiguous", device: str = "cpu") -> PlacedTensor | FarTensor:
     """Put a copy of `array` into guarded memory of a device, see :func:`~bnconform_adapters.memory.place`.
 
     The tensor is a leaf and no view, so that automatic differentiation treats it as any other.
     """
     import torch
 
+    if layout == "far" and array.size > 1 and device != "cpu":
+        return FarTensor.place(array, device)
     placed = place(array, layout)
     buffer = to_tensor(placed.buffer).to(device)
     strides = [stride // placed.buffer.itemsize for stride in placed.array.strides]

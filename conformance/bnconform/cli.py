@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from bnconform import __version__
 
 USAGE_ERROR = 2
+READER_GONE = 128 + 13
+"""What a shell calls the status of a program that SIGPIPE ends."""
 STARTERS = {
     "numpy": "numpy_functions.py",
     "torch": "torch_functions.py",
@@ -125,6 +128,16 @@ def bench_kernel() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
+    try:
+        status = _main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return status
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="bnconform", description="Does an implementation of batch normalization do what it must?"
     )

@@ -128,6 +128,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("X3", "training on an empty batch does as declared", _DIALECT, "robust", ("empty_batch",)),
     Requirement("X4", "zero channels give an empty result", _FORMULA, "robust"),
     Requirement("X5", "sizes at block edges, channel counts that are no power of two", _FORMULA, "robust"),
+    Requirement("X6", "elements may lie further apart than an index of 32 bits reaches", _FORMULA, "robust"),
     Requirement("P1", "x, dy, weight and bias are bitwise unchanged", _PURE, "robust"),
     Requirement("P2", "the same call twice gives the same bits", _PURE, "robust"),
     Requirement("P3", "no call remembers an earlier one", _PURE, "robust"),

@@ -34,7 +34,7 @@ class Space:
     kinds : tuple of str
         Kinds of shapes, see :mod:`bnconform.shapes`.
     dtypes, layouts : tuple of str or None
-        None takes what is claimed; layouts are those of x and dy.
+        None takes what is claimed; layouts are those of x and dy, "far" only where it is named.
     precise : tuple of bool
         Whether values have all their bits, or a few that read well.
     needs : tuple of str

@@ -107,10 +107,9 @@ def _recipe(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...
     choose, signature = tape.choose, _signature(tape, space, claims, pool)
     # (N, C) is its own channels-last; an expanded x would be a constant channel.
     unsuitable = ("expanded", "channels_last") if len(signature.shape) == 2 else ("expanded",)
+    wanted = set(claims.layouts) - {"far"} if space.layouts is None else set(space.layouts)
     layouts: tuple[Layout, ...] = tuple(
-        layout
-        for layout in claims.layouts
-        if layout not in unsuitable and (space.layouts is None or layout in space.layouts)
+        layout for layout in claims.layouts if layout not in unsuitable and layout in wanted
     ) or ("contiguous",)
     dy, dy_layout = "absent", layouts[0]
     if space.wants_gradients(claims):

@@ -12,8 +12,10 @@ from bnconform.law import requirement
 from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import AnyArray, Case, Outcome
+from bnconform_adapters.memory import far_memory
 
 WITH_GRADIENTS = replace(TRAINING, gradients="where claimed")
+FAR = replace(WITH_GRADIENTS, layouts=("far",), kinds=("small",))
 
 
 # What a NaN or an infinity in one element of an input must reach: outputs of which its whole channel is then not
@@ -185,4 +187,16 @@ PLACED = replace(WITH_GRADIENTS, values=("sorted", "two_valued"), ratios=(1.0, 0
 )
 def test_sizes_at_block_edges(judge: Judge, case: Case) -> None:
     """Reduction lengths around powers of two, and channel counts that are none, lose no element."""
+    judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))
+
+
+@requirement("X6", given=AnyOf((Cases(FAR), Cases(replace(FAR, mode="inference")))), share=0.5)
+def test_elements_may_be_far_apart(judge: Judge, case: Case) -> None:
+    """Views whose rows lie more than 2^32 elements apart are read where they are.
+
+    All that lies between is address space only; where that is not to be had, nothing is judged.
+    """
+    if not far_memory():
+        judge.mistrust()
+        return
     judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))

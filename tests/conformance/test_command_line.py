@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -227,3 +229,11 @@ def test_bad_results_file_is_refused_in_one_line(text: str | None, hint: str, tm
     assert hint in str(refusal.value)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    """`bnconform list | head -1` prints one line, and no traceback."""
+    command = f"{sys.executable} -m bnconform.cli list | head -1"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("reference")
+    assert "Traceback" not in done.stderr

@@ -32,6 +32,10 @@ SPECIMENS = (
         "ExpandedDyAsSum", "a stride-0 dy is summed in place, then read", "mapillary/inplace_abn#155", ("G7", "G3")
     ),
     Specimen("Rank5AxesSwapped", "rank 5: the first two spatial axes are swapped in y", "", ("F1", "M7")),
+    Specimen(
+        "OffsetsIn32Bits", "offsets of samples are computed in 32 bits", "int32-index apache/mxnet#19065", ("X6",)
+    ),
+    Specimen("DyOffsetsUnsigned", "offsets of dy are computed in 32 bits without a sign", "", ("X6",)),
     Specimen("SquareTransposed", "N and C change places where they are equal", "deconv-fold-axis", ("F1",)),
 )
 
@@ -133,6 +137,26 @@ class Rank5AxesSwapped(BatchNormSteps):
     def write(self, rows, like):
         y = super().write(rows, like)
         return np.swapaxes(y, 2, 3).reshape(y.shape) if y.ndim == 5 else y
+
+
+def wrapped(array, bits, signed):
+    """The array as seen with strides, in elements, that come round at 2^bits."""
+    span, low = 2**bits, 2 ** (bits - 1) if signed else 0
+    strides = [((stride // array.itemsize + low) % span - low) * array.itemsize for stride in array.strides]
+    inside = all(stride >= 0 for stride in array.strides) and all(stride >= 0 for stride in strides)
+    return np.lib.stride_tricks.as_strided(array, array.shape, strides) if inside else array
+
+
+@specimen
+class OffsetsIn32Bits(BatchNormSteps):
+    def read(self, array):
+        return super().read(wrapped(array, 32, signed=True))
+
+
+@specimen
+class DyOffsetsUnsigned(BatchNormSteps):
+    def read_gradient(self, dy):
+        return self.read(wrapped(dy, 32, signed=False))
 
 
 @specimen

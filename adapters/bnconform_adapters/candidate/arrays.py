@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bnconform_adapters.contract import AnyArray, Case, Claims, Layout, wrong_kind
-from bnconform_adapters.memory import Placed, place, shared_pairs
+from bnconform_adapters.memory import FarPlaced, Placed, place, shared_pairs
 
 
 class InMemory(Protocol):
@@ -69,7 +69,7 @@ class NumpyArrays:
         """See :class:`Arrays`."""
         return nullcontext()
 
-    def place(self, array: AnyArray, layout: Layout) -> Placed:
+    def place(self, array: AnyArray, layout: Layout) -> Placed | FarPlaced:
         """See :class:`Arrays`."""
         return place(array, layout)
 

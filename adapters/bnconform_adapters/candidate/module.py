@@ -18,7 +18,7 @@ from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.candidate.torch_functions import check_device
 from bnconform_adapters.contract import AdapterError, Case, Claims, Parameters, describe_error
 from bnconform_adapters.pytorch import ModuleAdapter, parameter_type
-from bnconform_adapters.torch_arrays import LAYOUTS
+from bnconform_adapters.torch_arrays import LAYOUTS, layouts_on
 from bnconform_reference.dialect import Dialect
 
 KEYWORDS = ("eps", "momentum", "affine", "bias", "track_running_stats", "dtype", "device")
@@ -126,7 +126,7 @@ def adapter(
     state = find_state(module, stated.mapping("STATE"), where)
     base = Claims(
         dialect=Dialect(cumulative=False),
-        layouts=LAYOUTS,
+        layouts=layouts_on(constructor.device),
         parameters=_parameters(state, names),
         untracked="track_running_stats" in names,
         gradient_subsets=True,

@@ -9,7 +9,9 @@ from typing import Any
 from bnconform_adapters.contract import AdapterError, AnyArray, Case, Claims, Layout, describe_error, wrong_kind
 from bnconform_adapters.torch_arrays import (
     LAYOUTS,
+    FarTensor,
     PlacedTensor,
+    layouts_on,
     place_tensor,
     shared_storage,
     to_array,
@@ -41,22 +43,22 @@ def check_device(device: str, path: str) -> None:
 class TorchArrays:
     """Tensors on a device, in every layout that tensors have."""
 
-    claims = Claims(
-        layouts=LAYOUTS,
-        strided_statistics=True,
-        bitwise=False,  # torch's own vector loops and their tails round differently
-    )
     layouts = LAYOUTS
 
     def __init__(self, device: str, path: str) -> None:
         check_device(device, path)
         self._device = device
+        self.claims = Claims(
+            layouts=layouts_on(device),
+            strided_statistics=True,
+            bitwise=False,  # torch's own vector loops and their tails round differently
+        )
 
     def settings(self, case: Case) -> AbstractContextManager[Any]:
         """See :class:`~bnconform_adapters.candidate.arrays.Arrays`."""
         return nullcontext()
 
-    def place(self, array: AnyArray, layout: Layout) -> PlacedTensor:
+    def place(self, array: AnyArray, layout: Layout) -> PlacedTensor | FarTensor:
         """See :class:`~bnconform_adapters.candidate.arrays.Arrays`."""
         return place_tensor(array, layout, self._device)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bnconform_adapters.contract import Case, Claims
 from bnconform_adapters.pytorch import ModuleAdapter, parameter_type
-from bnconform_adapters.torch_arrays import LAYOUTS
+from bnconform_adapters.torch_arrays import layouts_on
 
 
 def _module(case: Case) -> Any:
@@ -27,9 +27,10 @@ def fused() -> ModuleAdapter:
     """The adapter of FusedBatchNorm."""
     from bnconform_adapters.fused_triton import interpreted
 
+    device = "cpu" if interpreted else "cuda"
     claims = Claims(
         dtypes=("float32", "float64", "float16", "bfloat16"),
-        layouts=LAYOUTS,
+        layouts=layouts_on(device),
         second_order=("training", "inference"),
         parameters=("both", "neither", "weight"),
         eps_min=0.0,
@@ -40,4 +41,4 @@ def fused() -> ModuleAdapter:
         default_momentum=0.1,
         cost="interpreted" if interpreted else "compiles per shape",
     )
-    return ModuleAdapter("fused_triton", claims, _module, "cpu" if interpreted else "cuda")
+    return ModuleAdapter("fused_triton", claims, _module, device)

@@ -1,5 +1,6 @@
 """What every script needs: cases, memory layouts, and one layer called several times."""
 
+import mmap
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -21,6 +22,17 @@ def place(array, layout="contiguous"):
         return None
     if layout == "expanded":  # stride 0 along the first axis
         return np.broadcast_to(array[:1].copy(), array.shape)
+    if layout == "far" and array.size > 1:  # an index into it needs more than 32 bits
+        axis = next(axis for axis, size in enumerate(array.shape) if size > 1)
+        strides = [stride // array.itemsize for stride in np.zeros(array.shape, array.dtype).strides]
+        strides[axis] = -(-(2**32 + 16) // (array.shape[axis] - 1))
+        length = (array.shape[axis] - 1) * strides[axis] + array.size
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # Linux's MAP_NORESERVE: only what is touched is there
+        memory = np.frombuffer(mmap.mmap(-1, length * array.itemsize, flags=flags), array.dtype)
+        memory[: array.size + 16] = np.nan
+        view = np.lib.stride_tricks.as_strided(memory, array.shape, [stride * array.itemsize for stride in strides])
+        view[...] = array
+        return view
     axes = tuple(range(array.ndim))
     order = {"channels_last": (0, *axes[2:], 1), "transposed": (1, 0, *axes[2:])}.get(layout, axes)
     *outer, inner = (array.shape[axis] for axis in order)
