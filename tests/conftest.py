@@ -2,5 +2,8 @@
 
 from importlib.util import find_spec
 
+from bnconform_adapters.frameworks import settle
+
+settle()
 if find_spec("triton"):  # as the second after TensorFlow it aborts the process: both bring LLVM
     import triton  # noqa: F401

@@ -10,8 +10,18 @@ from types import ModuleType
 BEFORE = {"tensorflow": ("triton",), "keras": ("triton",)}
 """What has to be imported first: TensorFlow and Triton both bring LLVM, and Triton as the second aborts."""
 
-SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-"""Environment variables that frameworks read when they are imported; what the user has set stays."""
+SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "OMP_WAIT_POLICY": "PASSIVE"}
+"""Environment variables that frameworks read when they are imported; what the user has set stays.
+
+OpenMP's threads otherwise spin while they wait, which makes thousands of small calls many times as slow wherever
+another process wants the same cores, as a second worker of pytest-xdist does.
+"""
+
+
+def settle() -> None:
+    """Set what frameworks are to find when they are imported, here and in processes started from here."""
+    for variable, value in SETTINGS.items():
+        os.environ.setdefault(variable, value)
 
 
 def import_framework(name: str) -> ModuleType:
@@ -22,8 +32,7 @@ def import_framework(name: str) -> ModuleType:
     ImportError
         And whatever else the module raises.
     """
-    for variable, value in SETTINGS.items():
-        os.environ.setdefault(variable, value)
+    settle()
     for other in BEFORE.get(name.partition(".")[0], ()):
         if find_spec(other) is not None:
             import_module(other)

@@ -14,6 +14,7 @@ from typing import Any
 import bnconform_adapters
 import bnconform_reference
 from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.frameworks import settle
 
 _LONGEST = 1 << 12
 """Bytes of an answer."""
@@ -38,6 +39,7 @@ class Keeper:
     def __init__(self) -> None:
         if not hasattr(os, "fork"):
             raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
+        settle()
         ours, theirs = socket.socketpair()
         # Not all of this process's path: among a user's files may be some that hide modules of the standard library.
         roots = [str(Path(package.__path__[0]).parent) for package in (bnconform_adapters, bnconform_reference)]
