@@ -1,0 +1,31 @@
+"""The commands that users type judge files of the zoo rightly; `commands.py` runs them over all of it."""
+
+from __future__ import annotations
+
+import pytest
+from commands import COMMANDS, Command, files, judged
+from hunt import ZOO, file_of
+
+FAULTY = (("effects", "OverwritesX"), ("fatal", "SegfaultsPastThree"), ("statistics", "MomentumSwapped"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("family", "name"), FAULTY)
+def test_faulty_file_breaks(command: Command, family: str, name: str) -> None:
+    """A faulty file ends in status 1 and a broken law, whether it returns wrong numbers or crashes."""
+    verdict = judged(command, f"{file_of(family)}:{name}", faulty=True)
+    assert verdict.rightly, verdict
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_correct_file_conforms(command: Command) -> None:
+    """A correct file ends in status 0."""
+    verdict = judged(command, f"{ZOO / 'correct.py'}:TwoPass", faulty=False)
+    assert verdict.rightly, verdict
+
+
+def test_nearly_all_of_the_zoo_are_files() -> None:
+    """Only layers that give statistics of a whole data set cannot be named by `--adapter`."""
+    listed = dict(files())
+    assert sum(listed.values()) > 330
+    assert len(listed) - sum(listed.values()) > 10
