@@ -80,11 +80,12 @@ def files() -> Iterator[tuple[str, bool]]:
             yield f"{ZOO / 'correct.py'}:{name}", False
 
 
-def judged(command: Command, spec: str, *, faulty: bool, seed: int = 0) -> Judged:
-    """Let a command judge one specimen, as its user would."""
+def judged(command: Command, spec: str, *, faulty: bool, seed: int = 0, only: str = "") -> Judged:
+    """Let a command judge one specimen, as its user would, by all laws or by one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
     with TemporaryDirectory() as folder:
         options = (f"--hypothesis-seed={seed}", f"--report={folder}", *(FIRST_BREAK_IS_ENOUGH if faulty else ()))
+        options += ("--requirement", only) if only else ()
         start = perf_counter()
         done = subprocess.run(
             [sys.executable, *COMMANDS[command], spec, *options],
