@@ -76,12 +76,20 @@ def test_metadata_names_entry_points_and_extras(wheel: zipfile.Path) -> None:
 
 
 def test_unpacked_wheel_judges_a_candidate(wheel: zipfile.Path, tmp_path: Path) -> None:
-    """What the wheel holds is enough to judge a file, without the tree."""
-    wheel.root.extractall(tmp_path / "site")
-    (tmp_path / "kernel.py").write_text(starter())
-    variables = {"PYTHONPATH": str(tmp_path / "site")}
-    where = run("-c", "import bnconform; print(bnconform.__file__)", cwd=tmp_path, variables=variables)
-    assert where.out.strip() == str(tmp_path / "site" / "bnconform" / "__init__.py")
-    asked = ("--adapter=kernel.py", "--requirement=F1", "--hypothesis-profile=quick")
-    found = conformance(*asked, cwd=tmp_path, variables=variables)
+    """What the wheel holds is enough to judge a file, without the tree, beside folders of the tree's names."""
+    site, project = tmp_path / "site", tmp_path / "project"
+    wheel.root.extractall(site)
+    for name in ("adapters", "conformance", "reference", "reports"):
+        (project / name).mkdir(parents=True)
+        (project / name / "__init__.py").write_text("raise RuntimeError('not the suite')\n")
+    (project / "conftest.py").write_text("import pytest\n")
+    (project / "kernel.py").write_text(starter())
+    variables = {"PYTHONPATH": str(site)}
+    where = run("-c", "import bnconform; print(bnconform.__file__)", cwd=project, variables=variables)
+    assert where.out.strip() == str(site / "bnconform" / "__init__.py")
+    asked = ("--requirement=F1", "--hypothesis-profile=quick")
+    found = conformance("--adapter=kernel.py", *asked, cwd=project, variables=variables)
     assert found.status == 0, found.out + found.err
+    found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, cwd=project, variables=variables)
+    assert found.status == 0, found.out + found.err
+    assert found.out.startswith("kernel.py CONFORMS")
