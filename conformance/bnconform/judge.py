@@ -93,6 +93,14 @@ def ulp_of(values: Array, dtype: DtypeName) -> Array:
     return np.where(np.isfinite(steps), np.maximum(steps, SMALLEST_SUBNORMAL[dtype]), SMALLEST_SUBNORMAL[dtype])
 
 
+def _due_shape(case: Case, name: str) -> tuple[int, ...] | None:
+    """The shape that an output has to have; None where the case has nothing that it belongs to."""
+    if name in ("y", "dx"):
+        return case.x.shape
+    belongs = getattr(case, name.removeprefix("d"))
+    return None if belongs is None else case.x.shape[1:2]
+
+
 class Judge:
     """What a law talks to: runs the implementation, asks the oracle, and raises :class:`Broken`.
 
@@ -206,7 +214,8 @@ class Judge:
 
     def finished(self, finish: Finish) -> Outcome:
         """Run the rest of a call; an exception breaks the law."""
-        return self._returned(self.came_back(self._steps[0], finish()))
+        case = finish.life.cases[finish.number] if isinstance(finish, Pass) else self._steps[0]
+        return self._returned(self.came_back(case, finish()))
 
     def _returned(self, outcome: Outcome) -> Outcome:
         """Break the law if a call raised."""
@@ -231,6 +240,9 @@ class Judge:
             if array is not None and array.dtype not in FLOATING:
                 shown = Of(f"{{}}.dtype.name not in {tuple(DTYPES)}", array)
                 self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers", shown)
+            if array is not None and (due := _due_shape(case, name)) not in (None, array.shape):
+                shown = Of(f"{{}}.shape != {due}", array)
+                self.broken(name, f"is {signature(array)}; the case asks for shape {list(due or ())}", shown)
         return outcome
 
     def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:

@@ -77,3 +77,11 @@ def test_each_law_is_there_for_a_specimen() -> None:
 def test_catalogue_page_is_what_the_code_says() -> None:
     """conformance/CATALOGUE.md is up to date."""
     assert PAGE.read_text() == page(), "run: python tests/zoo/catalogue.py"
+
+
+@pytest.mark.parametrize("law", ["F1", "I3", "G1", "M5", "M7", "P2", "X5"])
+def test_wrong_shape_is_a_finding_of_every_law(law: str) -> None:
+    """Whatever a law does with outputs, a wrong shape is reported as such and does not end the run."""
+    found = hunt(file_of("forward"), "OutputFlattened", laws()[law], SEED, CORRECT_PROFILE)
+    assert found is not None
+    assert "the case asks for shape" in found.finding
