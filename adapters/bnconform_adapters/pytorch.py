@@ -1,14 +1,13 @@
-"""PyTorch: the modules nn.BatchNorm1d/2d/3d, and nn.functional.batch_norm."""
+"""PyTorch: the tensors of a call, and modules that have BatchNorm's parameters and buffers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome, wrong_kind
+from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome, wrong_kind
 from bnconform_adapters.pytorch_derivatives import Function, jvp, second_order
-from bnconform_adapters.torch_arrays import LAYOUTS, place_tensor, shared_storage, to_array, to_tensor
-from bnconform_reference.dialect import Dialect
+from bnconform_adapters.torch_arrays import place_tensor, shared_storage, to_array, to_tensor
 
 SAME_NAMES = {name: name for name in ("weight", "bias", "running_mean", "running_var")}
 """What a module calls the parameters and buffers that it has as torch.nn.BatchNorm does."""
@@ -17,7 +16,7 @@ HANDED_ON = {"dy", "dx", "dweight", "dbias"}
 """Among which autograd shares memory: the derivative of a sum, or of a broadcast along an axis of one, is dy itself."""
 
 
-class _Call:
+class Call:
     """The tensors of one call, kept to see afterwards what became of them."""
 
     def __init__(self, case: Case, weight: Any, bias: Any, device: str = "cpu", *, composed: bool = False) -> None:
@@ -145,7 +144,7 @@ class _ModuleLayer:
 
     def __call__(self, case: Case) -> Finish:
         """See :class:`~bnconform_adapters.contract.Layer`."""
-        call = _Call(case, self._tensor("weight"), self._tensor("bias"), self._device, composed=self._composed)
+        call = Call(case, self._tensor("weight"), self._tensor("bias"), self._device, composed=self._composed)
         y = self._module.train(case.training)(call.x)
         return call.finish(y, self._tensor("running_mean"), self._tensor("running_var"))
 
@@ -177,90 +176,3 @@ def parameter_type(case: Case) -> Any:
     import torch
 
     return torch.float64 if case.dtype == "float64" else torch.float32
-
-
-def _torch_module(case: Case) -> Any:
-    import torch
-
-    classes = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
-    return getattr(torch.nn, classes.get(case.x.ndim, "BatchNorm1d"))(
-        case.channels,
-        eps=case.eps,
-        momentum=case.momentum,
-        affine=case.weight is not None,
-        track_running_stats=case.running_mean is not None,
-        dtype=parameter_type(case),
-    )
-
-
-class _Functional:
-    name = "torch.functional"
-    claims = Claims(
-        dialect=Dialect(cumulative=False),
-        dtypes=("float32", "float64", "float16", "bfloat16"),
-        layouts=LAYOUTS,
-        second_order=("training", "inference"),
-        forward_mode=("training", "inference"),
-        strided_statistics=True,
-        gradient_subsets=True,
-        bitwise=False,  # vector loops and their tails round differently
-        default_eps=1e-5,
-        default_momentum=0.1,
-    )
-
-    def layer(self, case: Case) -> Layer:
-        import torch
-
-        def parameter(array: AnyArray | None, layout: Layout = "contiguous") -> Any:
-            return None if array is None else place_tensor(array, layout).array
-
-        weight, bias = (parameter(array, case.parameters_layout) for array in (case.weight, case.bias))
-        running_mean = parameter(case.running_mean, case.statistics_layout)
-        running_var = parameter(case.running_var, case.statistics_layout)
-
-        def step(case: Case) -> Finish:
-            call = _Call(case, weight, bias)
-            y = torch.nn.functional.batch_norm(
-                call.x, running_mean, running_var, weight, bias, case.training, case.momentum, case.eps
-            )
-            return call.finish(y, running_mean, running_var)
-
-        return step
-
-    def second_order(self, case: Case) -> Outcome:
-        return second_order(case, self._function(case))
-
-    def jvp(self, case: Case) -> Outcome:
-        return jvp(case, self._function(case))
-
-    def _function(self, case: Case) -> Function:
-        import torch
-
-        mean, var = (
-            None if array is None else to_tensor(array.copy()) for array in (case.running_mean, case.running_var)
-        )
-        return lambda x, parameters: torch.nn.functional.batch_norm(
-            x, mean, var, parameters.get("weight"), parameters.get("bias"), case.training, case.momentum, case.eps
-        )
-
-
-def module() -> ModuleAdapter:
-    """The adapter of torch.nn.BatchNorm1d, 2d and 3d."""
-    claims = Claims(
-        dtypes=("float32", "float64", "float16", "bfloat16"),
-        layouts=LAYOUTS,
-        second_order=("training", "inference"),
-        forward_mode=("training", "inference"),
-        parameters=("both", "neither"),
-        untracked=True,
-        gradient_subsets=True,
-        bitwise=False,  # vector loops and their tails round differently
-        default_eps=1e-5,
-        default_momentum=0.1,
-    )
-    return ModuleAdapter("torch", claims, _torch_module)
-
-
-def functional() -> _Functional:
-    """The adapter of torch.nn.functional.batch_norm."""
-    return _Functional()

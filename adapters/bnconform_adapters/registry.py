@@ -56,8 +56,14 @@ _TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
 
 REGISTRY: tuple[Entry, ...] = (
     Entry("reference", "reference_layer:reference", (("numpy", "numpy"),), "torch"),
-    Entry("torch", "pytorch:module", _TORCH, "torch"),
-    Entry("torch.functional", "pytorch:functional", _TORCH, "torch"),
+    Entry("torch", "pytorch_modules:module", _TORCH, "torch"),
+    Entry("torch.channels_last", "pytorch_modules:channels_last", _TORCH, "torch"),
+    Entry("torch.autocast", "pytorch_modules:autocast", _TORCH, "torch"),
+    Entry("torch.functional", "pytorch_functions:functional", _TORCH, "torch"),
+    Entry("torch.native", "pytorch_functions:native", _TORCH, "torch", ()),
+    Entry("torch.decomp", "pytorch_functions:decomposed", _TORCH, "torch"),
+    Entry("torch.vmap", "pytorch_functions:over_models", _TORCH, "torch"),
+    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch"),
     Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
     Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),

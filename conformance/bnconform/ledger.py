@@ -32,6 +32,7 @@ class Deviation:
     Attributes
     ----------
     implementation, requirement : str
+        In the table `implementation` may be a list: each gets an entry of its own, with the same witness.
     kind : str
         bug: against its own documentation or the definition. numerics: quality of arithmetic. robustness: edges.
     versions : str
@@ -82,7 +83,11 @@ def deviations() -> tuple[Deviation, ...]:
         An entry names no known requirement, or an implementation and requirement twice.
     """
     table = tomllib.loads((_folder() / "ledger.toml").read_text())["deviation"]
-    entries = tuple(Deviation(**entry | {"elsewhere": tuple(entry.get("elsewhere", ()))}) for entry in table)
+    entries = tuple(
+        Deviation(**entry | {"implementation": name, "elsewhere": tuple(entry.get("elsewhere", ()))})
+        for entry in table
+        for name in _names(entry["implementation"])
+    )
     seen = set()
     for entry in entries:
         key = (entry.implementation, entry.requirement)
@@ -90,6 +95,10 @@ def deviations() -> tuple[Deviation, ...]:
             raise ValueError(f"the ledger has an unknown requirement or two entries for {' '.join(key)}")
         seen.add(key)
     return entries
+
+
+def _names(implementation: str | list[str]) -> list[str]:
+    return [implementation] if isinstance(implementation, str) else implementation
 
 
 def find(implementation: str, requirement: str) -> Deviation | None:

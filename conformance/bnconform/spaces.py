@@ -31,6 +31,8 @@ class Space:
         "second_order" or "forward_mode" where the law asks for it, as the Claims' fields are called.
     also : tuple of str
         Other modes that the law calls.
+    beside : str or None
+        A layout that the law compares with, and that has to be claimed, too.
     kinds : tuple of str
         Kinds of shapes, see :mod:`bnconform.shapes`.
     dtypes, layouts : tuple of str or None
@@ -62,6 +64,7 @@ class Space:
     kinds: tuple[Kind, ...] = KINDS
     dtypes: tuple[DtypeName, ...] | None = None
     layouts: tuple[Layout, ...] | None = None
+    beside: Layout | None = None
     needs: tuple[str, ...] = ()
     precise: tuple[bool, ...] = (False, True)
 
@@ -80,6 +83,8 @@ class Space:
             alternatives = getattr(self, field)
             if alternatives is not None and not set(alternatives) & set(getattr(claims, field)):
                 return f"{field} {' or '.join(alternatives)} are not claimed"
+        if self.beside is not None and self.beside not in claims.layouts:
+            return f"layout {self.beside} is not claimed"
         for claim in self.needs:
             if not getattr(claims, claim):
                 return f"{claim.replace('_', ' ')} is not claimed"

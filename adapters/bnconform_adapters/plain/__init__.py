@@ -14,7 +14,13 @@ from importlib import resources
 MODULES = {
     "reference": "reference",
     "torch": "torch_module",
+    "torch.channels_last": "torch_module",
+    "torch.autocast": "torch_autocast",
     "torch.functional": "torch_functional",
+    "torch.native": "torch_native",
+    "torch.decomp": "torch_decomp",
+    "torch.vmap": "torch_vmap",
+    "torch.compile": "torch_compile",
     "fused_triton": "fused_triton",
     "flax.linen": "flax_linen",
     "flax.nnx": "flax_nnx",

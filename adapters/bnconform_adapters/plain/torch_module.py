@@ -13,10 +13,10 @@ from bnconform_adapters.plain.torch_tensors import (
 )
 
 
-class Layer:
-    """The module, with the case's parameters and statistics loaded."""
+class ModuleLayer:
+    """The module, with the case's parameters and statistics loaded; `called` says how it is called."""
 
-    def __init__(self, case):
+    def __init__(self, case, called=lambda module: module):
         kind = {4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}.get(case.x.ndim, torch.nn.BatchNorm1d)
         self.module = kind(
             case.x.shape[1],
@@ -26,6 +26,7 @@ class Layer:
             track_running_stats=case.running_mean is not None,
             dtype=parameter_dtype(case),
         )
+        self.called = called(self.module)
         self.load(case)
 
     def load(self, case):
@@ -45,20 +46,27 @@ class Layer:
     def forward(self, case):
         module, x = self.module, tensor(place(case.x, case.layout))
         sources = differentiated(case, x, module.weight, module.bias)
-        y = module.train(case.training)(x)
+        y = self.called.train(case.training)(x)
         inputs = {"x": x, "weight": module.weight, "bias": module.bias}
         return rest_of_call(case, sources, inputs, y, module.running_mean, module.running_var)
 
 
-def function_of(case):
+def function_of(layer, case):
     """y from x and the parameters."""
-    module = Layer(case).module.train(case.training)
-    return lambda x, parameters: torch.func.functional_call(module, parameters, (x,))
+    layer.called.train(case.training)
+    prefix = "" if layer.called is layer.module else "module."
+    return lambda x, parameters: torch.func.functional_call(
+        layer.called, {prefix + name: one for name, one in parameters.items()}, (x,)
+    )
+
+
+def Layer(case):
+    return ModuleLayer(case)
 
 
 def second_order(case):
-    return twice(case, function_of(case))
+    return twice(case, function_of(Layer(case), case))
 
 
 def jvp(case):
-    return forward_mode(case, function_of(case))
+    return forward_mode(case, function_of(Layer(case), case))

@@ -1,0 +1,37 @@
+"""A function of torch.nn.functional.batch_norm's arguments, called as that is."""
+
+from bnconform_adapters.plain.calling import place
+from bnconform_adapters.plain.torch_tensors import differentiated, forward_mode, rest_of_call, tensor, twice
+
+
+class CallLayer:
+    """The tensors that a caller keeps between calls."""
+
+    def __init__(self, case, batch_norm):
+        self.batch_norm = batch_norm
+        self.weight, self.bias = (tensor(place(one, case.parameters_layout)) for one in (case.weight, case.bias))
+        self.mean = tensor(place(case.running_mean, case.statistics_layout))
+        self.var = tensor(place(case.running_var, case.statistics_layout))
+
+    def forward(self, case):
+        x = tensor(place(case.x, case.layout))
+        sources = differentiated(case, x, self.weight, self.bias)
+        y = self.batch_norm(x, self.mean, self.var, self.weight, self.bias, case.training, case.momentum, case.eps)
+        inputs = {"x": x, "weight": self.weight, "bias": self.bias}
+        return rest_of_call(case, sources, inputs, y, self.mean, self.var)
+
+
+def function_of(case, batch_norm):
+    """y from x and the parameters."""
+    mean, var = tensor(place(case.running_mean)), tensor(place(case.running_var))
+    return lambda x, parameters: batch_norm(
+        x, mean, var, parameters.get("weight"), parameters.get("bias"), case.training, case.momentum, case.eps
+    )
+
+
+def call_twice(case, batch_norm):
+    return twice(case, function_of(case, batch_norm))
+
+
+def call_forward_mode(case, batch_norm):
+    return forward_mode(case, function_of(case, batch_norm))
