@@ -23,8 +23,14 @@ MODULES = {
 }
 """The module of each bundled implementation."""
 
-CANDIDATE = "candidate_functions"
-"""The module for functions on NumPy arrays in a file."""
+CANDIDATES = {
+    "candidate_numpy": (),
+    "candidate_torch": ("torch",),
+    "candidate_jax": ("jax", "jaxlib"),
+    "candidate_module": ("torch",),
+    "candidate_kernelbench": ("torch",),
+}
+"""The modules for what a file holds, and the distributions that each needs beside NumPy."""
 
 
 def text(module: str) -> str:

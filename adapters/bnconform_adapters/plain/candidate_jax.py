@@ -1,0 +1,40 @@
+"""Functions on JAX arrays in a file."""
+
+import jax
+import numpy as np
+
+from bnconform_adapters.plain.called_functions import FunctionsLayer
+from bnconform_adapters.plain.kernel_file import stated
+
+
+class Layer(FunctionsLayer):
+    """The arrays that a caller keeps between calls."""
+
+    def settings(self, case):
+        return jax.enable_x64(case.x.dtype == np.float64)
+
+    def placed(self, array, layout):
+        """A JAX array, which is contiguous; a copy, since JAX may use NumPy's memory."""
+        return None if array is None else jax.device_put(np.array(array), jax.devices(stated("DEVICE", "cpu"))[0])
+
+    def written(self, array, new):
+        """Another array, since JAX's cannot be written."""
+        return None if array is None else self.placed(new, "contiguous")
+
+    def copied(self, found):
+        """A NumPy array of what a function returned, or None."""
+        if found is not None and not isinstance(found, jax.Array):
+            raise TypeError(f"returned a {type(found).__name__} where a JAX array is asked for")
+        return None if found is None else np.array(found)
+
+    def shared(self, outputs, inputs):
+        """None: what cannot be written may be shared."""
+        return []
+
+
+def second_order(case):
+    return Layer(case).second_order(case)
+
+
+def jvp(case):
+    return Layer(case).jvp(case)
