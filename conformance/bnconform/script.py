@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata, util
 
 import numpy as np
@@ -81,6 +81,8 @@ class _Writer:
     """Puts one script together."""
 
     def __init__(self, finding: Finding, evidence: Evidence, subject: Subject) -> None:
+        if finding.requirement == "P5" and not subject.is_file:
+            evidence = replace(evidence, got=None)  # the plain code of bundled implementations does not look there
         self._finding, self._evidence, self._subject = finding, evidence, subject
         # A side effect may be that of any earlier call.
         self._calls = Calls(evidence, everything=finding.requirement[0] == "P" or evidence.got is None)
@@ -89,7 +91,9 @@ class _Writer:
         calls = self._calls.lines()  # they name the cases in their order
         body = "\n".join([*calls, "", *Verdict(self._finding, self._evidence, self._calls).lines()])
         cases = "\n".join(self._calls.case_lines())
-        modules = [self._subject.plain_code, *_PARTS, *(["copying"] if self._calls.contiguous else [])]
+        modules = [self._subject.plain_code, *_PARTS]
+        if self._calls.contiguous:
+            modules.append("copying_into_nan" if self._subject.is_file else "copying")
         spec = f"sys.argv[1] if len(sys.argv) > 1 else {self._subject.spec!r}"
         imports, definitions = Parts(modules, {"SPEC": spec}).text(f"{cases}\n{body}")
         needed = {
@@ -127,7 +131,7 @@ class _Writer:
 
     def _limits(self) -> list[str]:
         """What a plain script does not show of the finding."""
-        if self._finding.requirement == "P5":
+        if self._finding.requirement == "P5" and not self._subject.is_file:
             return ["Guard zones around the arrays show it; this script only makes the call."]
         kinds = {life.what for life in self._calls.lives}
         if "together" in kinds:

@@ -57,7 +57,8 @@ class Verdict:
             return []
         told = self._calls.reference(got.given[0])
         if not place.key:
-            told = f'{told}["shares"]' if "shares" in got.text else f'{told}.get("error", {told}.get("y"))'
+            kept = [key for key in ("shares", "overrun") if key in got.text]
+            told = f'{told}["{kept[0]}"]' if kept else f'{told}.get("error", {told}.get("y"))'
         return [f'print("now:       ", {told})']
 
     def _close(self, got: Of, expected: Of | None) -> list[str]:

@@ -181,6 +181,7 @@ def assert_same_calls(adapter: Adapter, module: Any, steps: list[Case]) -> None:
     for outcome, found in zip(run_steps(adapter, steps), results, strict=True):
         assert_same(outcome, found)
         assert set(outcome.shared) == set(found.get("shares", ()))
+        assert set(outcome.overrun) == set(found.get("overrun", ()))
 
 
 def restarts(case: Case) -> list[Case]:

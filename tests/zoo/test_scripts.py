@@ -49,6 +49,7 @@ SHOWN = (
     ("P2", "WarmsUp", "caching"),
     ("P3", "FoldByMean", "blind"),
     ("P4", "GradientsShareMemory", "effects"),
+    ("P5", "WritesGuardZone", "effects"),
     ("E1", "LengthOneBroadcasts", "errors"),
 )
 """A few of every family: values, bits, relations, states, exceptions, derivatives."""

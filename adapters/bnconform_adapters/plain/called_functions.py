@@ -81,7 +81,8 @@ class FunctionsLayer:
                 if not case.training or not (one is None or one is old):  # else it was to be updated in place
                     inputs[name] = old
             after = {f"{name} after": self.copied(one) for name, one in inputs.items() if one is not None}
-            return results | found | after | {"shares": self.shared(outputs, inputs)}
+            around = [n for n in ("x", "weight", "bias", "dy") if inputs[n] is not None and self.overrun(inputs[n])]
+            return results | found | after | {"shares": self.shared(outputs, inputs), "overrun": around}
 
         def finish():
             with self.settings(case):

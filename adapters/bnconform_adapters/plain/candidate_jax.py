@@ -31,6 +31,10 @@ class Layer(FunctionsLayer):
         """None: what cannot be written may be shared."""
         return []
 
+    def overrun(self, array):
+        """What lies around a JAX array cannot be seen."""
+        return False
+
 
 def second_order(case):
     return Layer(case).second_order(case)

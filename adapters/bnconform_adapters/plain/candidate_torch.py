@@ -4,7 +4,7 @@ import torch
 
 from bnconform_adapters.plain.called_functions import FunctionsLayer
 from bnconform_adapters.plain.kernel_file import stated
-from bnconform_adapters.plain.torch_memory import guarded
+from bnconform_adapters.plain.torch_memory import guarded, overrun
 from bnconform_adapters.plain.torch_tensors import array, shared, tensor
 
 
@@ -30,6 +30,9 @@ class Layer(FunctionsLayer):
 
     def shared(self, outputs, inputs):
         return shared(outputs, {name: one for name, one in inputs.items() if one is not None})
+
+    def overrun(self, given):
+        return overrun(given)
 
 
 def second_order(case):

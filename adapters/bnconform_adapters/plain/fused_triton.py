@@ -46,7 +46,8 @@ class Layer:
         sources = differentiated(case, x, module.weight, module.bias)
         y = module.train(case.training)(x)
         inputs = {"x": x, "weight": module.weight, "bias": module.bias}
-        return rest_of_call(case, sources, inputs, y, module.running_mean, module.running_var, PLACED)
+        dy = PLACED(case.dy, case.dy_layout)
+        return rest_of_call(case, sources, inputs, y, module.running_mean, module.running_var, dy)
 
 
 def second_order(case):

@@ -6,10 +6,10 @@ from operator import attrgetter
 import torch
 
 from bnconform_adapters.plain.kernel_file import cannot_tell, stated
-from bnconform_adapters.plain.torch_memory import guarded
+from bnconform_adapters.plain.torch_memory import guarded, overrun
 from bnconform_adapters.plain.torch_tensors import differentiated, forward_mode, rest_of_call, tensor, twice
 
-HANDED_ON = {"dy", "dx", "dweight", "dbias"}
+HANDED_ON = {"dy", "dx", "dweight", "dbias"}  # autograd's gradient of a sum, or of a broadcast, may be dy itself
 
 
 def own_names(module):
@@ -53,22 +53,23 @@ class ModuleLayer:
 
     def forward(self, case):
         placed = partial(guarded, device=self.device)
-        x, weight, bias = placed(case.x, case.layout), self.own("weight"), self.own("bias")
+        x, dy = placed(case.x, case.layout), placed(case.dy, case.dy_layout)
+        weight, bias = self.own("weight"), self.own("bias")
         sources = differentiated(case, x, weight, bias)
         y = self.module.train(case.training)(x)
         if not isinstance(y, torch.Tensor):
             raise TypeError(f"returned a {type(y).__name__} where a tensor is asked for")
         inputs = {"x": x, "weight": weight, "bias": bias}
         statistics = self.own("running_mean"), self.own("running_var")
-        finish = rest_of_call(case, sources, inputs, y, *statistics, placed)
+        finish = rest_of_call(case, sources, inputs, y, *statistics, dy)
 
-        def without_handed_on():
-            """Autograd's gradient of a sum, or of a broadcast along an axis of one, is dy itself: that is no fault."""
+        def finish_and_look():
             found = finish()
             pairs = [pair for pair in found["shares"] if not set(pair.split(" and ")) <= HANDED_ON]
-            return found | {"shares": pairs}
+            around = [name for name, one in (("x", x), ("dy", dy)) if one is not None and overrun(one)]
+            return found | {"shares": pairs, "overrun": around}
 
-        return without_handed_on
+        return finish_and_look
 
     def function(self, case):
         """y from x and the parameters."""
