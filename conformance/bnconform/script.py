@@ -23,7 +23,8 @@ from bnconform.script_verdict import Verdict
 from bnconform_adapters import plain
 from bnconform_adapters.registry import Entry
 
-_PARTS = ("calling", "verdict", "definition")
+PARTS = ("calling", "verdict", "definition")
+"""What a script may need beside the plain code that calls its subject."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class _Writer:
         calls = self._calls.lines()  # they name the cases in their order
         body = "\n".join([*calls, "", *Verdict(self._finding, self._evidence, self._calls).lines()])
         cases = "\n".join(self._calls.case_lines())
-        modules = [self._subject.plain_code, *_PARTS]
+        modules = [self._subject.plain_code, *PARTS]
         if self._calls.contiguous:
             modules.append("copying_into_nan" if self._subject.is_file else "copying")
         spec = f"sys.argv[1] if len(sys.argv) > 1 else {self._subject.spec!r}"

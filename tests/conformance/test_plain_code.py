@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from suite_runs import starter
 from bnconform.build import build
 from bnconform.case_file import same
 from bnconform.recipe import Recipe
+from bnconform.script import PARTS
 from bnconform_adapters import plain
 from bnconform_adapters.calls import jvp, quiet, run_steps, second_order
 from bnconform_adapters.contract import Adapter, Case, Outcome
@@ -123,6 +125,30 @@ def test_derivatives_give_the_same_bits(name: str, cotangents: str) -> None:
                 with quiet():
                     found = module.jvp(case)
                 assert_same(jvp(adapter, case), found)
+
+
+def top_level(module: str) -> tuple[list[str], list[str]]:
+    """Names that a module of the plain code defines, and its neighbours that it imports from."""
+    body = ast.parse(plain.text(module)).body
+    neighbours = [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
+    defined = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    defined += [ast.unparse(node.targets[0]) for node in body if isinstance(node, ast.Assign)]
+    own = "bnconform_adapters.plain."
+    return defined, [name.removeprefix(own) for name in neighbours if name.startswith(own)]
+
+
+@pytest.mark.parametrize("module", [*plain.MODULES.values(), *plain.CANDIDATES])
+def test_names_are_defined_once(module: str) -> None:
+    """A script takes in what it needs of several modules, and none of them hides a name of another."""
+    home: dict[str, str] = {}
+    waiting, seen = [module, *PARTS], set[str]()
+    while waiting:
+        if (one := waiting.pop()) not in seen:
+            seen.add(one)
+            defined, neighbours = top_level(one)
+            waiting += neighbours
+            assert [(name, home[name], one) for name in defined if name in home] == []
+            home |= dict.fromkeys(defined, one)
 
 
 FORMS = {

@@ -90,25 +90,30 @@ class FunctionsLayer:
 
         return finish
 
-    def vectors(self, case):
-        """ddx, laid out as x is, ddweight and ddbias; None beside an absent parameter, zeros where not given."""
-        given = ((case.x, case.ddx, case.layout), (case.weight, case.ddweight, ""), (case.bias, case.ddbias, ""))
-        return [
-            None if like is None else self.placed(np.zeros_like(like) if one is None else one, layout or "contiguous")
-            for like, one, layout in given
-        ]
 
-    def second_order(self, case):
-        with self.settings(case):
-            kernel, x = functions(), self.placed(case.x, case.layout)
-            arguments = x, self.weight, self.bias, self.mean, self.var
-            *_, saved = values(kernel.forward_training(*arguments, momentum=case.momentum, eps=case.eps), 4)
-            dy = self.placed(case.dy, case.dy_layout)
-            ddy, dx, dweight = values(kernel.double_backward(*self.vectors(case), dy, saved), 3)
-            dweight = None if case.weight is None else dweight
-            return {"ddy": self.copied(ddy), "dx": self.copied(dx), "dweight": self.copied(dweight)}
+def contracted_with(layer, case):
+    """ddx, laid out as x is, ddweight and ddbias; None beside an absent parameter, zeros where not given."""
+    given = ((case.x, case.ddx, case.layout), (case.weight, case.ddweight, ""), (case.bias, case.ddbias, ""))
+    return [
+        None if like is None else layer.placed(np.zeros_like(like) if one is None else one, layout or "contiguous")
+        for like, one, layout in given
+    ]
 
-    def jvp(self, case):
-        with self.settings(case):
-            arguments = self.placed(case.x, case.layout), self.weight, self.bias, *self.vectors(case)
-            return {"y_tangent": self.copied(functions().jvp(*arguments, eps=case.eps))}
+
+def double_backward(layer, case):
+    """What double_backward gives for what forward_training saved."""
+    with layer.settings(case):
+        kernel, x = functions(), layer.placed(case.x, case.layout)
+        arguments = x, layer.weight, layer.bias, layer.mean, layer.var
+        *_, saved = values(kernel.forward_training(*arguments, momentum=case.momentum, eps=case.eps), 4)
+        dy = layer.placed(case.dy, case.dy_layout)
+        ddy, dx, dweight = values(kernel.double_backward(*contracted_with(layer, case), dy, saved), 3)
+        dweight = None if case.weight is None else dweight
+        return {"ddy": layer.copied(ddy), "dx": layer.copied(dx), "dweight": layer.copied(dweight)}
+
+
+def tangent(layer, case):
+    """What jvp gives."""
+    with layer.settings(case):
+        arguments = layer.placed(case.x, case.layout), layer.weight, layer.bias, *contracted_with(layer, case)
+        return {"y_tangent": layer.copied(functions().jvp(*arguments, eps=case.eps))}

@@ -71,15 +71,18 @@ class ModuleLayer:
 
         return finish_and_look
 
-    def function(self, case):
-        """y from x and the parameters."""
-        module = self.module.train(case.training)
-        return lambda x, parameters: torch.func.functional_call(
-            module, {self.names[name]: one for name, one in parameters.items()}, (x,)
-        )
 
-    def second_order(self, case):
-        return twice(case, self.function(case), partial(guarded, device=self.device))
+def function_of(layer, case):
+    """y from x and the parameters."""
+    module = layer.module.train(case.training)
+    return lambda x, parameters: torch.func.functional_call(
+        module, {layer.names[name]: one for name, one in parameters.items()}, (x,)
+    )
 
-    def jvp(self, case):
-        return forward_mode(case, self.function(case), partial(guarded, device=self.device))
+
+def double_backward(layer, case):
+    return twice(case, function_of(layer, case), partial(guarded, device=layer.device))
+
+
+def tangent(layer, case):
+    return forward_mode(case, function_of(layer, case), partial(guarded, device=layer.device))
