@@ -189,13 +189,17 @@ def candidate(spec: str) -> Iterator[tuple[Adapter, Any]]:
 
     adapter: Any = load(spec)
     kept = kernel_file.SPEC
+    module = import_module(f"bnconform_adapters.plain.{adapter.plain_code}")
+    cached = [kernel_file.kernel_file, *([module.device] if hasattr(module, "device") else [])]
     kernel_file.SPEC = spec
-    kernel_file.kernel_file.cache_clear()
     try:
-        yield adapter, import_module(f"bnconform_adapters.plain.{adapter.plain_code}")
+        for function in cached:
+            function.cache_clear()
+        yield adapter, module
     finally:
         kernel_file.SPEC = kept
-        kernel_file.kernel_file.cache_clear()
+        for function in cached:
+            function.cache_clear()
 
 
 def assert_same_calls(adapter: Adapter, module: Any, steps: list[Case]) -> None:

@@ -27,17 +27,18 @@ def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
 
 @cache
 def shown(form: str, folder: Path) -> dict[Fault, list[tuple[int | str, str]]]:
-    """What the scripts of a form's faults say of the faulty file, of the starter, and of a file that is not there."""
-    correct, commands = folder / f"{form}.py", []
+    """What the scripts of a form's faults say of the faulty file, of the starter, and of what cannot be called."""
+    correct, elsewhere, commands = folder / f"{form}.py", folder / f"elsewhere_{form}.py", []
     correct.write_text(starter(form))
+    elsewhere.write_text(f"{starter(form)}\n\nDEVICE = 'nowhere'\n")
     faults = [fault for fault in FAULTS if fault.form == form]
     for fault in faults:
         kernel = folder / f"{fault.name}_{form}.py"
         kernel.write_text(fault.text)
         path = written(load(str(kernel)), fault.told_by, str(kernel), folder / f"reproduce_{fault.name}_{form}.py")
-        commands += [[path], [path, correct], [path, folder / "gone.py"]]
-    found = run_scripts(commands)
-    return {fault: found[3 * i : 3 * i + 3] for i, fault in enumerate(faults)}
+        commands += [[path, kernel] for kernel in ("", correct, elsewhere, folder / "gone.py")]
+    found = run_scripts([command if command[1] else command[:1] for command in commands])
+    return {fault: found[4 * i : 4 * i + 4] for i, fault in enumerate(faults)}
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.form}-{fault.name}")
 def test_script_tells_faulty_from_correct(fault: Fault, folder: Path) -> None:
-    """The script exits with 1 on the faulty file, with 0 on the starter, and with 125 where there is no file."""
+    """The script exits with 1 on the faulty file, 0 on the starter, and 125 where there is no file or no device."""
     pytest.importorskip(fault.framework)
-    faulty, correct, gone = shown(fault.form, folder)[fault]
+    faulty, correct, *others = shown(fault.form, folder)[fault]
     assert (faulty[0], faulty[1].splitlines()[-1:]) == (1, ["the defect is there"]), faulty
     assert (correct[0], correct[1].splitlines()[-1:]) == (0, ["the defect is gone"]), correct
-    assert (gone[0], gone[1].partition(":")[0]) == (125, "cannot tell"), gone
+    for status, output in others:
+        assert (status, output.partition(":")[0]) == (125, "cannot tell"), output

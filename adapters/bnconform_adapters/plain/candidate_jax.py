@@ -1,10 +1,21 @@
 """Functions on JAX arrays in a file."""
 
+from functools import cache
+
 import jax
 import numpy as np
 
 from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, tangent
-from bnconform_adapters.plain.kernel_file import stated
+from bnconform_adapters.plain.kernel_file import cannot_tell, stated
+
+
+@cache
+def device():
+    """The first device of the platform that the file states, if JAX has it here."""
+    try:
+        return jax.devices(stated("DEVICE", "cpu"))[0]
+    except RuntimeError as error:
+        cannot_tell(f"JAX has no {stated('DEVICE', 'cpu')} here: {error}")
 
 
 class Layer(FunctionsLayer):
@@ -15,7 +26,7 @@ class Layer(FunctionsLayer):
 
     def placed(self, array, layout):
         """A JAX array, which is contiguous; a copy, since JAX may use NumPy's memory."""
-        return None if array is None else jax.device_put(np.array(array), jax.devices(stated("DEVICE", "cpu"))[0])
+        return None if array is None else jax.device_put(np.array(array), device())
 
     def written(self, array, new):
         """Another array, since JAX's cannot be written."""

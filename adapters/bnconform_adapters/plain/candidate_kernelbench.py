@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file, stated
+from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file
 from bnconform_adapters.plain.module_layer import ModuleLayer, double_backward, tangent
+from bnconform_adapters.plain.torch_device import device
 
 
 def model(channels):
@@ -23,11 +24,11 @@ def model(channels):
 
 def Layer(case):
     """The model, built for a case."""
-    device = stated("DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
-    module = model(case.x.shape[1]).to(device)
+    where = device("cuda" if torch.cuda.is_available() else "cpu")
+    module = model(case.x.shape[1]).to(where)
     if case.x.dtype == np.float64:
         module = module.double()
-    return ModuleLayer(module, model(3), device, case)
+    return ModuleLayer(module, model(3), where, case)
 
 
 def second_order(case):

@@ -5,8 +5,9 @@ import inspect
 import numpy as np
 import torch
 
-from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file, momentum_of, stated
+from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file, momentum_of
 from bnconform_adapters.plain.module_layer import ModuleLayer, double_backward, tangent
+from bnconform_adapters.plain.torch_device import device
 from bnconform_adapters.plain.torch_tensors import parameter_dtype
 
 
@@ -42,7 +43,6 @@ def accepted(given):
 
 def Layer(case):
     """The module, built for a case."""
-    device = stated("DEVICE", "cpu")
     given = {
         "eps": case.eps,
         "momentum": momentum_of(case),
@@ -50,13 +50,13 @@ def Layer(case):
         "bias": case.bias is not None,
         "track_running_stats": case.running_mean is not None,
         "dtype": parameter_dtype(case),
-        "device": device,
+        "device": device(),
     }
     arguments = accepted(given)
-    module = module_class()(case.x.shape[1], **arguments).to(device)
+    module = module_class()(case.x.shape[1], **arguments).to(device())
     if case.x.dtype == np.float64 and "dtype" not in arguments:
         module = module.double()
-    return ModuleLayer(module, module_class()(3), device, case)
+    return ModuleLayer(module, module_class()(3), device(), case)
 
 
 def second_order(case):

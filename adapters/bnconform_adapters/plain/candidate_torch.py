@@ -3,7 +3,7 @@
 import torch
 
 from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, tangent
-from bnconform_adapters.plain.kernel_file import stated
+from bnconform_adapters.plain.torch_device import device
 from bnconform_adapters.plain.torch_memory import guarded, overrun
 from bnconform_adapters.plain.torch_tensors import array, shared, tensor
 
@@ -12,7 +12,7 @@ class Layer(FunctionsLayer):
     """The tensors that a caller keeps between calls."""
 
     def placed(self, given, layout):
-        return guarded(given, layout, stated("DEVICE", "cpu"))
+        return guarded(given, layout, device())
 
     def written(self, kept, new):
         """The tensor with other contents."""
@@ -24,8 +24,8 @@ class Layer(FunctionsLayer):
             return None
         if not isinstance(found, torch.Tensor):
             raise TypeError(f"returned a {type(found).__name__} where a tensor is asked for")
-        if found.device.type != torch.device(stated("DEVICE", "cpu")).type:
-            raise TypeError(f"returned a tensor on {found.device} where x is on {stated('DEVICE', 'cpu')}")
+        if found.device.type != torch.device(device()).type:
+            raise TypeError(f"returned a tensor on {found.device} where x is on {device()}")
         return array(found)
 
     def shared(self, outputs, inputs):
