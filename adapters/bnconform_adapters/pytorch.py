@@ -81,6 +81,8 @@ class ModuleAdapter:
     composed : bool
         Whether it may be made of torch's operations, whose gradients share memory with dy and with one another by
         autograd's convention; a kernel's own are new tensors.
+    plain_code : str
+        The module of :mod:`bnconform_adapters.plain` that makes the same calls, where it is a candidate file.
     """
 
     def __init__(
@@ -92,9 +94,11 @@ class ModuleAdapter:
         state: Mapping[str, str] = SAME_NAMES,
         *,
         composed: bool = False,
+        plain_code: str = "",
     ) -> None:
         self.name = name
         self.claims = claims
+        self.plain_code = plain_code
         self._make = make
         self._device = device
         self._state = state

@@ -141,6 +141,14 @@ class Evidence:
         named = {id(life) for of in (self.got, self.expected) if of for one in of.given if (life := self._life(one))}
         return tuple(life for life in self.lives if id(life) in named) or self.lives[-1:]
 
+    def case_of(self, given: object) -> Case | None:
+        """The case of the call that gave an Outcome or an array of one."""
+        place = find(given, self.lives)
+        if place is None or place.of_case:
+            return None
+        life = self.lives[place.life]
+        return life.cases[life.order[place.position] if life.order else place.position]
+
     def _life(self, given: object) -> Life | None:
         place = find(given, self.lives)
         return None if place is None else self.lives[place.life]

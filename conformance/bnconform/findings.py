@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +104,21 @@ def describe_case(case: Case) -> list[str]:
         if array is not None:
             lines.append(f"{name:<9} {show(array)}" if len(name) < 10 else f"{name} {show(array)}")
     return lines
+
+
+def other_memory(case: Case, shown: Sequence[Case]) -> str:
+    """What lies otherwise in memory than in any case that is shown, as in "weight and bias sliced"; or nothing."""
+    laid_out = {
+        "x": ("layout", True),
+        "dy": ("dy_layout", case.dy is not None),
+        "weight and bias": ("parameters_layout", case.weight is not None or case.bias is not None),
+        "running statistics": ("statistics_layout", case.running_mean is not None),
+    }
+    return ", ".join(
+        f"{name} {getattr(case, field)}"
+        for name, (field, present) in laid_out.items()
+        if present and all(getattr(case, field) != getattr(one, field) for one in shown)
+    )
 
 
 def brief(case: Case) -> str:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from bnconform.evidence import Evidence, Life, Of, Pass, Turned, What
-from bnconform.findings import Broken, Finding, brief, signature
+from bnconform.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
 from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order
@@ -165,9 +165,18 @@ class Judge:
 
     def _report(self, finding: Finding, evidence: Evidence) -> NoReturn:
         __tracebackhide__ = True
-        self.last = Broken(finding, self._steps, replace(evidence, lives=tuple(self._lives)))
+        evidence = replace(evidence, lives=tuple(self._lives))
+        if memory := self._other_memory(evidence):
+            finding = replace(finding, problem=f"{finding.problem}, in the call with {memory} in memory")
+        self.last = Broken(finding, self._steps, evidence)
         self.tally.note_broken()
         raise self.last
+
+    def _other_memory(self, evidence: Evidence) -> str:
+        """How the arrays of what was compared lay in memory, where the steps do not show it."""
+        given = [one for of in (evidence.got, evidence.expected) if of for one in of.given]
+        told = [other_memory(case, self._steps) for one in given if (case := evidence.case_of(one))]
+        return next(filter(None, told), "")
 
     def run(self, case: Case) -> Outcome:
         """Call a new layer once; an exception breaks the law."""

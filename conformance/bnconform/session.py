@@ -67,12 +67,9 @@ class Implementation:
     @property
     def subject(self) -> Subject:
         """What a script that shows a finding calls."""
-        return Subject(self.name, self.spec, self.entry.versions() if self.entry else {})
-
-    @property
-    def has_plain_code(self) -> bool:
-        """Whether a script can show a finding: of files, only functions on NumPy arrays so far."""
-        return self.entry is not None or bool(getattr(self.adapter, "plain_code", False))
+        if self.entry is not None:
+            return Subject.bundled(self.entry)
+        return Subject.of_file(self.name, self.spec, getattr(self.adapter, "plain_code", ""))
 
     def close(self) -> None:
         """End its worker, if it has one."""
@@ -341,7 +338,7 @@ class Examiner:
             about = {"requirement": law.requirement, "implementation": self._implementation.name}
             case_file.write(path, broken.steps, **about, spec=self._implementation.spec)
             text += f"\n  case file {path}"
-            if self._implementation.has_plain_code:
+            if self._implementation.subject.plain_code:
                 path.with_suffix(".py").write_text(script(broken, self._implementation.subject))
                 text += f"\n  script    {path.with_suffix('.py')}"
         return text

@@ -83,8 +83,10 @@ def test_results_share_no_memory(judge: Judge, case: Case) -> None:
 @requirement("P5", given=BOTH_MODES)
 def test_memory_around_inputs_is_untouched(judge: Judge, case: Case) -> None:
     """Guard zones before, behind and between the inputs' elements keep their bits."""
-    for name in judge.run(case).overrun:
-        judge.broken(name, "has memory around it that was written to")
+    outcome = judge.run(case)
+    for name in outcome.overrun:
+        shown = Of(f"{name!r} in {{}}['overrun']", outcome)
+        judge.broken(name, "has memory around it that was written to", shown)
 
 
 @requirement("P6", given=BOTH_MODES)

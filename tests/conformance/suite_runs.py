@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -78,6 +79,45 @@ def run(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None =
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+_RUN_SCRIPTS = """
+import contextlib, io, json, runpy, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0].startswith("bnconform"):
+            raise ImportError(f"{name} must not be needed")
+
+sys.meta_path.insert(0, Blocked())
+found = []
+for arguments in json.load(sys.stdin):
+    out, sys.argv = io.StringIO(), arguments
+    try:
+        with contextlib.redirect_stdout(out):
+            runpy.run_path(arguments[0], run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except BaseException as error:
+        status = repr(error)
+    found.append([status, out.getvalue()])
+print(json.dumps(found))
+"""
+
+
+def run_scripts(commands: Sequence[Sequence[str | Path]]) -> list[tuple[int | str, str]]:
+    """Exit status, or the exception, and output of scripts with their arguments.
+
+    They run in one new process, since importing a framework takes seconds; this project cannot be imported in it.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    given = json.dumps([list(map(str, command)) for command in commands])
+    command = [sys.executable, "-c", _RUN_SCRIPTS]
+    done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [(status, output) for status, output in json.loads(done.stdout.splitlines()[-1])]
 
 
 def run_pytest_and_look(*arguments: str | Path, cwd: Path) -> Run:

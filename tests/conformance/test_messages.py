@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from suite_runs import Run, conformance, replaced, run, starter
+from suite_runs import Run, conformance, judge, replaced, run, starter
 
-from bnconform.findings import SHOWN, Finding, explain, number, show, signature
+from bnconform.findings import SHOWN, Finding, explain, number, other_memory, show, signature
 from bnconform_adapters.contract import DTYPES, Case
+from bnconform_adapters.registry import load
 
 BIASED = ((" * (n / (n - 1))", ""),)
 
@@ -139,3 +140,39 @@ def test_case_file_of_a_failure_is_named(tmp_path: Path) -> None:
     found = conformance(*asked, cwd=tmp_path)
     assert "  case file found/cases/S2-kernel.json" in found.out.splitlines()
     assert (tmp_path / "found" / "cases" / "S2-kernel.json").is_file()
+
+
+STRIDES_IGNORED = (
+    (
+        "y = xhat * column(weight, x, 1)",
+        "weight = weight.base[32:][: weight.size] if weight is not None and weight.strides != (4,) else weight\n"
+        "    y = xhat * column(weight, x, 1)",
+    ),
+)
+
+
+def test_layout_of_the_call_that_failed_is_told(tmp_path: Path) -> None:
+    """Where a law calls with a memory layout that the case shown does not have, the finding says which one failed."""
+    path = tmp_path / "kernel.py"
+    path.write_text(replaced(starter(), STRIDES_IGNORED))
+    broken, _ = judge(load(str(path)), "M9", profile="quick")
+    assert broken is not None
+    assert broken.steps[0].parameters_layout == "contiguous"
+    assert broken.finding.problem.startswith("is off, in the call with ")
+    assert broken.finding.problem.endswith("weight and bias sliced in memory")
+
+
+def test_layout_that_the_case_shows_is_not_told_again(tmp_path: Path) -> None:
+    """A finding on the case as it is shown speaks of no other memory layout."""
+    path = tmp_path / "kernel.py"
+    path.write_text(replaced(starter(), BIASED))
+    broken, _ = judge(load(str(path)), "S2", profile="quick")
+    assert broken is not None
+    assert broken.finding.problem == "is off"
+
+
+def test_only_arrays_that_are_there_lie_elsewhere() -> None:
+    """Of layouts that differ from every case shown, those of arrays that the call has are named."""
+    moved = case(parameters_layout="sliced", dy_layout="transposed", statistics_layout="sliced")
+    assert other_memory(moved, [case(layout="sliced")]) == "x contiguous, weight and bias sliced"
+    assert other_memory(moved, [case(), moved]) == ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-from suite_runs import conformance, replaced, run, starter
+from suite_runs import conformance, replaced, run, run_scripts, starter
+
+from bnconform.again import replay_file
 
 BIASED = ((" * (n / (n - 1))", ""),)
 
@@ -60,6 +63,24 @@ def test_script_beside_the_case_file(folder: Path) -> None:
     assert run(path, cwd=folder).status == 1
     assert run(path, "correct.py", cwd=folder).status == 0
     assert run(path, "gone.py", cwd=folder).status == 125
+
+
+@pytest.mark.parametrize("form", ["torch", "module", "kernelbench"])
+def test_report_on_every_form_of_file(form: str, tmp_path: Path) -> None:
+    """`--report` leaves a script and a case file for tensors and modules too: both tell the faulty from the correct."""
+    pytest.importorskip("torch")
+    (tmp_path / "kernel.py").write_text(replaced(starter(form), BIASED))
+    (tmp_path / "correct.py").write_text(starter(form))
+    more = ("--requirement", "S2", "--report", "out", "--hypothesis-profile", "quick")
+    done = conformance("--adapter", "kernel.py", *more, cwd=tmp_path)
+    assert "  script    out/cases/S2-kernel.py\n" in done.out, done.out + done.err
+    kernel, correct, path = (str(tmp_path / name) for name in ("kernel.py", "correct.py", "out/cases/S2-kernel.py"))
+    assert [status for status, _ in run_scripts([[path, kernel], [path, correct]])] == [1, 0]
+    assert f"torch {metadata.version('torch')}" in Path(path).read_text()
+    found = replay_file(Path(path).with_suffix(".json"), kernel)
+    assert found is not None
+    assert found.startswith("S2 broken by kernel.py: ")
+    assert replay_file(Path(path).with_suffix(".json"), correct) is None
 
 
 def test_what_cannot_be_replayed(folder: Path) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_runs import run
+from suite_runs import run, run_scripts
 
 from bnconform import ledger
 from bnconform.again import AgainError, reproduce
@@ -23,30 +19,6 @@ FRAMEWORKS = {
 }
 """The framework of each implementation: scripts of one run in one process, since importing it takes seconds."""
 
-_RUN_ALL = """
-import contextlib, io, json, runpy, sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0].startswith("bnconform"):
-            raise ImportError(f"{name} must not be needed")
-
-sys.meta_path.insert(0, Blocked())
-found = {}
-for path in sys.argv[1:]:
-    out = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(out):
-            runpy.run_path(path, run_name="__main__")
-        status = 0
-    except SystemExit as end:
-        status = int(end.code or 0)
-    except BaseException as error:
-        status = repr(error)
-    found[path] = [status, out.getvalue()]
-print(json.dumps(found))
-"""
-
 
 @cache
 def shown(framework: str, folder: Path) -> dict[tuple[str, str], tuple[Any, str]]:
@@ -56,13 +28,8 @@ def shown(framework: str, folder: Path) -> dict[tuple[str, str], tuple[Any, str]
         if FRAMEWORKS[entry.implementation] == framework and not find(entry.implementation).missing():
             path = reproduce(entry.implementation, entry.requirement, folder)
             paths[str(path)] = (entry.implementation, entry.requirement)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    command = [sys.executable, "-c", _RUN_ALL, *paths]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {paths[path]: (status, output) for path, (status, output) in found.items()}
+    found = run_scripts([[path] for path in paths])
+    return dict(zip(paths.values(), found, strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,7 @@ SHOWN = (
     ("P2", "WarmsUp", "caching"),
     ("P3", "FoldByMean", "blind"),
     ("P4", "GradientsShareMemory", "effects"),
+    ("P5", "WritesGuardZone", "effects"),
     ("E1", "LengthOneBroadcasts", "errors"),
 )
 """A few of every family: values, bits, relations, states, exceptions, derivatives."""
@@ -84,7 +85,7 @@ def test_script_tells_faulty_from_correct(law: str, name: str, family: str, tmp_
     settings, spec = settings_for("default", "cheap"), f"{file_of(family)}:{name}"
     broken = search(laws()[law], adapter, adapter.claims, tally=Tally(), settings=settings, seed=SEED, spec=spec)
     assert broken is not None
-    path.write_text(script(broken, Subject(adapter.name, spec, {})))
+    path.write_text(script(broken, Subject.of_file(adapter.name, spec, adapter.plain_code)))
     code, output = status(path)
     assert (code, output.splitlines()[-1]) == (1, "the defect is there"), output
     code, output = status(path, CORRECT)

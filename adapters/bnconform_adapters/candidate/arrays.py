@@ -34,6 +34,10 @@ class Arrays(Protocol):
     def claims(self) -> Claims:
         """What functions on such arrays claim where they state nothing; modes and gradients are not decided here."""
 
+    @property
+    def plain_code(self) -> str:
+        """The module of :mod:`bnconform_adapters.plain` that calls functions on such arrays."""
+
     def settings(self, case: Case) -> AbstractContextManager[Any]:
         """What must be set while arrays of the case's dtype are made and used."""
 
@@ -64,6 +68,7 @@ class NumpyArrays:
 
     claims = Claims(strided_statistics=True)
     layouts = claims.layouts
+    plain_code = "candidate_numpy"
 
     def settings(self, case: Case) -> AbstractContextManager[Any]:
         """See :class:`Arrays`."""

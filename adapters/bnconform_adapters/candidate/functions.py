@@ -99,7 +99,7 @@ class Candidate:
     def __init__(self, name: str, claims: Claims, functions: Mapping[str, Callable[..., Any]], arrays: Arrays) -> None:
         self.name = name
         self.claims = claims
-        self.plain_code = isinstance(arrays, NumpyArrays)
+        self.plain_code = arrays.plain_code
         self._functions = functions
         self._arrays = arrays
 

@@ -45,7 +45,9 @@ def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) 
     module = built(lambda: constructor(CHANNELS), f"{where}: {cls.__name__}(*get_init_inputs())")
     rank = _rank(stated.module, where)
     gradients = ("training", "inference") if _differentiable(module, rank, device) else ()
-    return adapter(title, where, constructor, module, stated, ranks=(rank,), gradients=gradients)
+    return adapter(
+        title, where, constructor, module, stated, "candidate_kernelbench", ranks=(rank,), gradients=gradients
+    )
 
 
 def _init_inputs(module: Any, where: str) -> tuple[list[Any], int]:

@@ -82,7 +82,7 @@ def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> M
     check_device(device, stated.path)
     constructor = Constructor(cls, _keywords(cls), device)
     module = built(lambda: constructor(CHANNELS), f"{where}: {cls.__name__}({CHANNELS})")
-    return adapter(title, where, constructor, module, stated)
+    return adapter(title, where, constructor, module, stated, "candidate_module")
 
 
 def _keywords(cls: Any) -> frozenset[str]:
@@ -111,7 +111,13 @@ def built(make: Callable[[], Any], what: str) -> Any:
 
 
 def adapter(
-    title: str, where: str, constructor: Constructor, module: Any, stated: Statements, **forms_own: Any
+    title: str,
+    where: str,
+    constructor: Constructor,
+    module: Any,
+    stated: Statements,
+    plain_code: str,
+    **forms_own: Any,
 ) -> ModuleAdapter:
     """The adapter of a module class, whatever its form.
 
@@ -119,6 +125,8 @@ def adapter(
     ----------
     module : torch.nn.Module
         One that has been built, to see what it is.
+    plain_code : str
+        The module of :mod:`bnconform_adapters.plain` that calls this form.
     **forms_own
         Claims that the form decides.
     """
@@ -143,7 +151,13 @@ def adapter(
         weighs_old = claims.dialect.momentum_weighs == "old"
         claims = replace(claims, fixed_momentum=1.0 - momentum if weighs_old else momentum)
     return ModuleAdapter(
-        title, claims, lambda case: constructor.build(case, claims), constructor.device, state, composed=True
+        title,
+        claims,
+        lambda case: constructor.build(case, claims),
+        constructor.device,
+        state,
+        composed=True,
+        plain_code=plain_code,
     )
 
 

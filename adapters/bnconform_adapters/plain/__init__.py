@@ -4,7 +4,8 @@ Each module imports NumPy and one framework only, and other modules of this fold
 ``Layer(case)`` with ``forward(case)``, which returns the rest of the call as a function; where the implementation can,
 ``Layer.restart(case)``, ``second_order(case)`` and ``jvp(case)``. A case is any object with the fields of
 :class:`~bnconform_adapters.contract.Case`; results are dicts by the names of the Outcome's fields, and ``"x after"``
-for an input as the call left it. Nothing here knows the adapters: the tests hold the two against each other.
+for an input as the call left it; those of candidate files also have ``"shares"`` and ``"overrun"``. Nothing here
+knows the adapters: the tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -29,8 +30,14 @@ MODULES = {
 }
 """The module of each bundled implementation."""
 
-CANDIDATE = "candidate_functions"
-"""The module for functions on NumPy arrays in a file."""
+CANDIDATES = {
+    "candidate_numpy": (),
+    "candidate_torch": ("torch",),
+    "candidate_jax": ("jax", "jaxlib"),
+    "candidate_module": ("torch",),
+    "candidate_kernelbench": ("torch",),
+}
+"""The modules for what a file holds, and the distributions that each needs beside NumPy."""
 
 
 def text(module: str) -> str:

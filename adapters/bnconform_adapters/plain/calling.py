@@ -17,11 +17,11 @@ class Case(SimpleNamespace):
 
 
 def place(array, layout="contiguous"):
-    """A copy of the array, or None, that lies in memory as `layout` says."""
+    """A copy of the array, or None, that lies in memory as `layout` says; around it is NaN."""
     if array is None:
         return None
     if layout == "expanded":  # stride 0 along the first axis
-        return np.broadcast_to(array[:1].copy(), array.shape)
+        return np.broadcast_to(place(array[:1]), array.shape)
     if layout == "far" and array.size > 1:  # an index into it needs more than 32 bits
         axis = next(axis for axis, size in enumerate(array.shape) if size > 1)
         strides = [stride // array.itemsize for stride in np.zeros(array.shape, array.dtype).strides]
@@ -37,7 +37,8 @@ def place(array, layout="contiguous"):
     order = {"channels_last": (0, *axes[2:], 1), "transposed": (1, 0, *axes[2:])}.get(layout, axes)
     *outer, inner = (array.shape[axis] for axis in order)
     step = 2 if layout == "sliced" else 1  # every second element
-    view = np.full((*outer, inner * step), np.nan, array.dtype)[..., ::step].transpose(np.argsort(order))
+    memory = np.full(array.size * step + 64, np.nan, array.dtype)
+    view = memory[32:-32].reshape(*outer, inner * step)[..., ::step].transpose(np.argsort(order))
     if layout == "reversed":  # negative strides
         view = view[(slice(None, None, -1),) * array.ndim]
     view[...] = array

@@ -1,12 +1,15 @@
 """bnconform_adapters.fused_triton.FusedBatchNorm: on a GPU where there is one, else in Triton's interpreter."""
 
+from functools import partial
+
 import torch
 
 from bnconform_adapters.fused_triton import FusedBatchNorm, interpreted
-from bnconform_adapters.plain.calling import place
+from bnconform_adapters.plain.torch_memory import guarded
 from bnconform_adapters.plain.torch_tensors import differentiated, parameter_dtype, rest_of_call, tensor, twice
 
 DEVICE = "cpu" if interpreted else "cuda"
+PLACED = partial(guarded, device=DEVICE)
 
 
 class Layer:
@@ -39,13 +42,14 @@ class Layer:
             self.load(case)
 
     def forward(self, case):
-        module, x = self.module, tensor(place(case.x, case.layout)).to(DEVICE)
+        module, x = self.module, PLACED(case.x, case.layout)
         sources = differentiated(case, x, module.weight, module.bias)
         y = module.train(case.training)(x)
         inputs = {"x": x, "weight": module.weight, "bias": module.bias}
-        return rest_of_call(case, sources, inputs, y, module.running_mean, module.running_var)
+        dy = PLACED(case.dy, case.dy_layout)
+        return rest_of_call(case, sources, inputs, y, module.running_mean, module.running_var, dy)
 
 
 def second_order(case):
     module = Layer(case).module.train(case.training)
-    return twice(case, lambda x, parameters: torch.func.functional_call(module, parameters, (x,)), DEVICE)
+    return twice(case, lambda x, parameters: torch.func.functional_call(module, parameters, (x,)), PLACED)

@@ -1,7 +1,6 @@
 """A function of torch.nn.functional.batch_norm's arguments, called as that is."""
 
-from bnconform_adapters.plain.calling import place
-from bnconform_adapters.plain.torch_tensors import differentiated, forward_mode, rest_of_call, tensor, twice
+from bnconform_adapters.plain.torch_tensors import differentiated, forward_mode, laid_out, rest_of_call, twice
 
 
 class CallLayer:
@@ -9,12 +8,12 @@ class CallLayer:
 
     def __init__(self, case, batch_norm):
         self.batch_norm = batch_norm
-        self.weight, self.bias = (tensor(place(one, case.parameters_layout)) for one in (case.weight, case.bias))
-        self.mean = tensor(place(case.running_mean, case.statistics_layout))
-        self.var = tensor(place(case.running_var, case.statistics_layout))
+        self.weight, self.bias = (laid_out(one, case.parameters_layout) for one in (case.weight, case.bias))
+        self.mean = laid_out(case.running_mean, case.statistics_layout)
+        self.var = laid_out(case.running_var, case.statistics_layout)
 
     def forward(self, case):
-        x = tensor(place(case.x, case.layout))
+        x = laid_out(case.x, case.layout)
         sources = differentiated(case, x, self.weight, self.bias)
         y = self.batch_norm(x, self.mean, self.var, self.weight, self.bias, case.training, case.momentum, case.eps)
         inputs = {"x": x, "weight": self.weight, "bias": self.bias}
@@ -23,7 +22,7 @@ class CallLayer:
 
 def function_of(case, batch_norm):
     """y from x and the parameters."""
-    mean, var = tensor(place(case.running_mean)), tensor(place(case.running_var))
+    mean, var = laid_out(case.running_mean), laid_out(case.running_var)
     return lambda x, parameters: batch_norm(
         x, mean, var, parameters.get("weight"), parameters.get("bias"), case.training, case.momentum, case.eps
     )

@@ -2,10 +2,10 @@
 
 import torch
 
-from bnconform_adapters.plain.calling import place
 from bnconform_adapters.plain.torch_tensors import (
     differentiated,
     forward_mode,
+    laid_out,
     parameter_dtype,
     rest_of_call,
     tensor,
@@ -44,7 +44,7 @@ class ModuleLayer:
             self.load(case)
 
     def forward(self, case):
-        module, x = self.module, tensor(place(case.x, case.layout))
+        module, x = self.module, laid_out(case.x, case.layout)
         sources = differentiated(case, x, module.weight, module.bias)
         y = self.called.train(case.training)(x)
         inputs = {"x": x, "weight": module.weight, "bias": module.bias}

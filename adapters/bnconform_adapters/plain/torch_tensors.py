@@ -17,6 +17,11 @@ def tensor(array):
     return torch.from_numpy(array)
 
 
+def laid_out(array, layout="contiguous"):
+    """A tensor, or None, that lies in memory as `layout` says."""
+    return tensor(place(array, layout))
+
+
 def array(tensor):
     """A copy of a tensor, or None."""
     if tensor is None:
@@ -43,12 +48,10 @@ def differentiated(case, x, weight, bias):
     return {name: given for name, given in inputs.items() if given.requires_grad}
 
 
-def rest_of_call(case, sources, inputs, y, running_mean, running_var):
-    """The results of the forward pass, and a function that adds those of the backward pass."""
+def rest_of_call(case, sources, inputs, y, running_mean, running_var, dy=None):
+    """A function that adds the results of the backward pass to those of the forward pass."""
     results = {"y": array(y), "running_mean": array(running_mean), "running_var": array(running_var)}
-    dy = tensor(place(case.dy, case.dy_layout))
-    if dy is not None:
-        dy = dy.to(y.device)
+    dy = laid_out(case.dy, case.dy_layout) if dy is None else dy
 
     def finish():
         found, outputs = {}, {"y": y}
@@ -75,16 +78,16 @@ def shared(outputs, inputs):
     ]
 
 
-def twice(case, function, device="cpu"):
+def twice(case, function, placed=laid_out):
     """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight."""
-    x, parameters = arguments(case, device)
-    dy = tensor(place(case.dy, case.dy_layout)).to(device)
+    x, parameters = arguments(case, placed)
+    dy = placed(case.dy, case.dy_layout)
     inputs = {"dx": x} | {f"d{name}": parameter for name, parameter in parameters.items()}
     for one in (dy, *inputs.values()):
         one.requires_grad_()
     y = function(x, parameters)
     once = dict(zip(inputs, torch.autograd.grad(y, list(inputs.values()), dy, create_graph=True)))
-    given = {name: one for name, one in vectors(case, device).items() if name in once}
+    given = {name: one for name, one in vectors(case, placed).items() if name in once}
     sources = {"ddy": dy} | {name: one for name, one in inputs.items() if name != "dbias"}
     found = torch.autograd.grad(
         [once[name] for name in given],
@@ -96,12 +99,12 @@ def twice(case, function, device="cpu"):
     return {name: array(gradient) for name, gradient in zip(sources, found)}
 
 
-def forward_mode(case, function, device="cpu"):
+def forward_mode(case, function, placed=laid_out):
     """The tangent of y, for ddx, ddweight and ddbias as tangents of x, weight and bias."""
     from torch.autograd import forward_ad
 
-    x, parameters = arguments(case, device)
-    tangents = vectors(case, device)
+    x, parameters = arguments(case, placed)
+    tangents = vectors(case, placed)
     with forward_ad.dual_level():
         inputs = {"dx": x} | {f"d{name}": parameter for name, parameter in parameters.items()}
         duals = {
@@ -111,14 +114,13 @@ def forward_mode(case, function, device="cpu"):
         return {"y_tangent": array(forward_ad.unpack_dual(y).tangent)}
 
 
-def arguments(case, device):
+def arguments(case, placed):
     """x, and the parameters that are present."""
-    given = {"weight": case.weight, "bias": case.bias}
-    parameters = {name: tensor(one.copy()).to(device) for name, one in given.items() if one is not None}
-    return tensor(place(case.x, case.layout)).to(device), parameters
+    x, given = placed(case.x, case.layout), {"weight": case.weight, "bias": case.bias}
+    return x, {name: tensor(one.copy()).to(x.device) for name, one in given.items() if one is not None}
 
 
-def vectors(case, device):
+def vectors(case, placed):
     """ddx, laid out as x is, ddweight and ddbias, where present, under the names of what they multiply."""
-    placed = {"dx": place(case.ddx, case.layout), "dweight": place(case.ddweight), "dbias": place(case.ddbias)}
-    return {name: tensor(one).to(device) for name, one in placed.items() if one is not None}
+    made = {"dx": placed(case.ddx, case.layout), "dweight": placed(case.ddweight), "dbias": placed(case.ddbias)}
+    return {name: one for name, one in made.items() if one is not None}

@@ -50,7 +50,7 @@ class WorkerAdapter:
             self._keeper.close()
             raise
         self.name: str = self._process.about["name"]
-        self.plain_code: bool = self._process.about["plain_code"]
+        self.plain_code: str = self._process.about["plain_code"]
         self.claims: Claims = replace(to_claims(self._process.about["claims"]), own_process=True)
 
     def _start(self) -> Process:

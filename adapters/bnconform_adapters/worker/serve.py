@@ -47,7 +47,7 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
         return
     modules = [name for name in IMPORTED_EARLY if name in sys.modules]
     about = {"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}
-    connection.sendall(pack(about | {"plain_code": getattr(adapter, "plain_code", False)}))
+    connection.sendall(pack(about | {"plain_code": getattr(adapter, "plain_code", "")}))
     worker, frames, number = _Worker(adapter), Frames(), 0
     while data := connection.recv(CHUNK):
         frames.feed(data)

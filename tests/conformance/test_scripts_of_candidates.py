@@ -1,0 +1,58 @@
+"""Findings on files of every form show in scripts of their own, which tell the faulty file from the form's starter."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from form_faults import FAULTS, Fault
+from suite_runs import judge, run_scripts, starter
+
+from bnconform.script import Subject, script
+from bnconform_adapters.contract import Adapter
+from bnconform_adapters.registry import load
+
+FORMS = tuple(dict.fromkeys(fault.form for fault in FAULTS))
+
+
+def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
+    """Write the script of what breaks a law."""
+    broken, _ = judge(adapter, law, spec=spec)
+    assert broken is not None
+    plain_code: str = adapter.plain_code  # type: ignore[attr-defined]
+    path.write_text(script(broken, Subject.of_file(adapter.name, spec, plain_code)))
+    return path
+
+
+@cache
+def shown(form: str, folder: Path) -> dict[Fault, list[tuple[int | str, str]]]:
+    """What the scripts of a form's faults say of the faulty file, of the starter, and of what cannot be called."""
+    correct, elsewhere, commands = folder / f"{form}.py", folder / f"elsewhere_{form}.py", []
+    correct.write_text(starter(form))
+    elsewhere.write_text(f"{starter(form)}\n\nDEVICE = 'nowhere'\n")
+    faults = [fault for fault in FAULTS if fault.form == form]
+    for fault in faults:
+        kernel = folder / f"{fault.name}_{form}.py"
+        kernel.write_text(fault.text)
+        path = written(load(str(kernel)), fault.told_by, str(kernel), folder / f"reproduce_{fault.name}_{form}.py")
+        commands += [[path, kernel] for kernel in ("", correct, elsewhere, folder / "gone.py")]
+    found = run_scripts([command if command[1] else command[:1] for command in commands])
+    return {fault: found[4 * i : 4 * i + 4] for i, fault in enumerate(faults)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the files and their scripts are."""
+    return tmp_path_factory.mktemp("scripts")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.form}-{fault.name}")
+def test_script_tells_faulty_from_correct(fault: Fault, folder: Path) -> None:
+    """The script exits with 1 on the faulty file, 0 on the starter, and 125 where there is no file or no device."""
+    pytest.importorskip(fault.framework)
+    faulty, correct, *others = shown(fault.form, folder)[fault]
+    assert (faulty[0], faulty[1].splitlines()[-1:]) == (1, ["the defect is there"]), faulty
+    assert (correct[0], correct[1].splitlines()[-1:]) == (0, ["the defect is gone"]), correct
+    for status, output in others:
+        assert (status, output.partition(":")[0]) == (125, "cannot tell"), output
