@@ -63,7 +63,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("torch.native", "pytorch_functions:native", _TORCH, "torch", ()),
     Entry("torch.decomp", "pytorch_functions:decomposed", _TORCH, "torch"),
     Entry("torch.vmap", "pytorch_functions:over_models", _TORCH, "torch"),
-    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch"),
+    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch", ()),
     Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
     Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),

@@ -2,7 +2,7 @@
 
 import torch
 
-from bnconform_adapters.plain.torch_module import ModuleLayer, function_of
+from bnconform_adapters.plain.torch_modules import ModuleLayer, function_of
 from bnconform_adapters.plain.torch_tensors import forward_mode, twice
 
 
