@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 REPORT ?= conformance-report
 
-.PHONY: help install conformance test lint types clean
+.PHONY: help install conformance conformance-everything test lint types clean
 
 help:
 	@echo "make conformance   judge every installed implementation, print the matrix, write $(REPORT)/results.json"
+	@echo "make conformance-everything   the same with every implementation that can be installed"
 	@echo "make test          the suite's own tests, lint and types"
 	@echo "make clean         remove the environment and what was built"
 
@@ -22,6 +23,13 @@ $(STAMP): pyproject.toml constraints.txt
 
 conformance: $(STAMP)
 	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --report $(REPORT) $(ARGS)
+
+conformance-everything: $(VENV)/.everything
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --report $(REPORT) $(ARGS)
+
+$(VENV)/.everything: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[everything,dev]'
+	@touch $@
 
 test: lint types
 	$(BIN)/python -m pytest tests/ -q -n 2 $(ARGS)

@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from bnconform_reports.overview import overview
 from bnconform_reports.records import VERDICTS, Cell, Results
 
 _SYMBOLS = {"meets": "✓", "differs": "≠", "breaks": "✗", "not claimed": "·", "not run": "-"}
 _ASCII = {"meets": "ok", "differs": "!=", "breaks": "XX", "not claimed": ".", "not run": "-"}
+_ONE_CHARACTER = {"meets": "+", "differs": "=", "breaks": "X", "not claimed": ".", "not run": "-"}
+_COLUMNS = 9
+"""Up to so many implementations are columns with numbers; more are lines of one character a requirement."""
 _LONGEST_STATEMENT = 76
 
 
@@ -36,6 +40,27 @@ def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict
     """The matrix, its legend and what needs a reader's attention; each line with pytest's markup for it."""
     symbols = _SYMBOLS if unicode else _ASCII
     names = [name for name in results.implementations if any(c.implementation == name for c in results.cells)]
+    if len(names) > _COLUMNS:
+        symbols = _SYMBOLS if unicode else _ONE_CHARACTER
+        yield from overview(results, names, symbols)
+    else:
+        yield from _table(results, names, symbols)
+    counts = Counter(cell.verdict for cell in results.cells)
+    known = sum(1 for cell in results.cells if cell.known)
+    yield "", {}
+    yield "   ".join(f"{symbols[v]} {v} {counts[v]}" + _known(v, known) for v in VERDICTS), {}
+    yield "the number is the worst error as a multiple of the allowed one: 1 is the line. N1 shows the grade.", {}
+    for (implementation, kind, reason), ids in _known_deviations(results).items():
+        yield f"{symbols['breaks']} {implementation} {' '.join(ids)}: known {kind}, {reason}", {}
+    for name, note in results.notes.items():
+        yield f"{name} {note}", {}
+    for name, reason in results.not_run.items():
+        yield f"{symbols['not run']} {name} not run: {reason}", {}
+    yield f"profile {results.profile}, seed {results.seed}", {}
+
+
+def _table(results: Results, names: list[str], symbols: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A column for each implementation, a line for each requirement."""
     widths = {name: max(len(name), 7) for name in names}
     yield "    " + "  ".join(f"{name:<{widths[name]}}" for name in names), {"bold": True}
     for id, about in results.requirements.items():
@@ -45,19 +70,6 @@ def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict
         row = "  ".join(f"{cell_text(cell, symbols):<{widths[name]}}" for name, cell in cells.items())
         unknown = any(c and c.verdict == "breaks" and not c.known for c in cells.values())
         yield f"{id:<4}{row}  {about['statement'][:_LONGEST_STATEMENT]}", {"red": True} if unknown else {}
-    counts = Counter(cell.verdict for cell in results.cells)
-    known = sum(1 for cell in results.cells if cell.known)
-    yield "", {}
-    legend = "   ".join(f"{symbols[v]} {v} {counts[v]}" + _known(v, known) for v in VERDICTS)
-    yield legend, {}
-    yield "the number is the worst error as a multiple of the allowed one: 1 is the line. N1 shows the grade.", {}
-    for (implementation, kind, reason), ids in _known_deviations(results).items():
-        yield f"{symbols['breaks']} {implementation} {' '.join(ids)}: known {kind}, {reason}", {}
-    for name, note in results.notes.items():
-        yield f"{name} {note}", {}
-    for name, reason in results.not_run.items():
-        yield f"{symbols['not run']} {name} not run: {reason}", {}
-    yield f"profile {results.profile}, seed {results.seed}", {}
 
 
 def _known(verdict: str, known: int) -> str:

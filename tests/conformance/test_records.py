@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bnconform_reports.matrix import lines, ratio_text
-from bnconform_reports.records import SCHEMA, VERDICTS, Results, read
+from bnconform_reports.records import SCHEMA, VERDICTS, Cell, Results, read
 
 INF, NAN = float("inf"), float("nan")
 KNOWN = {"kind": "bug", "reason": "counts an empty batch", "versions": "torch==2.13.0"}
@@ -170,3 +171,22 @@ def test_matrix_tells_known_deviations_and_what_did_not_run(results: Results) ->
 def test_ratio_is_short(ratio: float, text: str) -> None:
     """A ratio takes few characters."""
     assert ratio_text(ratio) == text
+
+
+def test_many_implementations_are_a_line_each(results: Results) -> None:
+    """More than nine implementations are lines of one character a requirement, which stand below their ids."""
+    others = [f"other{i}" for i in range(8)]
+    many = replace(
+        results,
+        implementations=results.implementations | {name: {} for name in others},
+        cells=(*results.cells, *(Cell("F1", name, "meets", cases=3) for name in others)),
+    )
+    texts = [text for text, _ in lines(many)]
+    assert texts[0].split() == ["F", "S", "N", "P"]
+    assert texts[1].split() == ["1", "3", "1", "1", "grade", "cases", "worst", "met"]
+    assert texts[2].split() == ["torch", "✓", "✗", "≠", "·", "TT", "11", "0.25", "F1"]
+    assert texts[2].index("✗") == texts[0].index("S") == texts[1].index("3")
+    assert texts[3].split() == ["kernel.py", "✗", "-", "0"]
+    assert [how for _, how in list(lines(many))[2:5]] == [{}, {"red": True}, {}]
+    assert any("✗ breaks 2 (1 known)" in text for text in texts)
+    assert all(text.isascii() for text, _ in lines(many, unicode=False))
