@@ -25,7 +25,7 @@ conformance: $(STAMP)
 	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --report $(REPORT) $(ARGS)
 
 conformance-everything: $(VENV)/.everything
-	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --report $(REPORT) $(ARGS)
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --slow --report $(REPORT) $(ARGS)
 
 $(VENV)/.everything: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[everything,dev]'

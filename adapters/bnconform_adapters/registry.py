@@ -27,6 +27,8 @@ class Entry:
     environment : mapping of str to str, or None
         Variables that are set in a process of its own, where it is imported and called; None where it lives in the
         suite's process with the others.
+    slow : bool
+        Whether all laws take minutes, so that it is run when it is named or slow ones are asked for.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Entry:
     packages: tuple[tuple[str, str], ...]
     extra: str
     environment: tuple[tuple[str, str], ...] | None = None
+    slow: bool = False
 
     def missing(self) -> list[str]:
         """Distributions that are not installed, found without importing anything."""
@@ -63,7 +66,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("torch.native", "pytorch_functions:native", _TORCH, "torch", ()),
     Entry("torch.decomp", "pytorch_functions:decomposed", _TORCH, "torch"),
     Entry("torch.vmap", "pytorch_functions:over_models", _TORCH, "torch"),
-    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch", ()),
+    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch", (), slow=True),
     Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
     Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),

@@ -49,6 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run your files in this process, for a debugger or print; a crash or a hang then ends the run",
     )
     group.addoption(
+        "--slow", action="store_true", help="without --adapter: run those implementations, too, that take minutes"
+    )
+    group.addoption(
         "--time-limit",
         type=float,
         metavar="SECONDS",
@@ -100,6 +103,7 @@ def _session(config: pytest.Config) -> Session:
                 report=config.getoption("--report"),
                 in_process=config.getoption("--in-process"),
                 time_limit=config.getoption("--time-limit"),
+                slow=config.getoption("--slow"),
             )
         except AdapterError as error:
             raise pytest.UsageError(str(error)) from None

@@ -109,6 +109,8 @@ class Session:
         Folder for results.json and case files.
     in_process : bool
         Run candidate files in this process, not in workers.
+    slow : bool
+        Whether those that take minutes are among all that are installed.
     time_limit : float or None
         Seconds that a call in a worker may take; None takes the default.
 
@@ -128,6 +130,7 @@ class Session:
         report: str | None = None,
         in_process: bool = False,
         time_limit: float | None = None,
+        slow: bool = False,
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
@@ -148,16 +151,18 @@ class Session:
         self.profile = profile
         self.report = Path(report) if report else None
         self.not_run: dict[str, str] = {}
-        self.implementations = self._implementations(specs)
+        self.implementations = self._implementations(specs, slow)
         self.cells: list[dict[str, Any]] = []
         self._drawn: dict[str, Counter[str]] = {}
 
-    def _implementations(self, specs: Sequence[str]) -> list[Implementation]:
+    def _implementations(self, specs: Sequence[str], slow: bool) -> list[Implementation]:
         if not specs:
             for entry in REGISTRY:
                 if missing := entry.missing():
                     self.not_run[entry.name] = f"needs {', '.join(missing)}: {entry.install}"
-            found = [Implementation(e.name, e.name, e) for e in REGISTRY if not e.missing()]
+                elif entry.slow and not slow:
+                    self.not_run[entry.name] = f"takes minutes: --adapter {entry.name}, or --slow for all such"
+            found = [Implementation(e.name, e.name, e) for e in REGISTRY if e.name not in self.not_run]
             if not found:
                 raise AdapterError(
                     "no implementation is installed: pip install 'bnconform[torch]' (or jax, tensorflow, all), "
