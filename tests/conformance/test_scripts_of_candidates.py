@@ -28,7 +28,7 @@ def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
 @cache
 def shown(form: str, folder: Path) -> dict[Fault, list[tuple[int | str, str]]]:
     """What the scripts of a form's faults say of the faulty file, of the starter, and of what cannot be called."""
-    correct, elsewhere, commands = folder / f"{form}.py", folder / f"elsewhere_{form}.py", []
+    correct, elsewhere, commands = folder / f"correct_{form}.py", folder / f"elsewhere_{form}.py", []
     correct.write_text(starter(form))
     elsewhere.write_text(f"{starter(form)}\n\nDEVICE = 'nowhere'\n")
     faults = [fault for fault in FAULTS if fault.form == form]
