@@ -94,7 +94,11 @@ def ulp_of(values: Array, dtype: DtypeName) -> Array:
 
 
 def _due_shape(case: Case, name: str) -> tuple[int, ...] | None:
-    """The shape that an output has to have; None where the case has nothing that it belongs to."""
+    """The shape that an output has to have; None where there is nothing that it belongs to, or the call must raise."""
+    vectors = (case.weight, case.bias, case.running_mean, case.running_var)
+    wrong = case.x.ndim < 2 or (case.dy is not None and case.dy.shape != case.x.shape)
+    if wrong or any(vector is not None and vector.shape != case.x.shape[1:2] for vector in vectors):
+        return None
     if name in ("y", "dx"):
         return case.x.shape
     belongs = getattr(case, name.removeprefix("d"))

@@ -157,7 +157,13 @@ KERNELBENCH = (
         ("F1",),
     ),
     ("another_eps", ("torch.sqrt(variance + self.eps)", "torch.sqrt(variance + 2 * self.eps)"), "F3", ("S1",)),
-    ("takes_any_channels", (" or x.shape[1] != len(self.running_mean)", ""), "E1", ("F1", "S1")),
+    (
+        "takes_any_channels",
+        (" or x.shape[1] != len(self.running_mean)", ""),
+        "E1",
+        ("F1", "S1"),
+        "returned for x of one channel more than the parameters",
+    ),
 )
 FAULTS = tuple(
     Fault(form, *fault)

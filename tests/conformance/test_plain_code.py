@@ -19,7 +19,7 @@ from bnconform.case_file import same
 from bnconform.recipe import Recipe
 from bnconform.script import PARTS
 from bnconform_adapters import plain
-from bnconform_adapters.calls import jvp, quiet, run_steps, second_order
+from bnconform_adapters.calls import forward_passes, jvp, quiet, run_steps, second_order
 from bnconform_adapters.contract import Adapter, Case, Outcome
 from bnconform_adapters.registry import create, find, load
 
@@ -250,6 +250,21 @@ def test_starter_refuses_the_same(form: str, tmp_path: Path) -> None:
         for steps in ([case, wide, case], [short, short], [flat], [replace(case, running_var=case.running_var[:1])]):
             assert_same_calls(adapter, module, steps)
             assert any(outcome.error for outcome in run_steps(adapter, steps))
+
+
+def test_interleaved_calls_that_are_refused(tmp_path: Path) -> None:
+    """A forward pass that raises among several of one layer is an exception of its own call, as the adapter has it."""
+    from bnconform_adapters.plain.calling import interleave
+
+    path, order = tmp_path / "kernel.py", (1, 2, 0, 2)
+    path.write_text(starter())
+    with candidate(str(path)) as (adapter, module):
+        case = cases(adapter)[0]
+        short = replace(case, weight=case.weight[:1])
+        for steps in ([case, replace(case, eps=-1.0), replace(case, dy=2 * case.dy)], [short, short, short]):
+            finishes = forward_passes(adapter, steps)
+            for found, i in zip(interleave(module.Layer, steps, order), order, strict=True):
+                assert_same(finishes[i](), found)
 
 
 @pytest.mark.parametrize("form", ["jax", "module"])

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from form_faults import FAULTS, Fault
-from suite_runs import judge, run_scripts, starter
+from suite_runs import judge, replaced, run_scripts, starter
 
 from bnconform.script import Subject, script
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import load
 
-FORMS = tuple(dict.fromkeys(fault.form for fault in FAULTS))
+FOREIGN = Path(__file__).parent / "foreign"
 
 
 def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
@@ -28,7 +28,7 @@ def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
 @cache
 def shown(form: str, folder: Path) -> dict[Fault, list[tuple[int | str, str]]]:
     """What the scripts of a form's faults say of the faulty file, of the starter, and of what cannot be called."""
-    correct, elsewhere, commands = folder / f"{form}.py", folder / f"elsewhere_{form}.py", []
+    correct, elsewhere, commands = folder / f"correct_{form}.py", folder / f"elsewhere_{form}.py", []
     correct.write_text(starter(form))
     elsewhere.write_text(f"{starter(form)}\n\nDEVICE = 'nowhere'\n")
     faults = [fault for fault in FAULTS if fault.form == form]
@@ -56,3 +56,51 @@ def test_script_tells_faulty_from_correct(fault: Fault, folder: Path) -> None:
     assert (correct[0], correct[1].splitlines()[-1:]) == (0, ["the defect is gone"]), correct
     for status, output in others:
         assert (status, output.partition(":")[0]) == (125, "cannot tell"), output
+
+
+INSIDE = """
+import torch
+
+
+class Norm(torch.nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.bn = torch.nn.BatchNorm1d(channels, eps=0.25, momentum=0.5)
+
+    def forward(self, x):
+        return self.bn(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "edit", "name", "law"),
+    [
+        ((FOREIGN / "autograd_function.py").read_text(), ("dx = dy - column(dbias / n, dy) -", "dx = dy -"), "", "G1"),
+        ((FOREIGN / "custom_op.py").read_text(), ("dx = (dy - column(dbias / n, dy) -", "dx = (dy -"), "", "G1"),
+        (INSIDE, ("return self.bn(x)", "return self.bn(x).abs()"), ":Norm", "F1"),
+    ],
+    ids=["own_names", "operator", "submodule"],
+)
+def test_script_on_modules_of_all_kinds(text: str, edit: tuple[str, str], name: str, law: str, tmp_path: Path) -> None:
+    """Names of STATE, operators of torch.library, and a class that has to be named."""
+    pytest.importorskip("torch")
+    faulty, correct = tmp_path / "faulty.py", tmp_path / "correct.py"
+    faulty.write_text(replaced(text, [edit]))
+    correct.write_text(text)
+    path = written(load(f"{faulty}{name}"), law, f"{faulty}{name}", tmp_path / "script.py")
+    # An operator can be registered once in a process.
+    statuses = [run_scripts([command])[0][0] for command in ([path], [path, f"{correct}{name}"])]
+    assert statuses == [1, 0]
+
+
+def test_script_on_a_file_without_the_class(tmp_path: Path) -> None:
+    """A file that cannot be imported, or has nothing of that name or kind, is one of which a script cannot tell."""
+    pytest.importorskip("torch")
+    kernel = tmp_path / "kernel.py"
+    kernel.write_text(replaced(INSIDE, [("return self.bn(x)", "raise OSError")]))
+    path = written(load(f"{kernel}:Norm"), "F1", f"{kernel}:Norm", tmp_path / "script.py")
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "functions.py").write_text(starter("torch"))
+    others = (f"{kernel}:Gone", tmp_path / "broken.py", tmp_path / "functions.py")
+    found = run_scripts([[path], *([path, other] for other in others)])
+    assert [status for status, _ in found] == [1, 125, 125, 125], found

@@ -85,9 +85,15 @@ def run_restarting(layer_class, *cases):
 
 def interleave(layer_class, cases, order):
     """The forward passes of one layer first; then the rest of each call, in this order."""
-    layer = layer_class(cases[0])
-    finishes = [layer.forward(case) for case in cases]
-    return [attempt(finishes[i]) for i in order]
+    layer = None
+
+    def forward(case):
+        nonlocal layer
+        layer = layer or layer_class(cases[0])
+        return layer.forward(case)
+
+    finishes = [attempt(forward, case) for case in cases]
+    return [attempt(finishes[i]) if callable(finishes[i]) else finishes[i] for i in order]
 
 
 def run_together(layer_class, cases, threads):
