@@ -40,7 +40,7 @@ def array_layer(case: Case, call: Call) -> Layer:
             y=y,
             running_mean=kept["running_mean"].copy(),
             running_var=kept["running_var"].copy(),
-            inputs_after={name: given[name].copy() for name in ("x", "weight", "bias")},
+            inputs_after={name: given[name].copy() for name in ("x", "weight", "bias") if name in given},
             shared=shared_pairs({"y": y}, given),
             overrun=tuple(name for name, one in placed.items() if one.overrun()),
         )

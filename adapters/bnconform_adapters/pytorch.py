@@ -179,7 +179,8 @@ def parameter_type(case: Case) -> Any:
     return torch.float64 if case.dtype == "float64" else torch.float32
 
 
-def _torch_module(case: Case) -> Any:
+def torch_module(case: Case) -> Any:
+    """A new module for the case's channels, eps, momentum and dtypes."""
     import torch
 
     classes = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
@@ -258,7 +259,7 @@ def module() -> ModuleAdapter:
         default_eps=1e-5,
         default_momentum=0.1,
     )
-    return ModuleAdapter("torch", claims, _torch_module)
+    return ModuleAdapter("torch", claims, torch_module)
 
 
 def functional() -> _Functional:

@@ -70,6 +70,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("onnx.reference.15", "onnx_reference:opset_15", _ONNX, "onnx"),
     Entry("onnxruntime", "onnx_runtime:runtime", _ONNXRUNTIME, "onnx", environment=()),
     Entry("onnxruntime.exported", "onnx_runtime:exported", _ONNXRUNTIME, "onnx", environment=()),
+    Entry("torch.onnx", "torch_onnx:exported", (*_TORCH, *_ONNXRUNTIME), "onnx", environment=()),
 )
 
 

@@ -25,6 +25,7 @@ MODULES = {
     "onnx.reference.15": "onnx_reference_15",
     "onnxruntime": "onnxruntime_node",
     "onnxruntime.exported": "onnxruntime_exported",
+    "torch.onnx": "torch_onnx",
 }
 """The module of each bundled implementation."""
 

@@ -22,6 +22,6 @@ class ArrayLayer:
         if case.training:
             self.kept["running_mean"], self.kept["running_var"] = (array.copy() for array in moved)
         results = {"y": y} | {name: self.kept[name].copy() for name in ("running_mean", "running_var")}
-        results |= {f"{name} after": given[name].copy() for name in ("x", "weight", "bias")}
+        results |= {f"{name} after": given[name].copy() for name in ("x", "weight", "bias") if name in given}
         results["shares"] = [f"y and {name}" for name, one in given.items() if y.size and np.may_share_memory(y, one)]
         return lambda: results
