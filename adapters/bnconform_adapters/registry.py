@@ -71,6 +71,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("onnxruntime", "onnx_runtime:runtime", _ONNXRUNTIME, "onnx", environment=()),
     Entry("onnxruntime.exported", "onnx_runtime:exported", _ONNXRUNTIME, "onnx", environment=()),
     Entry("torch.onnx", "torch_onnx:exported", (*_TORCH, *_ONNXRUNTIME), "onnx", environment=()),
+    Entry("openvino", "openvino_inference:inference", (("openvino", "openvino"),), "openvino", environment=()),
 )
 
 

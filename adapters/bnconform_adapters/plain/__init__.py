@@ -26,6 +26,7 @@ MODULES = {
     "onnxruntime": "onnxruntime_node",
     "onnxruntime.exported": "onnxruntime_exported",
     "torch.onnx": "torch_onnx",
+    "openvino": "openvino_inference",
 }
 """The module of each bundled implementation."""
 
