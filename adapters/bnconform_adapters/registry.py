@@ -72,6 +72,8 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("onnxruntime.exported", "onnx_runtime:exported", _ONNXRUNTIME, "onnx", environment=()),
     Entry("torch.onnx", "torch_onnx:exported", (*_TORCH, *_ONNXRUNTIME), "onnx", environment=()),
     Entry("openvino", "openvino_inference:inference", (("openvino", "openvino"),), "openvino", environment=()),
+    Entry("paddle", "paddle_layer:layer", (("paddle", "paddlepaddle"),), "paddle", environment=()),
+    Entry("mlx", "mlx_layer:layer", (("mlx", "mlx"),), "mlx", environment=()),
 )
 
 

@@ -27,6 +27,8 @@ MODULES = {
     "onnxruntime.exported": "onnxruntime_exported",
     "torch.onnx": "torch_onnx",
     "openvino": "openvino_inference",
+    "paddle": "paddle_layer",
+    "mlx": "mlx_layer",
 }
 """The module of each bundled implementation."""
 
