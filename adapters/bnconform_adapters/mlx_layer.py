@@ -45,7 +45,7 @@ class _Mlx:
             x, before = _array(channels_last(case.x)), kept
             y, kept = call(x, *parameters, statistics=before, training=case.training)
             mx.eval(y, *kept)
-            statistics = dict(zip(STATISTICS, map(_numpy, kept), strict=False))
+            statistics: dict[str, Any] = dict(zip(STATISTICS, map(_numpy, kept), strict=False))
 
             def finish() -> Outcome:
                 inputs = {"x": x} | dict(zip(PARAMETERS, parameters, strict=False))
@@ -59,7 +59,7 @@ class _Mlx:
                     _, found = mx.vjp(function, [x, *parameters], [dy])
                 results = dict(zip(("dx", "dweight", "dbias"), found, strict=False))
                 after = {name: _canonical(array, name in ("x", "dy")) for name, array in inputs.items()}
-                gradients = {name: _canonical(array, name == "dx") for name, array in results.items()}
+                gradients: dict[str, Any] = {name: _canonical(array, name == "dx") for name, array in results.items()}
                 return Outcome(y=_canonical(y, True), **statistics, **gradients, inputs_after=after)
 
             return finish
@@ -76,8 +76,9 @@ class _Mlx:
             return mx.vjp(function, list(primals), [dy])[1]
 
         _, found = mx.vjp(backward, [dy, x, *parameters], _vectors(case))
-        names = ("ddy", "dx", "dweight")
-        return Outcome(**{k: _canonical(v, k != "dweight") for k, v in zip(names, found, strict=False)})
+        pairs = zip(("ddy", "dx", "dweight"), found, strict=False)
+        named: dict[str, Any] = {name: _canonical(array, name != "dweight") for name, array in pairs}
+        return Outcome(**named)
 
     def jvp(self, case: Case) -> Outcome:
         mx = import_framework("mlx.core")
@@ -129,7 +130,9 @@ def _vectors(case: Case) -> list[Any]:
 def _array(array: AnyArray) -> Any:
     mx = import_framework("mlx.core")
     dtype = getattr(mx, array.dtype.name)
-    return mx.array(array, dtype=dtype) if array.size else mx.zeros(array.shape, dtype)  # the variance of the former hangs
+    return (
+        mx.array(array, dtype=dtype) if array.size else mx.zeros(array.shape, dtype)
+    )  # the variance of the former hangs
 
 
 def _numpy(array: Any) -> AnyArray:

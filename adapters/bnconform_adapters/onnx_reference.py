@@ -62,4 +62,3 @@ def opset_14() -> _Reference:
 def opset_15() -> _Reference:
     """The adapter of operator set 15, in which parameters and statistics may be float32 beside half types."""
     return _Reference(15, replace(_CLAIMS, dtypes=("float32", "float64", "float16", "bfloat16")))
-

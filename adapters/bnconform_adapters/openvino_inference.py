@@ -34,7 +34,9 @@ class _Inference:
         def call(given: Mapping[str, AnyArray], training: bool) -> Sequence[AnyArray]:
             if training:
                 raise NotImplementedError("BatchNormInference only infers")
-            request = _compiled(given["x"].shape, case.dtype, case.channels, parameters, case.eps).create_infer_request()
+            request = _compiled(
+                given["x"].shape, case.dtype, case.channels, parameters, case.eps
+            ).create_infer_request()
             return [request.infer([given[name] for name in INPUTS])[0]]
 
         return array_layer(case, call)

@@ -53,7 +53,9 @@ class _Paddle:
                         tensor.grad = None  # a backward pass adds to what is there
                     paddle.autograd.backward([y], [given["dy"]], retain_graph=True)
                     results |= {f"d{name}": t.grad for name, t in inputs.items() if not t.stop_gradient}
-                arrays = {name: None if t is None else t.numpy() for name, t in results.items() if name != "y"}
+                arrays: dict[str, Any] = {
+                    name: None if t is None else t.numpy() for name, t in results.items() if name != "y"
+                }
                 after = {name: tensor.numpy() for name, tensor in given.items()}
                 return Outcome(*kept, **arrays, inputs_after=after, shared=_shared(results, given))
 
@@ -74,7 +76,7 @@ class _Paddle:
         vectors = {name: paddle.to_tensor(vector) for name, vector in case.cotangents.items()}
         sources = {"ddy": dy} | {name: tensor for name, tensor in inputs.items() if name != "dbias"}
         found = paddle.grad(once, list(sources.values()), [vectors[name] for name in inputs], allow_unused=True)
-        named = {
+        named: dict[str, Any] = {
             name: np.zeros(sources[name].shape, case.x.dtype) if tensor is None else tensor.numpy()
             for name, tensor in zip(sources, found, strict=True)
         }

@@ -9,7 +9,9 @@ NAMES = ("weight", "bias", "running_mean", "running_var")
 
 def array(given):
     dtype = getattr(mx, given.dtype.name)
-    return mx.array(given, dtype=dtype) if given.size else mx.zeros(given.shape, dtype)  # the variance of the former hangs
+    return (
+        mx.array(given, dtype=dtype) if given.size else mx.zeros(given.shape, dtype)
+    )  # the variance of the former hangs
 
 
 def channels_last(given):

@@ -11,7 +11,6 @@ from bnconform.identify.averaging import Averaging
 from bnconform.identify.probe import CHANNELS, Probe, few, finite, got, predicted, trouble
 from bnconform_adapters.contract import Case, Outcome
 
-
 _NAMED = {("y is bias", "a variance of 0 is blended in"): "zero_variance", ("y is x", "statistics stay"): "identity"}
 
 
