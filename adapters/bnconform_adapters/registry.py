@@ -74,6 +74,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("openvino", "openvino_inference:inference", (("openvino", "openvino"),), "openvino", environment=()),
     Entry("paddle", "paddle_layer:layer", (("paddle", "paddlepaddle"),), "paddle", environment=()),
     Entry("mlx", "mlx_layer:layer", (("mlx", "mlx"),), "mlx", environment=()),
+    Entry("tvm.relax", "tvm_relax:relax", (("tvm", "apache-tvm"),), "tvm", environment=(("TVM_NUM_THREADS", "1"),)),
 )
 
 

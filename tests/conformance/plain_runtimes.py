@@ -157,6 +157,31 @@ def mlx_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step:
     return Step(*map(np.array, (y, layer.running_mean, layer.running_var)))
 
 
+def relax_defaults() -> tuple[float, float]:
+    from tvm import relax
+
+    parameters = inspect.signature(relax.op.nn.batch_norm).parameters
+    return parameters["epsilon"].default, parameters["momentum"].default
+
+
+def relax_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step:
+    import tvm
+    from tvm import relax
+
+    arrays = [x, *vectors(x, parameters)]
+    sizes = [(tvm.tirx.Var("samples", "int64"), x.shape[1]), *(one.shape for one in arrays[1:])]
+    types = [relax.TensorType(size, one.dtype.name) for size, one in zip(sizes, arrays, strict=True)]
+    inputs = [relax.Var(f"v{i}", one) for i, one in enumerate(types)]
+    builder = relax.BlockBuilder()
+    with builder.function("main", inputs):
+        with builder.dataflow():
+            found = builder.emit_output(relax.op.nn.batch_norm(*inputs, axis=1, momentum=momentum, training=True))
+        builder.emit_func_output(found)
+    machine = relax.VirtualMachine(tvm.compile(builder.get(), target="llvm"), tvm.cpu())
+    found = machine["main"](*map(tvm.runtime.tensor, arrays))
+    return Step(*(found[i].numpy() for i in range(3)))
+
+
 PLAIN = tuple(
     Plain(name, quietly(defaults), step and quietly(step), infer and quietly(infer))
     for name, defaults, step, infer in (
@@ -169,5 +194,6 @@ PLAIN = tuple(
         ("openvino", lambda: (None, None), None, openvino_inference),
         ("paddle", paddle_defaults, paddle_step, None),
         ("mlx", mlx_defaults, mlx_step, None),
+        ("tvm.relax", relax_defaults, relax_step, None),
     )
 )

@@ -29,6 +29,7 @@ MODULES = {
     "openvino": "openvino_inference",
     "paddle": "paddle_layer",
     "mlx": "mlx_layer",
+    "tvm.relax": "tvm_relax",
 }
 """The module of each bundled implementation."""
 
