@@ -70,7 +70,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("onnx.reference.15", "onnx_reference:opset_15", _ONNX, "onnx"),
     Entry("onnxruntime", "onnx_runtime:runtime", _ONNXRUNTIME, "onnx", environment=()),
     Entry("onnxruntime.exported", "onnx_runtime:exported", _ONNXRUNTIME, "onnx", environment=()),
-    Entry("torch.onnx", "torch_onnx:exported", (*_TORCH, *_ONNXRUNTIME), "onnx", environment=()),
+    Entry("torch.onnx", "torch_onnx:exported", (*_TORCH, *_ONNXRUNTIME), "all", environment=()),
     Entry("openvino", "openvino_inference:inference", (("openvino", "openvino"),), "openvino", environment=()),
     Entry("paddle", "paddle_layer:layer", (("paddle", "paddlepaddle"),), "paddle", environment=()),
     Entry("mlx", "mlx_layer:layer", (("mlx", "mlx"),), "mlx", environment=()),
