@@ -23,7 +23,14 @@ def array_layer(case: Case, call: Call) -> Layer:
         What the layer is built for.
     call : callable
         See :data:`Call`.
+
+    Raises
+    ------
+    ValueError
+        The case has no running statistics.
     """
+    if case.running_mean is None or case.running_var is None:
+        raise ValueError("there are no running statistics; the function takes some in each mode")
     kept = {name: array.copy() for name in KEPT if (array := getattr(case, name)) is not None}
 
     def step(case: Case) -> Finish:

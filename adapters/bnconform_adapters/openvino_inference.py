@@ -28,9 +28,6 @@ class _Inference:
     )
 
     def layer(self, case: Case) -> Layer:
-        assert case.running_var is not None
-        parameters = case.running_var.dtype.name
-
         def call(given: Mapping[str, AnyArray], training: bool) -> Sequence[AnyArray]:
             if training:
                 raise NotImplementedError("BatchNormInference only infers")
