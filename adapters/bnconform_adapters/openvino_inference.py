@@ -31,10 +31,9 @@ class _Inference:
         def call(given: Mapping[str, AnyArray], training: bool) -> Sequence[AnyArray]:
             if training:
                 raise NotImplementedError("BatchNormInference only infers")
-            request = _compiled(
-                given["x"].shape, case.dtype, case.channels, parameters, case.eps
-            ).create_infer_request()
-            return [request.infer([given[name] for name in INPUTS])[0]]
+            parameters = given["running_var"].dtype.name
+            compiled = _compiled(given["x"].shape, case.dtype, case.channels, parameters, case.eps)
+            return [compiled.create_infer_request().infer([given[name] for name in INPUTS])[0]]
 
         return array_layer(case, call)
 
