@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bnconform_adapters.fates import Fate
 from bnconform_reference.dialect import PYTORCH, Dialect
-from bnconform_reference.precision import DtypeName, Grade
+from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Grade
 
 AnyArray: TypeAlias = NDArray[Any]
 Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded", "far"]
@@ -228,6 +228,9 @@ class Claims:
         otherwise they keep within the allowed errors.
     fixed_eps, fixed_momentum : float or None
         The only eps, and the only weight of the new batch, where a caller cannot choose; None where one can.
+    float32_scalars : bool
+        Whether eps and momentum are held in float32 beside float64 data, as the attributes of ONNX are; then only
+        values that float32 holds exactly are asked for.
     default_eps, default_momentum : float or None
         What it uses when nothing is given, momentum in its own sense; None where it must be given.
     cost : str
@@ -262,6 +265,7 @@ class Claims:
     bitwise: bool = True
     fixed_eps: float | None = None
     fixed_momentum: float | None = None
+    float32_scalars: bool = False
     default_eps: float | None = None
     default_momentum: float | None = None
     cost: Cost = "cheap"
@@ -275,11 +279,20 @@ class Claims:
         """Those of the wanted values that it accepts, or the only one that there is."""
         if self.fixed_eps is not None:
             return (self.fixed_eps,)
-        return tuple(eps for eps in wanted if eps >= self.eps_min)
+        usable = tuple(eps for eps in wanted if eps >= self.eps_min)
+        return tuple(float(np.float32(eps)) for eps in usable) if self.float32_scalars else usable
 
     def usable_momenta(self, wanted: tuple[float | None, ...]) -> tuple[float | None, ...]:
         """The wanted values, or the only one that there is."""
-        return wanted if self.fixed_momentum is None else (self.fixed_momentum,)
+        if self.fixed_momentum is not None:
+            return (self.fixed_momentum,)
+        return tuple(map(_share_in_float32, wanted)) if self.float32_scalars else wanted
+
+
+def _share_in_float32(momentum: float | None) -> float | None:
+    """The nearest share of 1 that float32 holds exactly, and so it does what is left of 1."""
+    steps = 1 / UNIT_ROUNDOFF["float32"]
+    return None if momentum is None else round(momentum * steps) / steps
 
 
 def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:

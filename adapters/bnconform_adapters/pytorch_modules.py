@@ -40,7 +40,8 @@ def _built(kind: Any, case: Case) -> Any:
     )
 
 
-def _module(case: Case) -> Any:
+def torch_module(case: Case) -> Any:
+    """A new module for the case's channels, eps, momentum and dtypes."""
     return _built(_class(case), case)
 
 
@@ -59,13 +60,13 @@ def _under_autocast(case: Case) -> Any:
 
 def module() -> ModuleAdapter:
     """The adapter of torch.nn.BatchNorm1d, 2d and 3d."""
-    return ModuleAdapter("torch", CLAIMS, _module)
+    return ModuleAdapter("torch", CLAIMS, torch_module)
 
 
 def channels_last() -> ModuleAdapter:
     """The adapter of the same modules where x and dy are channels last, as convolutions run fastest."""
     claims = replace(CLAIMS, layouts=("channels_last",), ranks=(4, 5))
-    return ModuleAdapter("torch.channels_last", claims, _module)
+    return ModuleAdapter("torch.channels_last", claims, torch_module)
 
 
 def autocast() -> ModuleAdapter:

@@ -56,6 +56,8 @@ _TORCH = (("torch", "torch"),)
 _FLAX = (("flax", "flax"), ("jax", "jax"))
 _KERAS = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
 _TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
+_ONNX = (("onnx", "onnx"),)
+_ONNXRUNTIME = (("onnxruntime", "onnxruntime"), *_ONNX)
 
 REGISTRY: tuple[Entry, ...] = (
     Entry("reference", "reference_layer:reference", (("numpy", "numpy"),), "torch"),
@@ -72,6 +74,16 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),
     Entry("keras.tensorflow", "keras_layer:tensorflow", _KERAS, "tensorflow"),
     Entry("tf.fused", "tensorflow_fused:fused", _TENSORFLOW, "tensorflow"),
+    Entry("onnx.reference.9", "onnx_reference:opset_9", _ONNX, "onnx"),
+    Entry("onnx.reference.14", "onnx_reference:opset_14", _ONNX, "onnx"),
+    Entry("onnx.reference.15", "onnx_reference:opset_15", _ONNX, "onnx"),
+    Entry("onnxruntime", "onnx_runtime:runtime", _ONNXRUNTIME, "onnx", environment=()),
+    Entry("onnxruntime.exported", "onnx_runtime:exported", _ONNXRUNTIME, "onnx", environment=()),
+    Entry("torch.onnx", "torch_onnx:exported", (*_TORCH, *_ONNXRUNTIME), "all", environment=()),
+    Entry("openvino", "openvino_inference:inference", (("openvino", "openvino"),), "openvino", environment=()),
+    Entry("paddle", "paddle_layer:layer", (("paddle", "paddlepaddle"),), "paddle", environment=()),
+    Entry("mlx", "mlx_layer:layer", (("mlx", "mlx"),), "mlx", environment=()),
+    Entry("tvm.relax", "tvm_relax:relax", (("tvm", "apache-tvm"),), "tvm", environment=(("TVM_NUM_THREADS", "1"),)),
 )
 
 

@@ -19,8 +19,9 @@ class Dialect:
         Inside this project momentum always weighs the new batch; adapters translate.
     stored_variance : {"unbiased", "biased"}
         Divisor of the variance that enters the running variance: n - 1 or n.
-    one_value : {"raises", "zero_variance"}
-        Training on one value per channel: an exception, or y = bias and a batch variance of 0.
+    one_value : {"raises", "zero_variance", "identity"}
+        Training on one value per channel: an exception; or y = bias and a batch variance of 0; or y = x, the
+        parameters' gradients are 0, and the statistics stay.
     empty_batch : {"keeps", "raises"}
         Training on no value at all: y is empty and the statistics stay, or an exception.
     cumulative : bool
@@ -31,7 +32,7 @@ class Dialect:
 
     momentum_weighs: Literal["new", "old"] = "new"
     stored_variance: Literal["unbiased", "biased"] = "unbiased"
-    one_value: Literal["raises", "zero_variance"] = "raises"
+    one_value: Literal["raises", "zero_variance", "identity"] = "raises"
     empty_batch: Literal["keeps", "raises"] = "keeps"
     cumulative: bool = True
     initial_mean: float = 0.0
@@ -51,4 +52,7 @@ KERAS = FLAX
 TENSORFLOW_FUSED = Dialect(stored_variance="unbiased", one_value="zero_variance", cumulative=False)
 """Of tf.compat.v1.nn.fused_batch_norm, whose exponential_avg_factor weighs the new batch."""
 
-FAMILIES = {"pytorch": PYTORCH, "flax": FLAX, "keras": KERAS, "tf.fused": TENSORFLOW_FUSED}
+PADDLE = Dialect(momentum_weighs="old", stored_variance="biased", one_value="identity", cumulative=False)
+"""Of paddle.nn.BatchNorm1D, 2D and 3D, which skip a feature of one element since Paddle's issue 11445."""
+
+FAMILIES = {"pytorch": PYTORCH, "flax": FLAX, "keras": KERAS, "tf.fused": TENSORFLOW_FUSED, "paddle": PADDLE}

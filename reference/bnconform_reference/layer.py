@@ -102,6 +102,7 @@ class BatchNorm:
         self.batches_seen = 0
         self.num_features = num_features
         self._saved: tuple[Normalized, tuple[int, ...], bool] | None = None
+        self._handed_on: tuple[int, ...] | None = None
         if num_features is not None:
             self._initialise(num_features)
 
@@ -153,9 +154,9 @@ class BatchNorm:
             mean = channel_column(self.running_mean, channels, 0.0)
             variance = channel_column(self.running_var, channels, 1.0)
             forward = forward_inference(rows, weight, bias, mean, variance, self.eps)
-        elif n == 0:
-            self._saved = None
-            return np.zeros(x.shape)
+        elif n == 0 or (n == 1 and self.dialect.one_value == "identity"):
+            self._saved, self._handed_on = None, x.shape
+            return np.array(x, np.float64)
         else:
             forward = forward_training(rows, weight, bias, self.eps)
             self._move_statistics(forward, n)
@@ -182,9 +183,9 @@ class BatchNorm:
             There was no call, or dy has another shape than its x.
         """
         if self._saved is None:
-            if self.num_features is not None and dy.size == 0:  # after an empty batch
+            if self.num_features is not None and dy.shape == self._handed_on:  # nothing was normalized
                 self.dweight, self.dbias = np.zeros(self.num_features), np.zeros(self.num_features)
-                return np.zeros(dy.shape)
+                return np.array(dy, np.float64)
             raise ValueError("backward needs a forward call before it")
         forward, shape, training = self._saved
         if dy.shape != shape:

@@ -27,11 +27,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Plain:
-    """A framework's layer: its defaults, and one training step on x (n, C) with given momentum and affine parts."""
+    """A framework's layer: its defaults, and one training step on x (n, C) with given momentum and affine parts.
+
+    What does not train has `infer` instead: inference on x with given affine parts and initial statistics.
+    """
 
     name: str
     defaults: Callable[[], tuple[float | None, float | None]]
-    step: Callable[..., Step]
+    step: Callable[..., Step] | None
+    infer: Callable[..., np.ndarray] | None = None
 
 
 def quietly(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import pytest
+
 from bnconform.cli import STARTERS
 from bnconform.findings import Broken
 from bnconform.law import search
@@ -19,10 +21,37 @@ from bnconform.profiles import settings_for
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter
+from bnconform_adapters.registry import find
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = ("torch", "jax", "flax", "keras", "tensorflow", "triton")
+FRAMEWORKS = (
+    *("torch", "jax", "flax", "keras", "tensorflow", "triton"),
+    *("onnx", "onnxruntime", "openvino", "paddle", "mlx", "tinygrad", "tvm"),
+)
 SEED = 0
+_ONLY = "BNCONFORM_TEST_ONLY"
+"""Names the implementation that a process of its own is started for, see :func:`run_apart`."""
+
+
+def tested_here(names: Iterable[str]) -> list[str]:
+    """Of these implementations, those that get along in one process, or the one that this process is for."""
+    only = os.environ.get(_ONLY)
+    return [only] if only else [name for name in names if find(name).environment is None]
+
+
+def tested_apart(names: Iterable[str]) -> list[str]:
+    """Of these implementations, those that need a process of their own."""
+    return [] if _ONLY in os.environ else [name for name in names if find(name).environment is not None]
+
+
+def run_apart(tests: str, name: str) -> None:
+    """Run a module of tests in a process that is for this implementation alone."""
+    entry = find(name)
+    if missing := entry.missing():
+        pytest.skip(f"{name} needs {', '.join(missing)}: {entry.install}")
+    variables = dict(entry.environment or ()) | {_ONLY: name}
+    done = run("-m", "pytest", tests, "-q", "-p", "no:cacheprovider", "-k", name, cwd=ROOT, variables=variables)
+    assert done.status == 0, done.out + done.err
 
 
 def starter(form: str = "numpy") -> str:

@@ -6,8 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import plain_runtimes
 import pytest
-from plain_layers import PLAIN, Plain
+from plain_layers import PLAIN as LAYERS
+from plain_layers import Plain
+from suite_runs import run_apart, tested_apart, tested_here
 
 from bnconform import ledger
 from bnconform_adapters.contract import DTYPES, Claims
@@ -15,12 +18,32 @@ from bnconform_adapters.registry import REGISTRY, create, find
 
 MOMENTUM = 0.25
 PARAMETERS = ("both", "weight", "bias", "neither")
+PLAIN = {plain.name: plain for plain in (*LAYERS, *plain_runtimes.PLAIN)}
+HERE = [PLAIN[name] for name in tested_here(PLAIN)]
+NONE_AS_DEFAULT = ("tf.fused", "onnx.reference.14", "onnx.reference.15", "onnxruntime", "onnxruntime.exported")
+"""Functions, which have no count of batches to average over, and read momentum None as not given."""
 
 
-@pytest.fixture(params=PLAIN, ids=lambda plain: plain.name)
+@pytest.mark.parametrize("name", tested_apart(PLAIN))
+def test_implementations_of_their_own_process(name: str) -> None:
+    """What does not get along with the others is held against its claims in a process of its own."""
+    run_apart(__file__, name)
+
+
+@pytest.fixture(params=HERE, ids=lambda plain: plain.name)
 def plain(request: pytest.FixtureRequest) -> Plain:
     """Each framework's layer, where it is installed."""
-    layer: Plain = request.param
+    return installed(request.param)
+
+
+@pytest.fixture(params=[plain for plain in HERE if plain.step], ids=lambda plain: plain.name)
+def trained(request: pytest.FixtureRequest) -> Plain:
+    """Each framework's layer that trains, where it is installed."""
+    return installed(request.param)
+
+
+def installed(layer: Plain) -> Plain:
+    """The layer, if its framework is there."""
     if missing := find(layer.name).missing():
         pytest.skip(f"{layer.name} needs {', '.join(missing)}: {find(layer.name).install}")
     return layer
@@ -29,6 +52,14 @@ def plain(request: pytest.FixtureRequest) -> Plain:
 def claims_of(plain: Plain) -> Claims:
     """What the adapter claims."""
     return create(find(plain.name)).claims
+
+
+def called(plain: Plain, x: np.ndarray, parameters: str = "both") -> np.ndarray:
+    """y of a training step, or of inference where that is all there is."""
+    if plain.step is not None:
+        return plain.step(x, MOMENTUM, parameters).y
+    assert plain.infer is not None
+    return plain.infer(x, parameters)
 
 
 def array(values: list[list[float]], dtype: Any = "float32") -> np.ndarray:
@@ -45,8 +76,13 @@ def blended(claims: Claims, batch: float, old: float) -> float:
 def test_every_framework_adapter_is_held_against_its_framework() -> None:
     """No implementation of a framework is left out of this module."""
     own = {"reference", "fused_triton", "fused.triton", "triton"}
-    frameworks = {entry.name for entry in REGISTRY if not own & {entry.name, *entry.name.split(".")}}
-    assert {plain.name for plain in PLAIN} == {name for name in frameworks if not name.startswith("bnconform")}
+    frameworks = {entry.name for entry in REGISTRY if entry.name.split(".")[0] not in own}
+    assert set(PLAIN) == {name for name in frameworks if not name.startswith("bnconform")}
+
+
+def test_modes(plain: Plain) -> None:
+    """What does not train here does not claim to, and nothing else."""
+    assert ("training" in claims_of(plain).modes) == (plain.step is not None)
 
 
 def test_default_eps_and_momentum(plain: Plain) -> None:
@@ -55,37 +91,41 @@ def test_default_eps_and_momentum(plain: Plain) -> None:
     assert plain.defaults() == (claims.default_eps, claims.default_momentum)
 
 
-def test_momentum_sense_and_stored_variance(plain: Plain) -> None:
+def test_momentum_sense_and_stored_variance(trained: Plain) -> None:
     """On the values 0 and 4 the stored mean and variance are what the claimed sense and divisor make of them."""
-    claims = claims_of(plain)
-    step = plain.step(array([[0.0], [4.0]]), MOMENTUM)
+    claims = claims_of(trained)
+    step = trained.step(array([[0.0], [4.0]]), MOMENTUM)
     variance = {"unbiased": 8.0, "biased": 4.0}[claims.dialect.stored_variance]
     assert step.mean.tolist() == [blended(claims, 2.0, claims.dialect.initial_mean)]
     assert step.var.tolist() == [blended(claims, variance, claims.dialect.initial_variance)]
 
 
-def test_one_value_per_channel(plain: Plain) -> None:
-    """Training on one value raises, or gives bias and blends in a variance of 0, as claimed."""
-    claims = claims_of(plain)
+def test_one_value_per_channel(trained: Plain) -> None:
+    """Training on one value raises, gives bias and blends in a variance of 0, or hands x on, as claimed."""
+    claims = claims_of(trained)
     if claims.dialect.one_value == "raises":
-        with pytest.raises(ValueError, match="more than 1 value per channel"):
-            plain.step(array([[3.0]]), MOMENTUM)
+        with pytest.raises(ValueError, match=r"more than (1|one) value per channel"):
+            trained.step(array([[3.0]]), MOMENTUM)
         return
-    step = plain.step(array([[3.0]]), MOMENTUM)
+    step = trained.step(array([[3.0]]), MOMENTUM)
+    if claims.dialect.one_value == "identity":
+        assert [step.y.tolist(), step.mean.tolist(), step.var.tolist()] == [[[3.0]], [0.0], [1.0]]
+        return
     assert step.y.tolist() == [[0.0]]
     assert step.mean.tolist() == [blended(claims, 3.0, 0.0)]
     assert step.var.tolist() == [blended(claims, 0.0, 1.0)]
 
 
-def test_empty_batch(plain: Plain) -> None:
+def test_empty_batch(trained: Plain) -> None:
     """Training on no value leaves the statistics alone, as claimed, or the ledger knows better."""
-    claims = claims_of(plain)
+    claims = claims_of(trained)
     assert claims.dialect.empty_batch == "keeps"
-    step = plain.step(array([]), MOMENTUM)
+    step = trained.step(array([]), MOMENTUM)
     kept = step.mean.tolist() == [0.0] and step.var.tolist() == [1.0]
     assert step.y.shape == (0, 1)
     for id in ("S9", "X3"):
-        assert kept == (ledger.find(plain.name, id) is None)
+        judged = any("training" in domain.modes for domain in ledger.domains(trained.name, id, claims))
+        assert kept == (ledger.find(trained.name, id) is None) or not judged
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
@@ -93,24 +133,32 @@ def test_absent_parameters(plain: Plain, parameters: str) -> None:
     """The framework offers each claimed choice of weight and bias, and none that is not claimed."""
     x = array([[0.0], [4.0]])
     if parameters in claims_of(plain).parameters:
-        assert plain.step(x, MOMENTUM, parameters).y.shape == x.shape
+        assert called(plain, x, parameters).shape == x.shape
         return
     with pytest.raises(Exception):  # noqa: B017, PT011 - each framework refuses in its own way
-        plain.step(x, MOMENTUM, parameters)
+        called(plain, x, parameters)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtypes(plain: Plain, dtype: Any) -> None:
-    """A claimed dtype of x comes back in y, with statistics of the parameters' dtype; no other does both."""
+    """A claimed dtype of x comes back in y, with statistics of the parameters' dtype, or the ledger knows better; no
+    other does both."""
     x, kept = array([[0.0], [4.0]], dtype), False
-    wanted = (x.dtype, np.dtype(np.float64 if dtype == "float64" else np.float32))
-    if dtype in claims_of(plain).dtypes:
+    wide = np.dtype(np.float64 if dtype == "float64" else np.float32)
+
+    def found() -> tuple[bool, bool]:
+        if plain.step is None:
+            return called(plain, x).dtype == x.dtype, True
         step = plain.step(x, MOMENTUM)
-        assert (step.y.dtype, step.var.dtype) == wanted
+        return step.y.dtype == x.dtype, step.var.dtype == wide
+
+    if dtype in claims_of(plain).dtypes:
+        y, statistics = found()
+        assert y
+        assert statistics or ledger.find(plain.name, "N2") is not None
         return
     with suppress(Exception):  # each framework refuses in its own way
-        step = plain.step(x, MOMENTUM)
-        kept = (step.y.dtype, step.var.dtype) == wanted
+        kept = all(found())
     assert not kept
 
 
@@ -125,13 +173,13 @@ def test_torch_averages_with_momentum_none() -> None:
     assert layer.running_var.tolist() == [8.0]
 
 
-def test_momentum_none_is_refused_where_it_is_not_claimed(plain: Plain) -> None:
+def test_momentum_none_is_refused_where_it_is_not_claimed(trained: Plain) -> None:
     """Where momentum None is not claimed, the framework takes no None."""
-    if claims_of(plain).dialect.cumulative:
+    if claims_of(trained).dialect.cumulative:
         return
-    if plain.name == "tf.fused":  # reads None as 1: a function has no count of batches to average over
-        x = array([[0.0], [4.0]])
-        assert plain.step(x, None).var.tolist() == plain.step(x, 1.0).var.tolist()
+    if trained.name in NONE_AS_DEFAULT:
+        x, default = array([[0.0], [4.0]]), claims_of(trained).default_momentum
+        assert trained.step(x, None).var.tolist() == trained.step(x, default).var.tolist()
         return
     with pytest.raises(Exception):  # noqa: B017, PT011 - each framework refuses in its own way
-        plain.step(array([[0.0], [4.0]]), None)
+        trained.step(array([[0.0], [4.0]]), None)

@@ -146,6 +146,18 @@ def arrays(case: Case) -> list[Any]:
     return [case.x, case.dy, case.weight, case.bias, case.running_mean, case.running_var, *vectors]
 
 
+def test_scalars_held_in_float32_are_exact_there() -> None:
+    """Where eps and momentum are float32, every one that is drawn is, and so is what momentum leaves of 1."""
+    claims = Claims(dtypes=("float64",), float32_scalars=True)
+    for law in laws().values():
+        if isinstance(law.source, Histories) or law.source.why_not(claims) is not None:
+            continue
+        for steps in drawn(law.source.strategy(claims, ()), SEVERAL):
+            for case in steps:
+                shares = (case.eps, *((case.momentum, 1 - case.momentum) if case.training and case.momentum else ()))
+                assert [float(np.float32(share)) for share in shares] == list(shares)
+
+
 def test_equal_recipes_give_equal_cases() -> None:
     """A recipe gives the same bits every time; another salt gives other values."""
     every = VARIETY["every dtype"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from suite_runs import starter
+from suite_runs import run_apart, starter, tested_apart, tested_here
 
 from bnconform.build import build
 from bnconform.case_file import same
@@ -39,8 +39,10 @@ def implementation(name: str) -> tuple[Adapter, Any]:
 
 
 def cases(adapter: Adapter, **changes: Any) -> list[Case]:
-    """Cases of every dtype and layout that an implementation claims."""
+    """Cases of every dtype and layout that an implementation claims; training, where it does."""
     claims = adapter.claims
+    changes = {"training": "training" in claims.modes} | changes
+    gradients = ("training" if changes["training"] else "inference") in claims.gradients
     found = []
     for i, dtype in enumerate(claims.dtypes):
         for j, layout in enumerate(claims.layouts):
@@ -48,7 +50,11 @@ def cases(adapter: Adapter, **changes: Any) -> list[Case]:
             if claims.cost == "interpreted" and (i + j) % 3:
                 continue
             recipe = Recipe(
-                SHAPES[rank], dtype=dtype, dy="random", layout="contiguous" if layout == "expanded" else layout, salt=j
+                SHAPES[rank],
+                dtype=dtype,
+                dy="random" if gradients else "absent",
+                layout="contiguous" if layout == "expanded" else layout,
+                salt=j,
             )
             found.append(build(replace(recipe, parameters=claims.parameters[0], **changes)))
     return found
@@ -64,7 +70,16 @@ def assert_same(outcome: Outcome, results: dict[str, Any]) -> None:
             assert same(results[f"{name} after"], array), f"{name} after"
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+HERE = tested_here(plain.MODULES)
+
+
+@pytest.mark.parametrize("name", tested_apart(plain.MODULES))
+def test_implementations_of_their_own_process(name: str) -> None:
+    """What does not get along with the others is held against its plain code in a process of its own."""
+    run_apart(__file__, name)
+
+
+@pytest.mark.parametrize("name", HERE)
 def test_calls_give_the_same_bits(name: str) -> None:
     """Training, training again and inference of one layer have the adapter's bits, state included."""
     from bnconform_adapters.plain.calling import run
@@ -79,7 +94,7 @@ def test_calls_give_the_same_bits(name: str) -> None:
             assert_same(outcome, found)
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+@pytest.mark.parametrize("name", HERE)
 def test_restarts_give_the_same_bits(name: str) -> None:
     """Loading and resetting a layer between calls leaves what the adapter leaves."""
     from bnconform_adapters.plain.calling import run_restarting
@@ -95,7 +110,7 @@ def test_restarts_give_the_same_bits(name: str) -> None:
         assert_same(outcome, found)
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+@pytest.mark.parametrize("name", HERE)
 def test_refused_calls_raise_the_same(name: str) -> None:
     """A call that the adapter's implementation refuses is refused by the plain code, with the same kind of error."""
     from bnconform_adapters.plain.calling import run
@@ -111,7 +126,7 @@ def test_refused_calls_raise_the_same(name: str) -> None:
             assert_same(outcome, found)
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("cotangents", ["all", "ddx"])
 def test_derivatives_give_the_same_bits(name: str, cotangents: str) -> None:
     """Second-order gradients and forward mode have the adapter's bits."""

@@ -191,6 +191,17 @@ def test_one_value_gives_the_bias_where_the_dialect_says_so() -> None:
     assert layer.backward(np.array([[1.0, 5.0]])).tolist() == [[0.0, 0.0]]
 
 
+def test_one_value_is_handed_on_where_the_dialect_says_so() -> None:
+    """With one_value 'identity', y is x, dx is dy, the parameters' gradients are 0 and the statistics stay."""
+    layer = BatchNorm(2, momentum=0.5, dialect=Dialect(one_value="identity"))
+    layer.weight, layer.bias = np.array([2.0, 3.0]), np.array([0.5, -2.0])
+    before = state(layer)
+    assert layer(np.array([[3.0, 7.0]])).tolist() == [[3.0, 7.0]]
+    assert_same_state(before, state(layer))
+    assert layer.backward(np.array([[1.0, 5.0]])).tolist() == [[1.0, 5.0]]
+    assert layer.dweight.tolist() == layer.dbias.tolist() == [0.0, 0.0]
+
+
 def test_initial_statistics_are_the_dialects() -> None:
     """A new layer starts from the dialect's statistics."""
     layer = BatchNorm(2, dialect=Dialect(initial_mean=0.25, initial_variance=0.0))

@@ -27,6 +27,16 @@ MODULES = {
     "flax.nnx": "flax_nnx",
     "keras.tensorflow": "keras_tensorflow",
     "tf.fused": "tf_fused",
+    "onnx.reference.9": "onnx_reference_9",
+    "onnx.reference.14": "onnx_reference_14",
+    "onnx.reference.15": "onnx_reference_15",
+    "onnxruntime": "onnxruntime_node",
+    "onnxruntime.exported": "onnxruntime_exported",
+    "torch.onnx": "torch_onnx",
+    "openvino": "openvino_inference",
+    "paddle": "paddle_layer",
+    "mlx": "mlx_layer",
+    "tvm.relax": "tvm_relax",
 }
 """The module of each bundled implementation."""
 

@@ -11,6 +11,8 @@ from bnconform.identify.averaging import Averaging
 from bnconform.identify.probe import CHANNELS, Probe, few, finite, got, predicted, trouble
 from bnconform_adapters.contract import Case, Outcome
 
+_NAMED = {("y is bias", "a variance of 0 is blended in"): "zero_variance", ("y is x", "statistics stay"): "identity"}
+
 
 def _case(probe: Probe, rows: list[list[float]]) -> Case:
     array = np.array(rows, np.float64).reshape(CHANNELS, -1)
@@ -29,7 +31,7 @@ def one_value(probe: Probe, averaging: Averaging) -> Answer:
         value = _of_one_value(case, outcome, averaging)
         y, var = (few(got(outcome, name, case).ravel()[:1]) for name in ("y", "running_var"))
         evidence = f"n = 1, x = 1, weight 2, bias 7, running_var 2: y = {y}, running_var {var}"
-    stated = {"one_value": value} if value in ("raises", "zero_variance") else None
+    stated = {"one_value": value} if value in ("raises", "zero_variance", "identity") else None
     return Answer(
         "one value per channel",
         value,
@@ -65,7 +67,7 @@ def _of_one_value(case: Case, outcome: Outcome, averaging: Averaging) -> str:
             if worst_ratio([(got(outcome, "running_var", case), quantity)]) <= 1
             else "statistics move"
         )
-    return "zero_variance" if (head, tail) == ("y is bias", "a variance of 0 is blended in") else f"{head}, {tail}"
+    return _NAMED.get((head, tail), f"{head}, {tail}")
 
 
 def empty_batch(probe: Probe, averaging: Averaging) -> Answer:

@@ -8,7 +8,7 @@ from typing import Any
 from bnconform.identify.findings import Identity
 from bnconform_reference.dialect import FAMILIES, Dialect
 
-DEFAULT_EPS = {"pytorch": 1e-5, "flax": 1e-5, "keras": 1e-3, "tf.fused": 1e-3}
+DEFAULT_EPS = {"pytorch": 1e-5, "flax": 1e-5, "keras": 1e-3, "tf.fused": 1e-3, "paddle": 1e-5}
 """Of the families' layers, as documented."""
 N = "n values per channel of a training batch"
 CHOICES = ("momentum weighs", "stored variance")

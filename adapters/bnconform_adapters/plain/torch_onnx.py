@@ -1,0 +1,36 @@
+"""torch.nn.BatchNorm1d, 2d and 3d, exported to ONNX and run by ONNX Runtime."""
+
+import io
+import warnings
+from threading import Lock
+
+import onnxruntime
+import torch
+
+from bnconform_adapters.plain.array_functions import ArrayLayer
+from bnconform_adapters.plain.torch_module import Layer as TorchLayer
+
+EXPORTING = Lock()
+
+
+class Layer(ArrayLayer):
+    """A session for the module that the case asks for."""
+
+    def __init__(self, case):
+        super().__init__(case)
+        x = torch.ones((2, case.x.shape[1]) + (2,) * (case.x.ndim - 2), dtype=getattr(torch, case.x.dtype.name))
+        axes = {axis: f"axis{axis}" for axis in range(case.x.ndim) if axis != 1}
+        model, module = io.BytesIO(), TorchLayer(case).module.eval()
+        with EXPORTING, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module, (x,), model, dynamo=False, opset_version=17, input_names=["x"], dynamic_axes={"x": axes}
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(model.getvalue(), options, providers=["CPUExecutionProvider"])
+
+    def call(self, given, training):
+        if training:
+            raise NotImplementedError("what is exported only infers")
+        return self.session.run(None, {"x": given["x"]})

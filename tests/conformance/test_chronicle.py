@@ -1,0 +1,66 @@
+"""The state that a layer should have, where calls were made that should have been refused or leave none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bnconform.chronicle import Chronicle
+from bnconform.findings import Broken
+from bnconform.judge import Judge
+from bnconform.tally import Tally
+from bnconform_adapters.calls import run_steps
+from bnconform_adapters.contract import Case, Claims, Outcome
+from bnconform_adapters.registry import create, find
+from bnconform_reference.dialect import PADDLE
+
+NARROW = Case(
+    np.array([[0.25], [1.0]]),
+    weight=np.array([2.0]),
+    bias=np.array([0.5]),
+    running_mean=np.zeros(1),
+    running_var=np.ones(1),
+)
+WIDE = replace(NARROW, x=np.array([[0.25, 2.0], [1.0, -3.0]]))
+ONE = replace(NARROW, x=np.array([[3.0]]))
+
+
+def judge(**claims: object) -> Judge:
+    """A judge of the project's own layer, in the middle of an example."""
+    adapter = create(find("reference"))
+    found = Judge(adapter, replace(adapter.claims, **claims), "S11", Tally())  # type: ignore[arg-type]
+    found.begin((NARROW,))
+    return found
+
+
+def test_accepted_channels_end_the_history_until_something_is_loaded() -> None:
+    """A layer that took two channels for one is not judged by statistics that no oracle has; a loaded one is again."""
+    chronicle = Chronicle(judge(), NARROW)
+    two = np.array([0.5, 0.5])
+    for case in (WIDE, WIDE, NARROW):
+        chronicle.enter(case, Outcome(y=case.x, running_mean=two, running_var=two))
+    loaded = replace(NARROW, before="load")
+    with pytest.raises(Broken):
+        chronicle.enter(loaded, Outcome(y=loaded.x, running_mean=two[:1], running_var=two[:1]))
+
+
+def test_a_value_that_is_handed_on_leaves_the_state() -> None:
+    """Where the dialect hands a single value on, y is x and the statistics stay; bias alone would be wrong."""
+    claims: dict[str, Claims | object] = {"dialect": PADDLE}
+    kept = {"running_mean": ONE.running_mean, "running_var": ONE.running_var}
+    Chronicle(judge(**claims), ONE).enter(ONE, Outcome(y=ONE.x, **kept))
+    with pytest.raises(Broken):
+        Chronicle(judge(**claims), ONE).enter(ONE, Outcome(y=np.array([[0.5]]), **kept))
+    with pytest.raises(Broken):
+        Chronicle(judge(**claims), ONE).enter(ONE, Outcome(y=ONE.x, **kept | {"running_mean": np.ones(1)}))
+
+
+def test_an_ordinary_history_is_judged() -> None:
+    """The project's own layer follows the recurrence, refused calls in between."""
+    steps = [NARROW, WIDE, NARROW, replace(NARROW, training=False)]
+    found = judge()
+    chronicle = Chronicle(found, NARROW)
+    for case, outcome in zip(steps, run_steps(found.adapter, steps), strict=True):
+        chronicle.enter(case, outcome)
