@@ -51,6 +51,8 @@ class Entry:
 
 _TORCH = (("torch", "torch"),)
 _FLAX = (("flax", "flax"), ("jax", "jax"))
+_HAIKU = (("haiku", "dm-haiku"), ("jax", "jax"))
+_EQUINOX = (("equinox", "equinox"), ("jax", "jax"))
 _KERAS = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
 _TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
 
@@ -60,7 +62,11 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("torch.functional", "pytorch:functional", _TORCH, "torch"),
     Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
+    Entry("flax.linen.slow", "flax_linen:slow", _FLAX, "jax"),
     Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),
+    Entry("haiku", "haiku_layer:haiku", _HAIKU, "haiku"),
+    Entry("equinox.batch", "equinox_layer:batch", _EQUINOX, "equinox"),
+    Entry("equinox.ema", "equinox_layer:ema", _EQUINOX, "equinox"),
     Entry("keras.tensorflow", "keras_layer:tensorflow", _KERAS, "tensorflow"),
     Entry("tf.fused", "tensorflow_fused:fused", _TENSORFLOW, "tensorflow"),
 )

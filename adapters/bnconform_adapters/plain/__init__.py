@@ -17,7 +17,11 @@ MODULES = {
     "torch.functional": "torch_functional",
     "fused_triton": "fused_triton",
     "flax.linen": "flax_linen",
+    "flax.linen.slow": "flax_linen_slow",
     "flax.nnx": "flax_nnx",
+    "haiku": "haiku_layer",
+    "equinox.batch": "equinox_batch",
+    "equinox.ema": "equinox_ema",
     "keras.tensorflow": "keras_tensorflow",
     "tf.fused": "tf_fused",
 }
