@@ -208,6 +208,8 @@ class Claims:
         Which of weight and bias may be absent.
     eps_min : float
         Smallest eps it accepts; 0 where eps = 0 works on data whose variance is not 0.
+    momentum_min : float
+        Smallest weight of the new batch that it accepts; 0 where statistics can be frozen by it.
     grade : str
         Accumulation grade, see :data:`bnconform_reference.precision.Grade`.
     untracked : bool
@@ -243,6 +245,7 @@ class Claims:
     forward_mode: tuple[Mode, ...] = ()
     parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")
     eps_min: float = 1e-12
+    momentum_min: float = 0.0
     grade: Grade = "NW"
     untracked: bool = False
     strided_statistics: bool = False
@@ -269,8 +272,10 @@ class Claims:
         return tuple(eps for eps in wanted if eps >= self.eps_min)
 
     def usable_momenta(self, wanted: tuple[float | None, ...]) -> tuple[float | None, ...]:
-        """The wanted values, or the only one that there is."""
-        return wanted if self.fixed_momentum is None else (self.fixed_momentum,)
+        """Those of the wanted values that it accepts, or the only one that there is."""
+        if self.fixed_momentum is not None:
+            return (self.fixed_momentum,)
+        return tuple(momentum for momentum in wanted if momentum is None or momentum >= self.momentum_min)
 
 
 def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:

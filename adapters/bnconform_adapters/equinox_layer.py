@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, Literal
 
 from bnconform_adapters.contract import Claims
-from bnconform_adapters.jax_arrays import TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
 from bnconform_reference.dialect import EQUINOX
 
 
@@ -33,6 +33,7 @@ def _claims(modes: tuple[Literal["training", "inference"], ...]) -> Claims:
         parameters=("both", "neither"),
         grade="NT",
         bitwise=False,  # vector loops and their tails round differently
+        momentum_min=MOMENTUM_MIN,  # its own momentum is below 1
         default_eps=1e-5,
         default_momentum=0.99,
         cost="compiles per shape",

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from bnconform_adapters.contract import Claims
-from bnconform_adapters.jax_arrays import TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
 from bnconform_reference.dialect import HAIKU
 
 CLAIMS = Claims(
@@ -24,6 +24,7 @@ CLAIMS = Claims(
     second_order=("training", "inference"),
     forward_mode=("training", "inference"),
     bitwise=False,  # vector loops and their tails round differently
+    momentum_min=MOMENTUM_MIN,  # decay_rate is below 1
     default_eps=1e-5,
     default_momentum=None,  # decay_rate has to be given
     cost="compiles per shape",

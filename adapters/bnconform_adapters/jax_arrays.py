@@ -15,7 +15,8 @@ State: TypeAlias = tuple[Any, ...]
 """What a layer keeps between calls: running mean and variance, and whatever it has beside them."""
 
 TRAINED_FOR_LONG = 1 << 30
-"""Batches after which the weight of initial statistics is 0 in every dtype, for momenta from 2^-20."""
+"""Batches after which initial statistics weigh nothing in any dtype: (1 - m)^k is 0 for every m that is claimed."""
+MOMENTUM_MIN = 2.0**-20
 
 
 class Forward(Protocol):
@@ -92,8 +93,10 @@ def compiled(
 
         return jax.jvp(function, (parameters, x), tangents)[1]
 
-    functions = (jax.jit(function, static_argnames=("training",)) for function in (step, double_backward, jvp))
-    return Program(*functions, begin, channels_last)
+    first, second, forward_mode = (
+        jax.jit(function, static_argnames=("training",)) for function in (step, double_backward, jvp)
+    )
+    return Program(first, second, forward_mode, begin, channels_last)
 
 
 @dataclass(frozen=True)
@@ -183,9 +186,7 @@ def layer(case: Case, program: Program) -> Layer:
         nonlocal state
         with jax.enable_x64(case.dtype == "float64"):
             x, dy = program.given(case.x), program.given(np.zeros_like(case.x) if case.dy is None else case.dy)
-            y, state, (gradients, dx) = program.step(
-                parameters, x, state, dy, momentum, eps, training=case.training
-            )
+            y, state, (gradients, dx) = program.step(parameters, x, state, dy, momentum, eps, training=case.training)
             inputs = {"x": program.found(x), **{k: np.asarray(v) for k, v in parameters.items()}}
             found: dict[str, Any] = {}
             if case.dy is not None:

@@ -29,6 +29,7 @@ class Chronicle:
     def _begin_with(self, case: Case) -> None:
         self._channels = case.channels
         self._mean, self._var, self._seen = case.running_mean, case.running_var, 0
+        self._new = case.before == "reset"
 
     def refuses(self, case: Case) -> bool:
         """Whether the call must raise, or may: wrong channels, too few values to train on."""
@@ -52,7 +53,8 @@ class Chronicle:
         self._seen += case.training
         momentum = cumulative_momentum(self._seen) if case.training and case.momentum is None else case.momentum
         now = replace(case, running_mean=self._mean, running_var=self._var, momentum=momentum)
-        judge.agrees(now, outcome, ("y", *STATISTICS))
+        debiasing = self._new and judge.claims.dialect.debiased
+        judge.agrees(now, outcome, ("y", *STATISTICS), batches=max(self._seen, 1) if debiasing else None)
         if case.training:
             self._mean, self._var = outcome.running_mean, outcome.running_var
         else:

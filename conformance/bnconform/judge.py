@@ -241,12 +241,14 @@ class Judge:
         """What the oracle says, at the claimed grade."""
         return expect(case, self.claims)
 
-    def agrees(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> Expected:
+    def agrees(
+        self, case: Case, outcome: Outcome, quantities: Iterable[str], *, batches: int | None = None
+    ) -> Expected:
         """Break the law unless each named output is within its allowed error of the oracle's.
 
-        Gradients of absent parameters are passed over.
+        Gradients of absent parameters are passed over; `batches` is :func:`~bnconform.oracle.expect`'s.
         """
-        expected = self.expect(case)
+        expected = expect(case, self.claims, batches)
         for name in quantities:
             if name in expected:
                 self.close(name, getattr(outcome, name), expected[name])

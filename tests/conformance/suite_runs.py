@@ -20,7 +20,7 @@ from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = ("torch", "jax", "flax", "keras", "tensorflow", "triton")
+FRAMEWORKS = ("torch", "jax", "flax", "haiku", "equinox", "keras", "tensorflow", "triton")
 SEED = 0
 
 
