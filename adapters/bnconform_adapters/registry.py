@@ -54,6 +54,8 @@ _FLAX = (("flax", "flax"), ("jax", "jax"))
 _HAIKU = (("haiku", "dm-haiku"), ("jax", "jax"))
 _EQUINOX = (("equinox", "equinox"), ("jax", "jax"))
 _KERAS = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
+_KERAS_JAX = (("keras", "keras"), ("jax", "jax"))
+_KERAS_TORCH = (("keras", "keras"), *_TORCH)
 _TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
 
 REGISTRY: tuple[Entry, ...] = (
@@ -68,7 +70,12 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("equinox.batch", "equinox_layer:batch", _EQUINOX, "equinox"),
     Entry("equinox.ema", "equinox_layer:ema", _EQUINOX, "equinox"),
     Entry("keras.tensorflow", "keras_layer:tensorflow", _KERAS, "tensorflow"),
+    Entry("keras.jax", "keras_jax:jax", _KERAS_JAX, "all", (("KERAS_BACKEND", "jax"),)),
+    Entry("keras.torch", "keras_torch:torch", _KERAS_TORCH, "all", (("KERAS_BACKEND", "torch"),)),
     Entry("tf.fused", "tensorflow_fused:fused", _TENSORFLOW, "tensorflow"),
+    Entry("tf.fused.xla", "tensorflow_fused:xla", _TENSORFLOW, "tensorflow"),
+    Entry("tf.function", "tensorflow_fused:function", _TENSORFLOW, "tensorflow"),
+    Entry("tf.moments", "tensorflow_moments:moments", _TENSORFLOW, "tensorflow"),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from bnconform.parts import Parts
 from bnconform.requirements import BY_ID
 from bnconform_adapters import plain
 from bnconform_adapters.contract import Case
+from bnconform_adapters.registry import Entry
 from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.double_double import DoubleDouble, high
 from bnconform_reference.precision import LARGEST, UNIT_ROUNDOFF
@@ -44,11 +45,19 @@ class Subject:
         As `--adapter` takes it.
     versions : mapping of str to str
         Of the distributions that it needs.
+    environment : mapping of str to str
+        Variables that have to be set before it is imported.
     """
 
     name: str
     spec: str
     versions: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_entry(cls, entry: Entry) -> Subject:
+        """A bundled implementation."""
+        return cls(entry.name, entry.name, entry.versions(), dict(entry.environment or ()))
 
     @property
     def is_file(self) -> bool:
@@ -115,7 +124,10 @@ class _Writer:
         imports = [*imports, *(line for line, wanted in needed.items() if wanted and line not in imports)]
         if "decode(" in cases + body:
             definitions = [*definitions, DECODE.strip()]
-        head = [f'"""{self._head()}"""', "", *_sorted_imports(imports), ""]
+        settings = [f"os.environ[{k!r}] = {v!r}" for k, v in self._subject.environment.items()]
+        if settings:
+            settings = ["import os", "", *settings, ""]
+        head = [f'"""{self._head()}"""', "", *settings, *_sorted_imports(imports), ""]
         return "\n".join([*head, *(f"\n{text}\n" for text in definitions), "", cases, "", body, ""])
 
     def _head(self) -> str:

@@ -67,7 +67,7 @@ class Implementation:
     @property
     def subject(self) -> Subject:
         """What a script that shows a finding calls."""
-        return Subject(self.name, self.spec, self.entry.versions() if self.entry else {})
+        return Subject.of_entry(self.entry) if self.entry else Subject(self.name, self.spec, {})
 
     @property
     def has_plain_code(self) -> bool:

@@ -23,7 +23,12 @@ MODULES = {
     "equinox.batch": "equinox_batch",
     "equinox.ema": "equinox_ema",
     "keras.tensorflow": "keras_tensorflow",
+    "keras.jax": "keras_jax",
+    "keras.torch": "keras_torch",
     "tf.fused": "tf_fused",
+    "tf.fused.xla": "tf_fused_xla",
+    "tf.function": "tf_function",
+    "tf.moments": "tf_moments",
 }
 """The module of each bundled implementation."""
 
