@@ -328,10 +328,14 @@ class Judge:
         got: Of | None = None,
         expected_of: Of | None = None,
     ) -> None:
-        """Break the law unless two outputs that should be equal are within `allowed` of each other."""
+        """Break the law unless two outputs that should be equal are within `allowed` of each other.
+
+        Where anything may come out, NaN and a number are as good as two numbers.
+        """
         if second is None:
             self.missing(name)
-        quantity = Quantity(second.astype(np.float64), allowed)
+        value = second.astype(np.float64)
+        quantity = Quantity(np.where(np.isinf(allowed) & ~np.isfinite(value), 0.0, value), allowed)
         self.close(name, first, quantity, got=got, expected_of=expected_of or Of("{}", second))
 
     def same_bits(

@@ -18,6 +18,7 @@ from bnconform.profiles import settings_for
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter
+from bnconform_adapters.registry import REGISTRY, find
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = ("torch", "jax", "flax", "haiku", "equinox", "keras", "tensorflow", "triton")
@@ -58,6 +59,15 @@ sys.exit(status)
 """
 
 
+APART = [entry.name for entry in REGISTRY if entry.environment is not None]
+"""Implementations that need variables set, and so a process of their own."""
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether an implementation belongs into a process with other variables than this one has."""
+    return any(os.environ.get(variable) != value for variable, value in find(name).environment or ())
+
+
 @dataclass(frozen=True)
 class Run:
     """What a command left: its exit status and its two streams."""
@@ -78,6 +88,12 @@ def run(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None =
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+def run_apart(file: str | Path, name: str, cwd: Path) -> Run:
+    """Run a file's tests of one implementation in a process that has its variables."""
+    selected = ["-k", f"{name} and not apart", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml"]
+    return run("-m", "pytest", file, *selected, cwd=cwd, variables=dict(find(name).environment or ()))
 
 
 def run_pytest_and_look(*arguments: str | Path, cwd: Path) -> Run:

@@ -13,8 +13,8 @@ from bnconform.identify import Identity, identify
 from bnconform.identify.answers import Decision, decide, shortest_decimal
 from bnconform.identify.page import as_json, conversions, text
 from bnconform_adapters.candidate import load_candidate
-from bnconform_adapters.registry import REGISTRY, Entry, create
-from bnconform_adapters.worker.client import WorkerAdapter
+from bnconform_adapters.registry import REGISTRY, Entry
+from bnconform_adapters.worker.client import WorkerAdapter, opened
 from bnconform_adapters.worker.limits import Limits
 
 UNSURE = ("undecided", "differs")
@@ -43,8 +43,8 @@ def test_bundled_implementation_is_as_claimed(entry: Entry) -> None:
     """What is measured is what is claimed, what the ledger lists aside."""
     if entry.missing():
         pytest.skip(f"{entry.name} needs {', '.join(entry.missing())}")
-    adapter = create(entry)
-    found = identify(adapter)
+    with opened(entry.name) as adapter:
+        found = identify(adapter)
     assert not [answer for answer in found.answers if found.word(answer) in UNSURE]
     for field, key in CONTRACT.items():
         answer = found.answer(field)

@@ -18,6 +18,7 @@ from bnconform.requirements import BY_ID
 from bnconform.session import Examiner, Session
 from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import REGISTRY, create, find
+from bnconform_adapters.worker.client import opened
 
 BIASED = ((" * (n / (n - 1))", ""),)
 # Wrong in float64 only.
@@ -35,8 +36,8 @@ def test_witness_breaks_its_law(entry: ledger.Deviation) -> None:
     found = find(entry.implementation)
     if missing := found.missing():
         pytest.skip(f"{entry.implementation} needs {', '.join(missing)}: {found.install}")
-    adapter = create(found)
-    broken = replay(laws()[entry.requirement], adapter, adapter.claims, entry.steps())
+    with opened(entry.implementation) as adapter:
+        broken = replay(laws()[entry.requirement], adapter, adapter.claims, entry.steps(), entry.implementation)
     assert broken is not None, "stale: remove the entry from ledger.toml"
     assert broken.finding.requirement == entry.requirement
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from suite_runs import APART, is_elsewhere, run_apart
 
 from bnconform.build import build
 from bnconform.case_file import same
@@ -20,6 +22,18 @@ from bnconform_adapters.registry import create, find, load
 OUTPUTS = ("y", "running_mean", "running_var", "dx", "dweight", "dbias", "ddy", "y_tangent")
 SHAPES = {2: (5, 3), 3: (4, 3, 2), 4: (3, 2, 3, 2), 5: (2, 3, 2, 1, 2)}
 """Of few sizes, since some implementations compile for each."""
+
+
+HERE = [name for name in plain.MODULES if not is_elsewhere(name)]
+
+
+@pytest.mark.parametrize("name", APART)
+def test_those_apart_give_the_same(name: str, tmp_path: Path) -> None:
+    """What needs variables of its own is held against its plain code in a process that has them."""
+    if missing := find(name).missing():
+        pytest.skip(f"{name} needs {', '.join(missing)}: {find(name).install}")
+    done = run_apart(__file__, name, tmp_path)
+    assert (done.status, " passed" in done.out) == (0, True), done.out
 
 
 def implementation(name: str) -> tuple[Adapter, Any]:
@@ -56,7 +70,7 @@ def assert_same(outcome: Outcome, results: dict[str, Any]) -> None:
             assert same(results[f"{name} after"], array), f"{name} after"
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+@pytest.mark.parametrize("name", HERE)
 def test_calls_give_the_same_bits(name: str) -> None:
     """Training, training again and inference of one layer have the adapter's bits, state included."""
     from bnconform_adapters.plain.calling import run
@@ -71,7 +85,7 @@ def test_calls_give_the_same_bits(name: str) -> None:
             assert_same(outcome, found)
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+@pytest.mark.parametrize("name", HERE)
 def test_restarts_give_the_same_bits(name: str) -> None:
     """Loading and resetting a layer between calls leaves what the adapter leaves."""
     from bnconform_adapters.plain.calling import run_restarting
@@ -87,7 +101,7 @@ def test_restarts_give_the_same_bits(name: str) -> None:
         assert_same(outcome, found)
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+@pytest.mark.parametrize("name", HERE)
 def test_refused_calls_raise_the_same(name: str) -> None:
     """A call that the adapter's implementation refuses is refused by the plain code, with the same kind of error."""
     from bnconform_adapters.plain.calling import run
@@ -103,7 +117,7 @@ def test_refused_calls_raise_the_same(name: str) -> None:
             assert_same(outcome, found)
 
 
-@pytest.mark.parametrize("name", plain.MODULES)
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("cotangents", ["all", "ddx"])
 def test_derivatives_give_the_same_bits(name: str, cotangents: str) -> None:
     """Second-order gradients and forward mode have the adapter's bits."""
