@@ -67,7 +67,7 @@ def _program() -> Program:
         found = mean["average"], var["average"], mean["hidden"], var["hidden"]
         return y, (*(array.reshape(-1) for array in found), mean["counter"])
 
-    return compiled(forward, _begin)
+    return compiled(forward, _begin, variance=CLAIMS.dialect.initial_variance)
 
 
 def haiku() -> JaxAdapter:

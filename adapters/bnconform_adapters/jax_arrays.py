@@ -52,6 +52,8 @@ class Program:
     """The state with a given running mean and variance, of a new layer or of one trained for long."""
     last: bool
     """Whether channels are on the last axis, not the second."""
+    variance: float
+    """Running variance of a new layer; its mean is 0."""
 
     def given(self, array: Any) -> Any:
         """An array of the case, as the layer takes it."""
@@ -65,7 +67,11 @@ class Program:
 
 
 def compiled(
-    forward: Forward, begin: Callable[[Any, Any, bool], State] = _alone, *, channels_last: bool = True
+    forward: Forward,
+    begin: Callable[[Any, Any, bool], State] = _alone,
+    *,
+    channels_last: bool = True,
+    variance: float = 1.0,
 ) -> Program:
     """Compile a layer and its derivatives."""
     import jax
@@ -96,7 +102,7 @@ def compiled(
     first, second, forward_mode = (
         jax.jit(function, static_argnames=("training",)) for function in (step, double_backward, jvp)
     )
-    return Program(first, second, forward_mode, begin, channels_last)
+    return Program(first, second, forward_mode, begin, channels_last, variance)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ def _constants(case: Case, program: Program) -> tuple[dict[str, Any], State, tup
     given = {"weight": case.weight, "bias": case.bias}
     statistics = (
         np.zeros(channels, dtype) if case.running_mean is None else case.running_mean,
-        np.ones(channels, dtype) if case.running_var is None else case.running_var,
+        np.full(channels, program.variance, dtype) if case.running_var is None else case.running_var,
     )
     scalars = np.asarray(case.momentum, dtype), np.asarray(case.eps, dtype)
     state = program.begin(*statistics, case.before == "reset")
