@@ -30,6 +30,7 @@ class Chronicle:
         self._channels = case.channels
         self._mean, self._var, self._seen = case.running_mean, case.running_var, 0
         self._new = case.before == "reset"
+        self._lost = False
 
     def refuses(self, case: Case) -> bool:
         """Whether the call must raise, or may: wrong channels, too few values to train on."""
@@ -37,6 +38,12 @@ class Chronicle:
         return case.channels != self._channels or (
             case.training and (n == 0 or (n == 1 and dialect.one_value == "raises"))
         )
+
+    def _go_on_from(self, outcome: Outcome) -> None:
+        """Take over what a call that should have raised left, if the layer can still be told from it what it was."""
+        self._mean, self._var, self._seen = outcome.running_mean, outcome.running_var, 0
+        fits = all(array is None or array.shape == (self._channels,) for array in (self._mean, self._var))
+        self._lost = not fits or (self._new and self._judge.claims.dialect.debiased)
 
     def enter(self, case: Case, outcome: Outcome) -> None:
         """Judge one call."""
@@ -46,7 +53,9 @@ class Chronicle:
         if self.refuses(case):
             if outcome.error is None and case.values_per_channel:
                 judge.mistrust()  # E1 and X2 ask whether it must raise; what it left is nobody's law
-                self._begin_with(replace(case, running_mean=outcome.running_mean, running_var=outcome.running_var))
+                self._go_on_from(outcome)
+            return
+        if self._lost:
             return
         if outcome.error is not None:
             judge.broken("call", f"raised {outcome.error}", raised(outcome))
