@@ -209,6 +209,8 @@ class Claims:
         Which of weight and bias may be absent.
     eps_min : float
         Smallest eps it accepts; 0 where eps = 0 works on data whose variance is not 0.
+    momentum_min : float
+        Smallest weight of the new batch that it accepts; 0 where statistics can be frozen by it.
     grade : str
         Accumulation grade, see :data:`bnconform_reference.precision.Grade`.
     untracked : bool
@@ -255,6 +257,7 @@ class Claims:
     forward_mode: tuple[Mode, ...] = ()
     parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")
     eps_min: float = 1e-12
+    momentum_min: float = 0.0
     grade: Grade = "NW"
     untracked: bool = False
     strided_statistics: bool = False
@@ -283,10 +286,11 @@ class Claims:
         return tuple(float(np.float32(eps)) for eps in usable) if self.float32_scalars else usable
 
     def usable_momenta(self, wanted: tuple[float | None, ...]) -> tuple[float | None, ...]:
-        """The wanted values, or the only one that there is."""
+        """Those of the wanted values that it accepts, or the only one that there is."""
         if self.fixed_momentum is not None:
             return (self.fixed_momentum,)
-        return tuple(map(_share_in_float32, wanted)) if self.float32_scalars else wanted
+        usable = tuple(momentum for momentum in wanted if momentum is None or momentum >= self.momentum_min)
+        return tuple(map(_share_in_float32, usable)) if self.float32_scalars else usable
 
 
 def _share_in_float32(momentum: float | None) -> float | None:

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Finish, Layer, Outcome, parameter_dtype
+from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome, parameter_dtype
 from bnconform_adapters.memory import channels_last, channels_second
+
+State: TypeAlias = tuple[Any, ...]
+"""What a layer keeps between calls: running mean and variance, and whatever it has beside them."""
+
+TRAINED_FOR_LONG = 1 << 30
+"""Batches after which initial statistics weigh nothing in any dtype: (1 - m)^k is 0 for every m that is claimed."""
+MOMENTUM_MIN = 2.0**-20
 
 
 class Forward(Protocol):
-    """A layer written as a pure function, channels last."""
+    """A layer written as a pure function."""
 
     def __call__(
         self,
         parameters: Mapping[str, Any],
         x: Any,
-        statistics: tuple[Any, Any],
+        state: State,
         *,
         momentum: Any,
         eps: Any,
         training: bool,
-    ) -> tuple[Any, tuple[Any, Any]]:
-        """Return y and the new running mean and variance."""
+    ) -> tuple[Any, State]:
+        """Return y and the new state."""
+
+
+def _alone(mean: Any, var: Any, new: bool) -> State:
+    """The state of a layer that keeps running statistics only."""
+    return mean, var
 
 
 @dataclass(frozen=True)
@@ -36,36 +48,90 @@ class Program:
     """Forward and backward."""
     double_backward: Callable[..., Any]
     jvp: Callable[..., Any]
+    begin: Callable[[Any, Any, bool], State]
+    """The state with a given running mean and variance, of a new layer or of one trained for long."""
+    last: bool
+    """Whether channels are on the last axis, not the second."""
+    variance: float
+    """Running variance of a new layer; its mean is 0."""
+
+    def given(self, array: Any) -> Any:
+        """An array of the case, as the layer takes it."""
+        import jax
+
+        return jax.numpy.asarray(channels_last(array) if self.last else array)
+
+    def found(self, array: Any) -> Any:
+        """An array of the layer, as the Outcome has it."""
+        return channels_second(array) if self.last else np.asarray(array)
 
 
-def compiled(forward: Forward) -> Program:
+def compiled(
+    forward: Forward,
+    begin: Callable[[Any, Any, bool], State] = _alone,
+    *,
+    channels_last: bool = True,
+    variance: float = 1.0,
+) -> Program:
     """Compile a layer and its derivatives."""
     import jax
 
     def step(
-        parameters: Any, x: Any, statistics: Any, dy: Any, momentum: Any, eps: Any, training: bool
+        parameters: Any, x: Any, state: State, dy: Any, momentum: Any, eps: Any, training: bool
     ) -> tuple[Any, Any, Any]:
         def function(parameters: Any, x: Any) -> Any:
-            return forward(parameters, x, statistics, momentum=momentum, eps=eps, training=training)
+            return forward(parameters, x, state, momentum=momentum, eps=eps, training=training)
 
         y, pullback, new = jax.vjp(function, parameters, x, has_aux=True)
         return y, new, pullback(dy.astype(y.dtype))
 
     def double_backward(
-        parameters: Any, x: Any, statistics: Any, dy: Any, cotangents: Any, momentum: Any, eps: Any, training: bool
+        parameters: Any, x: Any, state: State, dy: Any, cotangents: Any, momentum: Any, eps: Any, training: bool
     ) -> Any:
         def gradients(parameters: Any, x: Any, dy: Any) -> Any:
-            return step(parameters, x, statistics, dy, momentum, eps, training)[2]
+            return step(parameters, x, state, dy, momentum, eps, training)[2]
 
         return jax.vjp(gradients, parameters, x, dy)[1](cotangents)
 
-    def jvp(parameters: Any, x: Any, statistics: Any, tangents: Any, momentum: Any, eps: Any, training: bool) -> Any:
+    def jvp(parameters: Any, x: Any, state: State, tangents: Any, momentum: Any, eps: Any, training: bool) -> Any:
         def function(parameters: Any, x: Any) -> Any:
-            return forward(parameters, x, statistics, momentum=momentum, eps=eps, training=training)[0]
+            return forward(parameters, x, state, momentum=momentum, eps=eps, training=training)[0]
 
         return jax.jvp(function, (parameters, x), tangents)[1]
 
-    return Program(*(jax.jit(function, static_argnames=("training",)) for function in (step, double_backward, jvp)))
+    first, second, forward_mode = (
+        jax.jit(function, static_argnames=("training",)) for function in (step, double_backward, jvp)
+    )
+    return Program(first, second, forward_mode, begin, channels_last, variance)
+
+
+@dataclass(frozen=True)
+class JaxAdapter:
+    """An implementation in JAX.
+
+    Attributes
+    ----------
+    name : str
+    claims : Claims
+    program : callable
+        Makes the program; called when it is first needed, so it should keep what it makes.
+    """
+
+    name: str
+    claims: Claims
+    program: Callable[[], Program]
+
+    def layer(self, case: Case) -> Layer:
+        """See :class:`~bnconform_adapters.contract.Adapter`."""
+        return layer(case, self.program())
+
+    def second_order(self, case: Case) -> Outcome:
+        """See :class:`~bnconform_adapters.contract.Claims`."""
+        return second_order(case, self.program())
+
+    def jvp(self, case: Case) -> Outcome:
+        """See :class:`~bnconform_adapters.contract.Claims`."""
+        return jvp(case, self.program())
 
 
 def second_order(case: Case, program: Program) -> Outcome:
@@ -73,45 +139,46 @@ def second_order(case: Case, program: Program) -> Outcome:
     import jax
 
     assert case.dy is not None
-    parameters, statistics, scalars = _constants(case)
+    parameters, state, scalars = _constants(case, program)
     with jax.enable_x64(case.dtype == "float64"):
-        x, dy = (jax.numpy.asarray(channels_last(array)) for array in (case.x, case.dy))
+        x, dy = program.given(case.x), program.given(case.dy)
         by_parameters, dx, ddy = program.double_backward(
-            parameters, x, statistics, dy, _vectors(case), *scalars, training=case.training
+            parameters, x, state, dy, _vectors(case, program), *scalars, training=case.training
         )
         found: dict[str, Any] = {
             f"d{name}": np.asarray(value) for name, value in by_parameters.items() if name == "weight"
         }
-        return Outcome(ddy=channels_second(ddy), dx=channels_second(dx), **found)
+        return Outcome(ddy=program.found(ddy), dx=program.found(dx), **found)
 
 
 def jvp(case: Case, program: Program) -> Outcome:
     """The tangent of y."""
     import jax
 
-    parameters, statistics, scalars = _constants(case)
+    parameters, state, scalars = _constants(case, program)
     with jax.enable_x64(case.dtype == "float64"):
-        x = jax.numpy.asarray(channels_last(case.x))
-        tangent = program.jvp(parameters, x, statistics, _vectors(case), *scalars, training=case.training)
-        return Outcome(y_tangent=channels_second(tangent))
+        x = program.given(case.x)
+        tangent = program.jvp(parameters, x, state, _vectors(case, program), *scalars, training=case.training)
+        return Outcome(y_tangent=program.found(tangent))
 
 
-def _constants(case: Case) -> tuple[dict[str, Any], tuple[Any, Any], tuple[Any, Any]]:
-    """Parameters that are present, running statistics, and momentum and eps."""
+def _constants(case: Case, program: Program) -> tuple[dict[str, Any], State, tuple[Any, Any]]:
+    """Parameters that are present, the state, and momentum and eps."""
     dtype, channels = parameter_dtype(case.dtype), case.channels
     given = {"weight": case.weight, "bias": case.bias}
     statistics = (
         np.zeros(channels, dtype) if case.running_mean is None else case.running_mean,
-        np.ones(channels, dtype) if case.running_var is None else case.running_var,
+        np.full(channels, program.variance, dtype) if case.running_var is None else case.running_var,
     )
     scalars = np.asarray(case.momentum, dtype), np.asarray(case.eps, dtype)
-    return {name: value for name, value in given.items() if value is not None}, statistics, scalars
+    state = program.begin(*statistics, case.before == "reset")
+    return {name: value for name, value in given.items() if value is not None}, state, scalars
 
 
-def _vectors(case: Case) -> tuple[dict[str, Any], Any]:
-    """ddweight and ddbias by the parameters' names, and ddx channels last."""
+def _vectors(case: Case, program: Program) -> tuple[dict[str, Any], Any]:
+    """ddweight and ddbias by the parameters' names, and ddx."""
     vectors = case.cotangents
-    ddx = channels_last(vectors.pop("dx"))
+    ddx = program.given(vectors.pop("dx"))
     return {name.removeprefix("d"): value for name, value in vectors.items()}, ddx
 
 
@@ -119,26 +186,22 @@ def layer(case: Case, program: Program) -> Layer:
     """A layer with state around a compiled step; float64 cases run under JAX's 64-bit mode."""
     import jax
 
-    parameters, statistics, (momentum, eps) = _constants(case)
-    state = dict(zip(("mean", "var"), statistics, strict=True))
+    parameters, state, (momentum, eps) = _constants(case, program)
 
     def call(case: Case) -> Finish:
+        nonlocal state
         with jax.enable_x64(case.dtype == "float64"):
-            x = jax.numpy.asarray(channels_last(case.x))
-            dy = jax.numpy.asarray(channels_last(np.zeros_like(case.x) if case.dy is None else case.dy))
-            y, new, (gradients, dx) = program.step(
-                parameters, x, (state["mean"], state["var"]), dy, momentum, eps, training=case.training
-            )
-            state["mean"], state["var"] = np.asarray(new[0]), np.asarray(new[1])
-            inputs = {"x": channels_second(x), **{k: np.asarray(v) for k, v in parameters.items()}}
+            x, dy = program.given(case.x), program.given(np.zeros_like(case.x) if case.dy is None else case.dy)
+            y, state, (gradients, dx) = program.step(parameters, x, state, dy, momentum, eps, training=case.training)
+            inputs = {"x": program.found(x), **{k: np.asarray(v) for k, v in parameters.items()}}
             found: dict[str, Any] = {}
             if case.dy is not None:
-                inputs["dy"] = channels_second(dy)
-                found = {"dx": channels_second(dx)} | {f"d{k}": np.asarray(v) for k, v in gradients.items()}
+                inputs["dy"] = program.found(dy)
+                found = {"dx": program.found(dx)} | {f"d{k}": np.asarray(v) for k, v in gradients.items()}
             outcome = Outcome(
-                y=channels_second(y),
-                running_mean=state["mean"],
-                running_var=state["var"],
+                y=program.found(y),
+                running_mean=np.asarray(state[0]),
+                running_var=np.asarray(state[1]),
                 **found,
                 inputs_after=inputs,
             )

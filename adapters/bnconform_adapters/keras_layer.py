@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,56 @@ from bnconform_reference.dialect import KERAS
 # Half types as Keras users have them: computation in half, variables in float32.
 _POLICY = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
+CLAIMS = Claims(
+    dialect=KERAS,
+    dtypes=("float32", "float64", "float16", "bfloat16"),
+    layouts=("contiguous",),
+    second_order=("training", "inference"),
+    forward_mode=("training", "inference"),
+    bitwise=False,  # vector loops and their tails round differently
+    default_eps=1e-3,
+    default_momentum=0.99,
+)
+
+
+def on_backend(backend: str) -> Any:
+    """Keras, if it runs on this backend: it has one in a process, which KERAS_BACKEND chooses.
+
+    Raises
+    ------
+    RuntimeError
+        It runs on another.
+    """
+    keras = import_framework("keras")
+
+    if (found := keras.backend.backend()) != backend:
+        raise RuntimeError(f"Keras runs on {found} here; set KERAS_BACKEND={backend}")
+    return keras
+
+
+def new_layer(dtype: str, parameters: Container[str], axis: int = -1, **settings: Any) -> Any:
+    """A layer that is not built yet, with weight and bias as present in `parameters`."""
+    keras = import_framework("keras")
+
+    return keras.layers.BatchNormalization(
+        axis=axis,
+        center="bias" in parameters,
+        scale="weight" in parameters,
+        dtype=_POLICY.get(dtype, dtype),
+        **settings,
+    )
+
+
+def settings_of(case: Case) -> dict[str, Any]:
+    """Keras' arguments: its momentum weighs the old statistics."""
+    if case.momentum is None:
+        raise ValueError("momentum is None; Keras needs a number")
+    return {"momentum": 1 - case.momentum, "epsilon": case.eps}
+
 
 class _KerasTensorFlow:
     name = "keras.tensorflow"
-    claims = Claims(
-        dialect=KERAS,
-        dtypes=("float32", "float64", "float16", "bfloat16"),
-        layouts=("contiguous",),
-        second_order=("training", "inference"),
-        forward_mode=("training", "inference"),
-        bitwise=False,  # vector loops and their tails round differently
-        default_eps=1e-3,
-        default_momentum=0.99,
-    )
+    claims = CLAIMS
 
     def layer(self, case: Case) -> Layer:
         built, parameters = self._build(case)
@@ -53,19 +91,9 @@ class _KerasTensorFlow:
 
     def _build(self, case: Case) -> tuple[Any, dict[str, Any]]:
         """The layer, and its variables that are present, under the names of the Case's fields."""
-        keras = import_framework("keras")
-
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(f"Keras runs on {keras.backend.backend()} here; set KERAS_BACKEND=tensorflow")
-        if case.momentum is None:
-            raise ValueError("momentum is None; Keras needs a number")
-        built = keras.layers.BatchNormalization(
-            momentum=1 - case.momentum,
-            epsilon=case.eps,
-            center=case.bias is not None,
-            scale=case.weight is not None,
-            dtype=_POLICY.get(case.dtype, case.dtype),
-        )
+        on_backend("tensorflow")
+        present = [name for name in ("weight", "bias") if getattr(case, name) is not None]
+        built = new_layer(case.dtype, present, **settings_of(case))
         built.build((None,) * (case.x.ndim - 1) + (case.channels,))
         variables = {"weight": (built.gamma, case.weight), "bias": (built.beta, case.bias)}
         for variable, value in (

@@ -54,7 +54,11 @@ class Entry:
 
 _TORCH = (("torch", "torch"),)
 _FLAX = (("flax", "flax"), ("jax", "jax"))
+_HAIKU = (("haiku", "dm-haiku"), ("jax", "jax"))
+_EQUINOX = (("equinox", "equinox"), ("jax", "jax"))
 _KERAS = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
+_KERAS_JAX = (("keras", "keras"), ("jax", "jax"))
+_KERAS_TORCH = (("keras", "keras"), *_TORCH)
 _TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
 _ONNX = (("onnx", "onnx"),)
 _ONNXRUNTIME = (("onnxruntime", "onnxruntime"), *_ONNX)
@@ -71,9 +75,18 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch", (), slow=True),
     Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
+    Entry("flax.linen.slow", "flax_linen:slow", _FLAX, "jax"),
     Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),
+    Entry("haiku", "haiku_layer:haiku", _HAIKU, "haiku"),
+    Entry("equinox.batch", "equinox_layer:batch", _EQUINOX, "equinox"),
+    Entry("equinox.ema", "equinox_layer:ema", _EQUINOX, "equinox"),
     Entry("keras.tensorflow", "keras_layer:tensorflow", _KERAS, "tensorflow"),
+    Entry("keras.jax", "keras_jax:jax", _KERAS_JAX, "all", (("KERAS_BACKEND", "jax"),)),
+    Entry("keras.torch", "keras_torch:torch", _KERAS_TORCH, "all", (("KERAS_BACKEND", "torch"),)),
     Entry("tf.fused", "tensorflow_fused:fused", _TENSORFLOW, "tensorflow"),
+    Entry("tf.fused.xla", "tensorflow_fused:xla", _TENSORFLOW, "tensorflow"),
+    Entry("tf.function", "tensorflow_fused:function", _TENSORFLOW, "tensorflow"),
+    Entry("tf.moments", "tensorflow_moments:moments", _TENSORFLOW, "tensorflow"),
     Entry("onnx.reference.9", "onnx_reference:opset_9", _ONNX, "onnx"),
     Entry("onnx.reference.14", "onnx_reference:opset_14", _ONNX, "onnx"),
     Entry("onnx.reference.15", "onnx_reference:opset_15", _ONNX, "onnx"),

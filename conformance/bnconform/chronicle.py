@@ -29,6 +29,7 @@ class Chronicle:
     def _begin_with(self, case: Case) -> None:
         self._channels = case.channels
         self._mean, self._var, self._seen = case.running_mean, case.running_var, 0
+        self._new = case.before == "reset"
         self._lost = False
 
     def refuses(self, case: Case) -> bool:
@@ -37,6 +38,12 @@ class Chronicle:
         return case.channels != self._channels or (
             case.training and (n == 0 or (n == 1 and dialect.one_value == "raises"))
         )
+
+    def _go_on_from(self, outcome: Outcome) -> None:
+        """Take over what a call that should have raised left, if the layer can still be told from it what it was."""
+        self._mean, self._var, self._seen = outcome.running_mean, outcome.running_var, 0
+        fits = all(array is None or array.shape == (self._channels,) for array in (self._mean, self._var))
+        self._lost = not fits or (self._new and self._judge.claims.dialect.debiased)
 
     def enter(self, case: Case, outcome: Outcome) -> None:
         """Judge one call."""
@@ -48,17 +55,17 @@ class Chronicle:
         if self.refuses(case):
             if outcome.error is None and case.values_per_channel:
                 judge.mistrust()  # E1 and X2 ask whether it must raise; what it left is nobody's law
-                if case.channels != self._channels:
-                    self._lost = True  # statistics of other channels than the parameters: no oracle has a word for it
-                else:
-                    self._begin_with(replace(case, running_mean=outcome.running_mean, running_var=outcome.running_var))
+                self._go_on_from(outcome)
+            return
+        if self._lost:
             return
         if outcome.error is not None:
             judge.broken("call", f"raised {outcome.error}", raised(outcome))
         self._seen += case.training
         momentum = cumulative_momentum(self._seen) if case.training and case.momentum is None else case.momentum
         now = replace(case, running_mean=self._mean, running_var=self._var, momentum=momentum)
-        judge.agrees(now, outcome, ("y", *STATISTICS))
+        debiasing = self._new and judge.claims.dialect.debiased
+        judge.agrees(now, outcome, ("y", *STATISTICS), batches=max(self._seen, 1) if debiasing else None)
         if case.training:
             self._mean, self._var = outcome.running_mean, outcome.running_var
         else:

@@ -266,12 +266,14 @@ class Judge:
         """What the oracle says, at the claimed grade."""
         return expect(case, self.claims)
 
-    def agrees(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> Expected:
+    def agrees(
+        self, case: Case, outcome: Outcome, quantities: Iterable[str], *, batches: int | None = None
+    ) -> Expected:
         """Break the law unless each named output is within its allowed error of the oracle's.
 
-        Gradients of absent parameters are passed over.
+        Gradients of absent parameters are passed over; `batches` is :func:`~bnconform.oracle.expect`'s.
         """
-        expected = self.expect(case)
+        expected = expect(case, self.claims, batches)
         for name in quantities:
             if name in expected:
                 self.close(name, getattr(outcome, name), expected[name])
@@ -351,10 +353,14 @@ class Judge:
         got: Of | None = None,
         expected_of: Of | None = None,
     ) -> None:
-        """Break the law unless two outputs that should be equal are within `allowed` of each other."""
+        """Break the law unless two outputs that should be equal are within `allowed` of each other.
+
+        Where anything may come out, NaN and a number are as good as two numbers.
+        """
         if second is None:
             self.missing(name)
-        quantity = Quantity(second.astype(np.float64), allowed)
+        value = second.astype(np.float64)
+        quantity = Quantity(np.where(np.isinf(allowed) & ~np.isfinite(value), 0.0, value), allowed)
         self.close(name, first, quantity, got=got, expected_of=expected_of or Of("{}", second))
 
     def same_bits(

@@ -9,6 +9,7 @@ import numpy as np
 
 from bnconform_adapters.contract import AnyArray, Case, Claims
 from bnconform_reference.certificate import certify_backward, certify_forward
+from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
 from bnconform_reference.definition import (
     Normalized,
     backward_inference,
@@ -60,13 +61,19 @@ def precision_of(case: Case, claims: Claims) -> Precision:
     return Precision.for_dtype(case.dtype, claims.grade)
 
 
-def expect(case: Case, claims: Claims) -> Expected:
+def expect(case: Case, claims: Claims, batches: int | None = None) -> Expected:
     """Expected outputs of one call on at least one value per channel.
 
     float64 cases are computed in double-double and certified; for narrower dtypes float64 is exact enough.
+
+    Parameters
+    ----------
+    batches : int or None
+        How many batches a new layer has seen with this one, where its statistics are debiased; None of a layer that was
+        trained for long, or whose statistics are not.
     """
     with np.errstate(all="ignore"):  # NaN and infinite inputs are legitimate cases
-        return _expect(case, claims)
+        return _expect(case, claims, batches)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def forward_pass(case: Case, claims: Claims) -> ForwardPass:
     return ForwardPass(x, weight, bias, old_mean, old_var, by_batch, forward, bounds, precision, certificate)
 
 
-def _expect(case: Case, claims: Claims) -> Expected:
+def _expect(case: Case, claims: Claims, batches: int | None) -> Expected:
     if case.training and case.values_per_channel == 1 and claims.dialect.one_value == "identity":
         return _handed_on(case)
     found = forward_pass(case, claims)
@@ -124,7 +131,7 @@ def _expect(case: Case, claims: Claims) -> Expected:
     expected = {"y": Quantity(shaped(found.values.y, case), from_channel_rows(y_allowed, case.x.shape))}
     if case.training and case.running_mean is not None:
         assert case.momentum is not None, "the caller resolves a cumulative average to the step's momentum"
-        expected |= _statistics(case.values_per_channel, case.momentum, found, claims)
+        expected |= _statistics(case.values_per_channel, case.momentum, batches, found, claims)
     if case.dy is not None:
         expected |= _gradients(case, found)
     return expected
@@ -143,7 +150,9 @@ def _zeros(parameter: AnyArray | None) -> AnyArray | None:
     return None if parameter is None else np.zeros_like(parameter)
 
 
-def _statistics(n: int, momentum: float, found: ForwardPass, claims: Claims) -> dict[str, Quantity]:
+def _statistics(
+    n: int, momentum: float, batches: int | None, found: ForwardPass, claims: Claims
+) -> dict[str, Quantity]:
     forward, bounds, precision = found.values, found.bounds, found.precision
     factor = claims.dialect.bessel_factor(n)
     batch_var = stored_variance(forward.variance, n, claims.dialect)
@@ -153,8 +162,12 @@ def _statistics(n: int, momentum: float, found: ForwardPass, claims: Claims) -> 
         ("running_mean", found.old_mean, forward.mean, bounds.mean),
         ("running_var", found.old_var, batch_var, var_bound),
     ):
-        new = update(exactly(old) if found.exact else old, batch, momentum)
-        allowed = running_bound(old, high(batch), bound, momentum, precision)
+        weight = momentum if batches is None else debiased_momentum(momentum, batches)
+        new = update(exactly(old) if found.exact else old, batch, weight)
+        if batches is None:
+            allowed = running_bound(old, high(batch), bound, momentum, precision)
+        else:
+            allowed = debiased_running_bound(old, high(batch), bound, momentum, batches, precision)
         moved[name] = Quantity(column(new), allowed[:, 0])
     return moved
 

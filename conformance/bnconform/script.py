@@ -41,17 +41,21 @@ class Subject:
         The module of :mod:`bnconform_adapters.plain` that calls it; empty where there is none.
     versions : mapping of str to str
         Of the distributions that it needs.
+    environment : mapping of str to str
+        Variables that have to be set before it is imported.
     """
 
     name: str
     spec: str
     plain_code: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def bundled(cls, entry: Entry) -> Subject:
         """A bundled implementation."""
-        return cls(entry.name, entry.name, plain.MODULES.get(entry.name, ""), entry.versions())
+        module, environment = plain.MODULES.get(entry.name, ""), dict(entry.environment or ())
+        return cls(entry.name, entry.name, module, entry.versions(), environment)
 
     @classmethod
     def of_file(cls, name: str, spec: str, plain_code: str) -> Subject:
@@ -107,7 +111,9 @@ class _Writer:
         imports = [*imports, *(line for line, wanted in needed.items() if wanted and line not in imports)]
         if "decode(" in cases + body:
             definitions = [*definitions, DECODE.strip()]
-        head = [f'"""{self._head()}"""', "", *_sorted_imports(imports), ""]
+        settings = [f"os.environ[{name!r}] = {value!r}" for name, value in self._subject.environment.items()]
+        settings = ["import os", "", *settings, ""] if settings else []
+        head = [f'"""{self._head()}"""', "", *settings, *_sorted_imports(imports), ""]
         return "\n".join([*head, *(f"\n{text}\n" for text in definitions), "", cases, "", body, ""])
 
     def _head(self) -> str:

@@ -10,6 +10,7 @@ from bnconform.evidence import Evidence, Life, Of, find
 from bnconform.findings import Finding
 from bnconform.literals import READABLE, literal
 from bnconform.script_calls import Calls
+from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.double_double import DoubleDouble, high
 from bnconform_reference.precision import LARGEST, UNIT_ROUNDOFF
 from bnconform_reference.running_statistics import cumulative_momentum
@@ -115,11 +116,14 @@ class Verdict:
         if life.what == "steps" and earlier and case.running_mean is not None:
             before = f"results_{place.life + 1}[{earlier[-1]}]"
             mean, var = f'{before}["running_mean"]', f'{before}["running_var"]'
-        momentum: Any = case.momentum
-        if momentum is None and case.training:
-            seen = [life.cases[i] for i in earlier if life.cases[i].training and life.cases[i].values_per_channel]
-            momentum = cumulative_momentum(len(seen) + 1)
-        unbiased = self._evidence.claims.dialect.stored_variance == "unbiased"
+        momentum, dialect = case.momentum, self._evidence.claims.dialect
+        if case.training:
+            trained = [life.cases[i] for i in earlier if life.cases[i].training and life.cases[i].values_per_channel]
+            if momentum is None:
+                momentum = cumulative_momentum(len(trained) + 1)
+            elif dialect.debiased and life.cases[start].before == "reset":
+                momentum = debiased_momentum(momentum, len(trained) + 1)
+        unbiased = dialect.stored_variance == "unbiased"
         return f'definition({name}, {mean}, {var}, {momentum}, unbiased={unbiased})["{key}"]'
 
     def _if_other_before(self, got: Of, has_rest: bool) -> list[str]:

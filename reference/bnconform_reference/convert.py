@@ -66,7 +66,8 @@ def convert_statistics(
     The initial value is no variance of a batch, and does not scale. With momentum None its share is 0 rather than
     (1-m)^k. Without `steps` the share is taken as 0, R_k' = (c' / c) R_k, which is off by
     (1-m)^k (R_0' - (c' / c) R_0): after k steps from R_0 = R_0' = 1, by (1-m)^k / n from unbiased to biased. The
-    running mean has c = c' = 1.
+    running mean has c = c' = 1. Where statistics are debiased, the sum is divided by 1 - (1-m)^k and the initial value
+    is gone from the first batch on.
 
     Parameters
     ----------
@@ -87,8 +88,8 @@ def convert_statistics(
     Raises
     ------
     ValueError
-        n is needed and not given or not positive, steps is negative, the initial values differ and steps is not
-        given, momentum is out of [0, 1], or it is None and the target offers no plain average.
+        n is needed and not given or not positive, steps is negative, the initial values or the debiasing differ and
+        steps is not given, momentum is out of [0, 1], or it is None and the target offers no plain average.
     """
     if momentum is not None and not 0 <= momentum <= 1:
         raise ValueError(f"momentum is {momentum}; pass the source's own, in [0, 1], or None")
@@ -101,18 +102,42 @@ def convert_statistics(
     means_differ = source.initial_mean != target.initial_mean
     if steps is None and (means_differ or source.initial_variance != target.initial_variance):
         raise ValueError("the dialects start from other statistics; pass steps, the number of training batches")
+    if steps is None and source.debiased != target.debiased:
+        raise ValueError("one of the dialects debiases its statistics; pass steps, the number of training batches")
     share = 0.0 if steps is None else _initial_share(source, momentum, steps)
     own_sense = source.momentum_weighs == target.momentum_weighs or momentum is None
+    starts = source.initial_mean, target.initial_mean, source.initial_variance, target.initial_variance
+    if source.debiased or target.debiased:
+        debiased = source.debiased, target.debiased
+        mean = _rebiased(mean, starts[:2], np.ones(()), share, debiased)
+        var = _rebiased(var, starts[2:], factor, share, debiased)
+    else:
+        mean = mean + share * (target.initial_mean - source.initial_mean)
+        var = (
+            share * target.initial_variance + factor * (var - share * source.initial_variance)
+            if (np.asarray(factor) != 1).any() or source.initial_variance != target.initial_variance
+            else var.copy()
+        )
     return Converted(
-        running_mean=mean + share * (target.initial_mean - source.initial_mean),
-        running_var=share * target.initial_variance + factor * (var - share * source.initial_variance)
-        if (np.asarray(factor) != 1).any() or source.initial_variance != target.initial_variance
-        else var.copy(),
+        running_mean=mean,
+        running_var=var,
         momentum=momentum if own_sense or momentum is None else 1 - momentum,
         eps=eps,
         exact=steps is not None or bool((np.asarray(factor) == 1).all()),
         differences=tuple(_differences(source, target, eps, target_eps)),
     )
+
+
+def _rebiased(
+    value: Array, starts: tuple[float, float], factor: Array, share: float, debiased: tuple[bool, bool]
+) -> Array:
+    """A statistic where source, target or both debias: the sum over batches, as each of them stores it."""
+    if share == 1.0:  # no batch yet
+        return np.full_like(value, starts[1])
+    if all(debiased):
+        return factor * value
+    batches = (1 - share) * value if debiased[0] else value - share * starts[0]
+    return factor * batches / (1 - share) if debiased[1] else share * starts[1] + factor * batches
 
 
 def _factor(source: Dialect, target: Dialect, n: int | NDArray[np.integer[Any]] | None) -> Array:

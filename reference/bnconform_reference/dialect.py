@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -28,6 +28,9 @@ class Dialect:
         Whether momentum None is offered, and gives the plain average over all batches seen.
     initial_mean, initial_variance : float
         Running statistics of a new layer.
+    debiased : bool
+        Whether the running statistics of a new layer are divided by the weight of the batches seen, as Adam's are, so
+        that the first batch replaces what a new layer has.
     """
 
     momentum_weighs: Literal["new", "old"] = "new"
@@ -37,6 +40,7 @@ class Dialect:
     cumulative: bool = True
     initial_mean: float = 0.0
     initial_variance: float = 1.0
+    debiased: bool = False
 
     def bessel_factor(self, n: int) -> float:
         """What the biased variance of n values is multiplied by before it is stored.
@@ -49,6 +53,8 @@ class Dialect:
 PYTORCH = Dialect()
 FLAX = Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False)
 KERAS = FLAX
+HAIKU = replace(FLAX, initial_variance=0.0, debiased=True)
+EQUINOX = replace(FLAX, debiased=True)
 TENSORFLOW_FUSED = Dialect(stored_variance="unbiased", one_value="zero_variance", cumulative=False)
 """Of tf.compat.v1.nn.fused_batch_norm, whose exponential_avg_factor weighs the new batch."""
 

@@ -76,7 +76,7 @@ def training_forward_bounds(
     # K additions a summand, two roundings of the division (a reciprocal is allowed), one of n.
     mean = gamma(height + 4) * mean_abs + 2 * tau
     relative = gamma(height + 5)
-    if precision.grade[1] == "N":
+    if precision.naive:
         # One pass about 0, or about any value c of the channel, whose distance from the mean is at most `farthest`:
         # x - c is rounded, and summed in place of x.
         deviation = np.abs(x - mu)
@@ -97,7 +97,10 @@ def training_forward_bounds(
             cross = 2 * (centre + np.sqrt(s2)) * mean
             variance = gamma(height + 7) * (s2 + centre**2) + cross + mean**2 + 2 * u * (centre + mean) ** 2
     variance = variance + 4 * tau * (1 + mean_abs)  # squares may underflow
-    lowest = np.maximum(s2 - variance, 0.0) * (1 - u)
+    lowest = s2 - variance
+    if precision.grade[1] != "U":
+        lowest = np.maximum(lowest, 0.0)
+    lowest = lowest - u * np.abs(lowest)
     highest = (s2 + variance) * (1 + u)
     invstd = _invstd_bound(lowest, highest, eps, high(forward.invstd), u)
     y = _output_bound(x, weight, bias, forward, mean, invstd, precision)
@@ -209,7 +212,7 @@ def training_backward_bounds(
         + mean_dweight * xhat_bound
         + 6 * u * (abs_dy + mean_dbias + xhat * mean_dweight)
     ) + (eta + 3 * u) * np.abs(dx)
-    if precision.grade[1] == "N":
+    if precision.naive:
         # E[x^2] - E[x]^2 may come out negative and is then clipped to 0, where autodiff finds no slope: the path
         # through the variance is lost, all of it.
         clipped = bounds.variance >= high(forward.variance)

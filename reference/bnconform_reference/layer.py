@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.definition import (
     Normalized,
     backward_inference,
@@ -165,7 +166,11 @@ class BatchNorm:
 
     def _move_statistics(self, forward: Normalized, n: int) -> None:
         self.batches_seen += 1
-        momentum = cumulative_momentum(self.batches_seen) if self.momentum is None else self.momentum
+        momentum = self.momentum
+        if momentum is None:
+            momentum = cumulative_momentum(self.batches_seen)
+        elif self.dialect.debiased:
+            momentum = debiased_momentum(momentum, self.batches_seen)
         variance = high(stored_variance(forward.variance, n, self.dialect))
         self.running_mean = high(update(self.running_mean, high(forward.mean)[:, 0], momentum))
         self.running_var = high(update(self.running_var, variance[:, 0], momentum))

@@ -7,9 +7,10 @@ from math import ceil, inf, log2
 from typing import Literal, TypeAlias, get_args
 
 DtypeName: TypeAlias = Literal["float16", "bfloat16", "float32", "float64"]
-Grade: TypeAlias = Literal["TT", "TW", "BT", "BW", "NT", "NW", "NN"]
+Grade: TypeAlias = Literal["TT", "TW", "BT", "BW", "NT", "NW", "NN", "NU"]
 """Accumulation grade, best first: how sums are ordered (T tree, B blocked, N any order), then how the variance
-is formed (T two-pass, W Welford or Chan merges, N naive E[x^2] - E[x]^2)."""
+is formed (T two-pass, W Welford or Chan merges, N naive E[x^2] - E[x]^2, U the same, left negative where rounding makes
+it so)."""
 
 GRADES: tuple[Grade, ...] = get_args(Grade)
 
@@ -65,6 +66,11 @@ class Precision:
         """The usual arrangement for x of `dtype`: half types accumulate and keep parameters in float32."""
         wide: DtypeName = "float64" if dtype == "float64" else "float32"
         return cls(accumulation=wide, output=dtype, parameters=wide, grade=grade)
+
+    @property
+    def naive(self) -> bool:
+        """Whether the variance is formed as E[x^2] - E[x]^2."""
+        return self.grade[1] in "NU"
 
     @property
     def u(self) -> float:

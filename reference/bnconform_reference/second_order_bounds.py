@@ -137,7 +137,7 @@ def _statistics(x: Array, forward: Normalized, bounds: ForwardBounds, precision:
     r_max = r + bounds.invstd
     shift = 2 * r_max * bounds.mean
     xhat_error = shift + (bounds.invstd / r + 3 * u) * xhat + 2 * u * r_max * (np.abs(x) + np.abs(mu))
-    direct, naive = precision.grade[1] == "T", precision.grade[1] == "N"
+    direct, naive = precision.grade[1] == "T", precision.naive
     return _Statistics(
         Inexact(r, bounds.invstd),
         Inexact(xhat, xhat_error + precision.tau * (2 + 2 * r_max)),

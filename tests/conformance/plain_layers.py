@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import inspect
 import os
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+from plain_jax_layers import equinox_defaults, equinox_step, haiku_defaults, haiku_step
+from plain_step import Plain, Step, quietly
+from plain_tensorflow_functions import (
+    compiled_defaults,
+    compiled_step,
+    fused_defaults,
+    fused_step,
+    moments_defaults,
+    moments_step,
+)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 HALF = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one training step gave; parameters are at their initial values."""
-
-    y: np.ndarray
-    mean: np.ndarray
-    var: np.ndarray
-
-
-@dataclass(frozen=True)
-class Plain:
-    """A framework's layer: its defaults, and one training step on x (n, C) with given momentum and affine parts.
-
-    What does not train has `infer` instead: inference on x with given affine parts and initial statistics.
-    """
-
-    name: str
-    defaults: Callable[[], tuple[float | None, float | None]]
-    step: Callable[..., Step] | None
-    infer: Callable[..., np.ndarray] | None = None
-
-
-def quietly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The frameworks' warnings are not what is tested."""
-
-    def call(*arguments: Any, **named: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return function(*arguments, **named)
-
-    return call
 
 
 def _torch(x: np.ndarray) -> Any:
@@ -106,7 +81,7 @@ def _flax_dtype(x: np.ndarray) -> Any:
     return x.dtype if x.dtype.name in HALF else None
 
 
-def linen_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step:
+def linen_step(x: np.ndarray, momentum: float, parameters: str = "both", **settings: bool) -> Step:
     import jax
     from flax import linen
 
@@ -118,6 +93,7 @@ def linen_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step
             use_bias=parameters in ("both", "bias"),
             dtype=_flax_dtype(x),
             param_dtype=np.float64 if x.dtype == np.float64 else np.float32,
+            **settings,
         )
         variables = layer.init(jax.random.key(0), jax.numpy.ones((2, x.shape[1]), x.dtype))
         y, new = layer.apply(variables, jax.numpy.asarray(x), mutable=["batch_stats"])
@@ -158,7 +134,6 @@ def keras_defaults() -> tuple[float, float]:
 
 def keras_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step:
     import keras
-    import tensorflow as tf
 
     layer = keras.layers.BatchNormalization(
         momentum=momentum,
@@ -166,32 +141,14 @@ def keras_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step
         center=parameters in ("both", "bias"),
         dtype=HALF.get(x.dtype.name, x.dtype.name),
     )
-    y = layer(tf.constant(x), training=True)
-    return Step(*map(np.array, (y, layer.moving_mean, layer.moving_variance)))
+    if keras.backend.backend() != "jax":
+        y = layer(keras.ops.convert_to_tensor(x), training=True)
+        return Step(*map(keras.ops.convert_to_numpy, (y, layer.moving_mean, layer.moving_variance)))
+    import jax
 
-
-def fused_defaults() -> tuple[float, float]:
-    import tensorflow as tf
-
-    parameters = inspect.signature(tf.compat.v1.nn.fused_batch_norm).parameters
-    return parameters["epsilon"].default, parameters["exponential_avg_factor"].default
-
-
-def fused_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step:
-    import tensorflow as tf
-
-    channels = x.shape[1]
-    scale = tf.ones(channels) if parameters in ("both", "weight") else None
-    offset = tf.zeros(channels) if parameters in ("both", "bias") else None
-    y, mean, var = tf.compat.v1.nn.fused_batch_norm(
-        tf.constant(x.reshape(-1, 1, 1, channels)),
-        scale,
-        offset,
-        mean=tf.zeros(channels),
-        variance=tf.ones(channels),
-        exponential_avg_factor=momentum,
-    )
-    return Step(np.array(y).reshape(-1, channels), np.array(mean), np.array(var))
+    with jax.enable_x64(x.dtype == np.float64):
+        y = layer(jax.numpy.asarray(x), training=True)
+        return Step(*map(np.asarray, (y, layer.moving_mean.value, layer.moving_variance.value)))
 
 
 PLAIN = tuple(
@@ -200,8 +157,17 @@ PLAIN = tuple(
         ("torch", torch_defaults, torch_step),
         ("torch.functional", functional_defaults, functional_step),
         ("flax.linen", linen_defaults, linen_step),
+        ("flax.linen.slow", linen_defaults, partial(linen_step, use_fast_variance=False)),
         ("flax.nnx", nnx_defaults, nnx_step),
+        ("haiku", haiku_defaults, haiku_step),
+        ("equinox.batch", equinox_defaults, equinox_step),
+        ("equinox.ema", equinox_defaults, equinox_step),
         ("keras.tensorflow", keras_defaults, keras_step),
+        ("keras.jax", keras_defaults, keras_step),
+        ("keras.torch", keras_defaults, keras_step),
         ("tf.fused", fused_defaults, fused_step),
+        ("tf.fused.xla", compiled_defaults, partial(compiled_step, xla=True)),
+        ("tf.function", compiled_defaults, partial(compiled_step, xla=False)),
+        ("tf.moments", moments_defaults, moments_step),
     )
 )

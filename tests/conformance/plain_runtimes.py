@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 import numpy as np
-from plain_layers import Plain, Step, quietly
+from plain_step import Plain, Step, quietly
 
 NAMES = ("scale", "B", "mean", "var")
 EPS = 1e-5

@@ -25,7 +25,7 @@ from bnconform_adapters.registry import find
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = (
-    *("torch", "jax", "flax", "keras", "tensorflow", "triton"),
+    *("torch", "jax", "flax", "haiku", "equinox", "keras", "tensorflow", "triton"),
     *("onnx", "onnxruntime", "openvino", "paddle", "mlx", "tinygrad", "tvm"),
 )
 SEED = 0
@@ -101,12 +101,12 @@ class Run:
         return set(self.out.partition(_MODULES)[2].split())
 
 
-def run(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None = None) -> Run:
-    """Run this Python with `arguments`, apart from the settings of the run that is going on."""
+def run(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None = None, given: str | None = None) -> Run:
+    """Run this Python with `arguments`, apart from the settings of the run that is going on; `given` is its input."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
     environment = kept | {"COLUMNS": "200", "PYTHONIOENCODING": "utf-8"} | dict(variables or {})
     command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, input=given)
     return Run(done.returncode, done.stdout, done.stderr)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import plain_runtimes
 import pytest
 from plain_layers import PLAIN as LAYERS
-from plain_layers import Plain
+from plain_step import Plain
 from suite_runs import run_apart, tested_apart, tested_here
 
 from bnconform import ledger
@@ -24,19 +25,25 @@ NONE_AS_DEFAULT = ("tf.fused", "onnx.reference.14", "onnx.reference.15", "onnxru
 """Functions, which have no count of batches to average over, and read momentum None as not given."""
 
 
+UNTRAINED = ("equinox.ema",)
+"""Those whose training is another layer than batch norm, and is not claimed."""
+
+
 @pytest.mark.parametrize("name", tested_apart(PLAIN))
 def test_implementations_of_their_own_process(name: str) -> None:
     """What does not get along with the others is held against its claims in a process of its own."""
     run_apart(__file__, name)
 
 
-@pytest.fixture(params=HERE, ids=lambda plain: plain.name)
+@pytest.fixture(params=[plain for plain in HERE if plain.name not in UNTRAINED], ids=lambda plain: plain.name)
 def plain(request: pytest.FixtureRequest) -> Plain:
     """Each framework's layer, where it is installed."""
     return installed(request.param)
 
 
-@pytest.fixture(params=[plain for plain in HERE if plain.step], ids=lambda plain: plain.name)
+@pytest.fixture(
+    params=[plain for plain in HERE if plain.step and plain.name not in UNTRAINED], ids=lambda plain: plain.name
+)
 def trained(request: pytest.FixtureRequest) -> Plain:
     """Each framework's layer that trains, where it is installed."""
     return installed(request.param)
@@ -44,9 +51,14 @@ def trained(request: pytest.FixtureRequest) -> Plain:
 
 def installed(layer: Plain) -> Plain:
     """The layer, if its framework is there."""
-    if missing := find(layer.name).missing():
-        pytest.skip(f"{layer.name} needs {', '.join(missing)}: {find(layer.name).install}")
+    need(layer.name)
     return layer
+
+
+def need(name: str) -> None:
+    """Skip where an implementation is not installed."""
+    if missing := find(name).missing():
+        pytest.skip(f"{name} needs {', '.join(missing)}: {find(name).install}")
 
 
 def claims_of(plain: Plain) -> Claims:
@@ -68,7 +80,9 @@ def array(values: list[list[float]], dtype: Any = "float32") -> np.ndarray:
 
 
 def blended(claims: Claims, batch: float, old: float) -> float:
-    """The running statistic after one step: exact in float32 for the numbers used here."""
+    """The running statistic after a new layer's first step: exact in float32 for the numbers used here."""
+    if claims.dialect.debiased:
+        return batch
     new = MOMENTUM if claims.dialect.momentum_weighs == "new" else 1 - MOMENTUM
     return (1 - new) * old + new * batch
 
@@ -78,6 +92,13 @@ def test_every_framework_adapter_is_held_against_its_framework() -> None:
     own = {"reference", "fused_triton", "fused.triton", "triton"}
     frameworks = {entry.name for entry in REGISTRY if entry.name.split(".")[0] not in own}
     assert set(PLAIN) == {name for name in frameworks if not name.startswith("bnconform")}
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_other_training_is_not_claimed(name: str) -> None:
+    """A layer that trains by something else than batch norm does not claim to train."""
+    need(name)
+    assert "training" not in create(find(name)).claims.modes
 
 
 def test_modes(plain: Plain) -> None:
@@ -97,7 +118,13 @@ def test_momentum_sense_and_stored_variance(trained: Plain) -> None:
     step = trained.step(array([[0.0], [4.0]]), MOMENTUM)
     variance = {"unbiased": 8.0, "biased": 4.0}[claims.dialect.stored_variance]
     assert step.mean.tolist() == [blended(claims, 2.0, claims.dialect.initial_mean)]
-    assert step.var.tolist() == [blended(claims, variance, claims.dialect.initial_variance)]
+    as_claimed = step.var.tolist() == [blended(claims, variance, claims.dialect.initial_variance)]
+    assert as_claimed != is_biased_at_first(trained)
+
+
+def is_biased_at_first(plain: Plain) -> bool:
+    """Whether the ledger knows that the first steps of a layer that debiases are not debiased."""
+    return claims_of(plain).dialect.debiased and ledger.find(plain.name, "S11") is not None
 
 
 def test_one_value_per_channel(trained: Plain) -> None:
@@ -113,7 +140,7 @@ def test_one_value_per_channel(trained: Plain) -> None:
         return
     assert step.y.tolist() == [[0.0]]
     assert step.mean.tolist() == [blended(claims, 3.0, 0.0)]
-    assert step.var.tolist() == [blended(claims, 0.0, 1.0)]
+    assert (step.var.tolist() == [blended(claims, 0.0, 1.0)]) != is_biased_at_first(trained)
 
 
 def test_empty_batch(trained: Plain) -> None:
@@ -121,7 +148,8 @@ def test_empty_batch(trained: Plain) -> None:
     claims = claims_of(trained)
     assert claims.dialect.empty_batch == "keeps"
     step = trained.step(array([]), MOMENTUM)
-    kept = step.mean.tolist() == [0.0] and step.var.tolist() == [1.0]
+    initial = [claims.dialect.initial_mean], [claims.dialect.initial_variance]
+    kept = (step.mean.tolist(), step.var.tolist()) == initial
     assert step.y.shape == (0, 1)
     for id in ("S9", "X3"):
         judged = any("training" in domain.modes for domain in ledger.domains(trained.name, id, claims))
@@ -160,6 +188,36 @@ def test_dtypes(plain: Plain, dtype: Any) -> None:
     with suppress(Exception):  # each framework refuses in its own way
         kept = all(found())
     assert not kept
+
+
+@pytest.mark.parametrize("mode", ["ema", "legacy"])
+def test_equinox_ema_is_another_layer_in_training(mode: str) -> None:
+    """Its second step is normalized by the running statistics, and legacy is the same: neither is claimed."""
+    equinox, jax = pytest.importorskip("equinox"), pytest.importorskip("jax")
+    claims = create(find("equinox.ema")).claims
+    assert claims.modes == ("inference",)
+    assert (claims.default_eps, claims.default_momentum) == next(p for p in PLAIN if p.name == "equinox.ema").defaults()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layer, state = equinox.nn.make_with_state(equinox.nn.BatchNorm)(1, "batch", momentum=0.5, mode=mode)
+    step = jax.vmap(layer, axis_name="batch", in_axes=(0, None), out_axes=(0, None))
+    first, state = step(array([[0.0], [4.0]]), state)
+    second, state = step(array([[8.0], [12.0]]), state)
+    assert layer.mode == "ema"
+    assert first.sum() == 0.0
+    assert second.sum() > 1.0  # running_mean is 6 then, the batch's 10
+
+
+@pytest.mark.parametrize("name", ["haiku", "equinox.batch"])
+def test_smallest_momentum_is_not_0(name: str) -> None:
+    """Where a batch of weight 0 makes the statistics NaN, a smallest weight is claimed, which works."""
+    need(name)
+    claims = create(find(name)).claims
+    plain = next(plain for plain in PLAIN if plain.name == name)
+    x = array([[0.0], [4.0]])
+    assert claims.momentum_min > 0
+    assert np.isnan(plain.step(x, 1.0).mean).all()
+    assert np.isfinite(plain.step(x, 1 - claims.momentum_min).mean).all()
 
 
 def test_torch_averages_with_momentum_none() -> None:

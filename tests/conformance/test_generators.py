@@ -30,7 +30,9 @@ EVERY_DTYPE: Any = tuple(DTYPES)
 BOTH: tuple[Mode, ...] = ("training", "inference")
 VARIETY = {
     "every dtype": Claims(dtypes=EVERY_DTYPE, eps_min=0.0, second_order=BOTH, forward_mode=BOTH),
-    "little": Claims(dtypes=("float32", "float16"), ranks=(4, 5), layouts=("contiguous",), parameters=("both",)),
+    "little": Claims(
+        dtypes=("float32", "float16"), ranks=(4, 5), layouts=("contiguous",), parameters=("both",), momentum_min=0.1
+    ),
     "compiled": Claims(
         dtypes=EVERY_DTYPE,
         layouts=("contiguous",),
@@ -120,6 +122,7 @@ def check(case: Case, claims: Claims) -> None:
     assert case.x.ndim in claims.ranks
     assert case.layout in claims.layouts
     assert case.eps >= claims.eps_min
+    assert case.momentum is None or case.momentum >= claims.momentum_min
     assert np.isfinite(case.x.astype(np.float64)).all()
     assert case.x.flags.c_contiguous
     present = {"weight": case.weight is not None, "bias": case.bias is not None}

@@ -49,8 +49,8 @@ def test_bundled_implementation_is_as_claimed(entry: Entry) -> None:
     for field, key in CONTRACT.items():
         answer = found.answer(field)
         listed = [law for law in answer.laws if ledger.find(entry.name, law)]
-        unknown = answer.status == "not measurable" and "training" not in adapter.claims.modes
-        assert answer.value == getattr(adapter.claims.dialect, key) or listed or unknown, answer
+        untrained = answer.status == "not measurable" and "training" not in adapter.claims.modes
+        assert answer.value == getattr(adapter.claims.dialect, key) or listed or untrained, answer
     for answer in found.answers:
         assert answer.evidence
         assert "\n" not in answer.evidence

@@ -37,7 +37,7 @@ def test_witness_breaks_its_law(entry: ledger.Deviation) -> None:
     if missing := found.missing():
         pytest.skip(f"{entry.implementation} needs {', '.join(missing)}: {found.install}")
     with opened(entry.implementation) as adapter:
-        broken = replay(laws()[entry.requirement], adapter, adapter.claims, entry.steps())
+        broken = replay(laws()[entry.requirement], adapter, adapter.claims, entry.steps(), entry.implementation)
     assert broken is not None, "stale: remove the entry from ledger.toml"
     assert broken.finding.requirement == entry.requirement
 

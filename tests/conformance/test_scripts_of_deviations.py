@@ -14,10 +14,11 @@ from bnconform.again import AgainError, reproduce
 from bnconform_adapters.registry import find
 
 FRAMEWORKS = {
-    name: name.partition(".")[0].replace("keras", "tf")
+    name: name if find(name).environment is not None else name.partition(".")[0].replace("keras", "tf")
     for name in dict.fromkeys(entry.implementation for entry in ledger.deviations())
 }
-"""The framework of each implementation: scripts of one run in one process, since importing it takes seconds."""
+"""The framework of each implementation: scripts of one run in one process, since importing it takes seconds. What needs
+variables of its own is alone."""
 
 CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2")
 SHOWN = tuple(entry for entry in ledger.deviations() if entry not in CRASHES)

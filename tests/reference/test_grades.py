@@ -119,6 +119,26 @@ def test_naive_bounds_are_the_widest_away_from_zero(better: Grade, n: int) -> No
         assert np.all(bound[keep] <= wide[name][keep]), name
 
 
+@pytest.mark.parametrize("eps", [1e-12, 1e-5, 1e-3])
+def test_unclamped_variance_is_granted_what_a_negative_one_gives(eps: float) -> None:
+    """E[x^2] - E[x]^2 left negative gives NaN, which its grade allows and the clamped one does not."""
+    x, dy = channels(100, [0.0, 1.0, 1e2, 1e3, 1e4], "float32")
+    narrow = x.astype(np.float32)
+    mean = narrow.mean(axis=-1, keepdims=True)
+    variance = np.square(narrow).mean(axis=-1, keepdims=True) - np.square(mean)
+    with np.errstate(invalid="ignore"):
+        y = (narrow - mean) / np.sqrt(variance + np.float32(eps))
+    lost = np.isnan(y)
+    clamped, unclamped = (all_bounds(x, dy, eps, Precision.for_dtype(FLOAT32, grade)) for grade in ("NN", "NU"))
+    assert lost.any()
+    assert not lost.all()
+    assert np.isinf(unclamped["y"][lost]).all()
+    assert np.isfinite(clamped["y"]).all()
+    assert np.isfinite(unclamped["y"][:2]).all()
+    for name, bound in clamped.items():
+        assert np.all(bound <= unclamped[name]), name
+
+
 @pytest.mark.parametrize("narrower", ["float16", "bfloat16"])
 def test_bounds_widen_with_the_output_type(narrower: DtypeName) -> None:
     """A half-type output is granted its rounding on top of what float32 is granted."""

@@ -9,7 +9,6 @@ from bnconform.identify import Identity, identify
 from bnconform_adapters.candidate import load_candidate
 
 TRAINING, INFERENCE = "place of eps in training", "place of eps in inference"
-NAIVE = "NN, with NaN where E[x^2] - E[x]^2 comes out negative"
 # family, specimen -> the fields that must say what is wrong
 FAULTS = {
     ("statistics", "MomentumSwapped"): {"momentum weighs": "old"},
@@ -43,7 +42,7 @@ FAULTS = {
     ("inference", "InferenceUnbiasedAgain"): {"inference normalizes by": "running, times n / (n - 1) variance"},
     ("inference", "InferenceInvstdAsVariance"): {"inference normalizes by": "1 / running^2 variance"},
     ("inference", "InferenceClampsVariance"): {INFERENCE: "inside the root, variance raised to at least 0.001"},
-    ("numerics", "OnePassVariance"): {"grade of arithmetic": NAIVE},
+    ("numerics", "OnePassVariance"): {"grade of arithmetic": "NU"},
     ("numerics", "ClampedOnePass"): {"grade of arithmetic": "NN"},
     ("special", "OneValueGivesBias"): {"one value per channel": "zero_variance"},
     ("special", "OneValueIsNaN"): {"one value per channel": "y is bias, the stored variance is not finite"},
@@ -59,6 +58,7 @@ STATED = {
     ("statistics", "BesselWithEps"): {},
     ("forward", "EpsRaised"): {"eps_min": 1e-5},
     ("numerics", "ClampedOnePass"): {"grade": "NN"},
+    ("numerics", "OnePassVariance"): {"grade": "NU"},
     ("special", "OneValueGivesBias"): {"one_value": "zero_variance"},
     ("special", "EmptyRaises"): {"empty_batch": "raises"},
 }

@@ -11,7 +11,7 @@ from bnconform_adapters.contract import AdapterError, Claims, Layout, with_value
 from bnconform_reference.dialect import Dialect
 
 NOT_OF_FUNCTIONS = frozenset(
-    {"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum", "cumulative"}
+    {"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum", "cumulative", "debiased"}
 )
 """Claims that functions make by being there, or cannot make: they are given eps, and keep no count of batches."""
 _MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode"}

@@ -5,7 +5,7 @@ from flax import linen
 from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode
 
 
-def apply(parameters, x, statistics, momentum, eps, training):
+def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True):
     """y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
     module = linen.BatchNorm(
         use_running_average=not training,
@@ -14,6 +14,7 @@ def apply(parameters, x, statistics, momentum, eps, training):
         dtype=x.dtype if x.dtype.itemsize == 2 else None,
         use_scale="weight" in parameters,
         use_bias="bias" in parameters,
+        use_fast_variance=fast_variance,
     )
     names = {"weight": "scale", "bias": "bias"}
     variables = {

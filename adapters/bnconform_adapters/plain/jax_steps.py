@@ -1,4 +1,4 @@
-"""JAX: a layer with state around one compiled step, channels last."""
+"""JAX: a layer with state around one compiled step."""
 
 from functools import partial
 
@@ -16,87 +16,103 @@ def channels_second(array):
     return np.ascontiguousarray(np.moveaxis(np.asarray(array), -1, 1))
 
 
+def given(array, last):
+    """An array of the case as the layer takes it, with channels last or second."""
+    return jax.numpy.asarray(channels_last(array) if last else array)
+
+
+def found(array, last):
+    """An array of the layer with channels second."""
+    return channels_second(array) if last else np.asarray(array)
+
+
 @partial(jax.jit, static_argnames=("apply", "training"))
-def step(apply, parameters, x, statistics, dy, momentum, eps, training):
+def step(apply, parameters, x, state, dy, momentum, eps, training):
     """Forward and backward."""
 
     def forward(parameters, x):
-        return apply(parameters, x, statistics, momentum, eps, training)
+        return apply(parameters, x, state, momentum, eps, training)
 
     y, pullback, new = jax.vjp(forward, parameters, x, has_aux=True)
     return y, new, pullback(dy.astype(y.dtype))
 
 
 @partial(jax.jit, static_argnames=("apply", "training"))
-def backward_of_backward(apply, parameters, x, statistics, dy, vectors, momentum, eps, training):
+def backward_of_backward(apply, parameters, x, state, dy, vectors, momentum, eps, training):
     """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by the parameters, x and dy."""
 
     def gradients(parameters, x, dy):
-        return step(apply, parameters, x, statistics, dy, momentum, eps, training)[2]
+        return step(apply, parameters, x, state, dy, momentum, eps, training)[2]
 
     return jax.vjp(gradients, parameters, x, dy)[1](vectors)
 
 
 @partial(jax.jit, static_argnames=("apply", "training"))
-def tangent(apply, parameters, x, statistics, vectors, momentum, eps, training):
+def tangent(apply, parameters, x, state, vectors, momentum, eps, training):
     """The tangent of y."""
 
     def forward(parameters, x):
-        return apply(parameters, x, statistics, momentum, eps, training)[0]
+        return apply(parameters, x, state, momentum, eps, training)[0]
 
     return jax.jvp(forward, (parameters, x), vectors)[1]
 
 
-class JaxLayer:
-    """Parameters, and statistics that each call replaces."""
+def statistics_alone(case):
+    """The state of a layer that keeps running statistics only."""
+    return case.running_mean, case.running_var
 
-    def __init__(self, case, apply):
-        self.apply, self.dtype = apply, "float64" if case.x.dtype == np.float64 else "float32"
-        given = {"weight": case.weight, "bias": case.bias}
-        self.parameters = {name: array for name, array in given.items() if array is not None}
-        self.statistics = (case.running_mean, case.running_var)
+
+class JaxLayer:
+    """Parameters, and a state that each call replaces: running mean and variance, and what a layer has beside them."""
+
+    def __init__(self, case, apply, begin=statistics_alone, last=True):
+        self.last, self.apply, self.dtype = last, apply, "float64" if case.x.dtype == np.float64 else "float32"
+        present = {"weight": case.weight, "bias": case.bias}
+        self.parameters = {name: array for name, array in present.items() if array is not None}
+        self.state = begin(case)
         self.momentum, self.eps = np.asarray(case.momentum, self.dtype), np.asarray(case.eps, self.dtype)
 
     def forward(self, case):
         dy = np.zeros_like(case.x) if case.dy is None else case.dy
         with jax.enable_x64(case.x.dtype == np.float64):
-            x, dy = jax.numpy.asarray(channels_last(case.x)), jax.numpy.asarray(channels_last(dy))
-            y, new, (by_parameters, dx) = step(
-                self.apply, self.parameters, x, self.statistics, dy, self.momentum, self.eps, training=case.training
+            x, dy = given(case.x, self.last), given(dy, self.last)
+            y, self.state, (by_parameters, dx) = step(
+                self.apply, self.parameters, x, self.state, dy, self.momentum, self.eps, training=case.training
             )
-            self.statistics = mean, var = tuple(map(np.asarray, new))
-            results = {"y": channels_second(y), "running_mean": mean, "running_var": var, "x after": channels_second(x)}
+            mean, var = np.asarray(self.state[0]), np.asarray(self.state[1])
+            results = {"y": found(y, self.last), "running_mean": mean, "running_var": var}
+            results |= {"x after": found(x, self.last)}
             results |= {f"{name} after": np.asarray(array) for name, array in self.parameters.items()}
             if case.dy is not None:
-                results |= {"dx": channels_second(dx), "dy after": channels_second(dy)}
+                results |= {"dx": found(dx, self.last), "dy after": found(dy, self.last)}
                 results |= {f"d{name}": np.asarray(gradient) for name, gradient in by_parameters.items()}
         return lambda: results
 
 
-def vectors_of(case):
+def vectors_of(case, last):
     """ddweight and ddbias by the parameters' names, and ddx; zeros where they are None."""
-    given = {"weight": (case.weight, case.ddweight), "bias": (case.bias, case.ddbias)}
+    pairs = {"weight": (case.weight, case.ddweight), "bias": (case.bias, case.ddbias)}
     parameters = {
         name: np.zeros_like(like) if vector is None else vector
-        for name, (like, vector) in given.items()
+        for name, (like, vector) in pairs.items()
         if like is not None
     }
-    return parameters, channels_last(np.zeros_like(case.x) if case.ddx is None else case.ddx)
+    return parameters, given(np.zeros_like(case.x) if case.ddx is None else case.ddx, last)
 
 
-def differentiate_twice(case, apply):
-    layer = JaxLayer(case, apply)
+def differentiate_twice(case, apply, begin=statistics_alone, last=True):
+    layer = JaxLayer(case, apply, begin, last)
     with jax.enable_x64(case.x.dtype == np.float64):
-        x, dy = jax.numpy.asarray(channels_last(case.x)), jax.numpy.asarray(channels_last(case.dy))
-        constants = layer.statistics, dy, vectors_of(case), layer.momentum, layer.eps
+        x, dy = given(case.x, last), given(case.dy, last)
+        constants = layer.state, dy, vectors_of(case, last), layer.momentum, layer.eps
         by_parameters, dx, ddy = backward_of_backward(apply, layer.parameters, x, *constants, training=case.training)
-        found = {"ddy": channels_second(ddy), "dx": channels_second(dx)}
-        return found | ({"dweight": np.asarray(by_parameters["weight"])} if case.weight is not None else {})
+        results = {"ddy": found(ddy, last), "dx": found(dx, last)}
+        return results | ({"dweight": np.asarray(by_parameters["weight"])} if case.weight is not None else {})
 
 
-def forward_mode(case, apply):
-    layer = JaxLayer(case, apply)
+def forward_mode(case, apply, begin=statistics_alone, last=True):
+    layer = JaxLayer(case, apply, begin, last)
     with jax.enable_x64(case.x.dtype == np.float64):
-        x = jax.numpy.asarray(channels_last(case.x))
-        constants = layer.statistics, vectors_of(case), layer.momentum, layer.eps
-        return {"y_tangent": channels_second(tangent(apply, layer.parameters, x, *constants, training=case.training))}
+        x = given(case.x, last)
+        constants = layer.state, vectors_of(case, last), layer.momentum, layer.eps
+        return {"y_tangent": found(tangent(apply, layer.parameters, x, *constants, training=case.training), last)}

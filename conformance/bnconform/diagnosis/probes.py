@@ -141,7 +141,7 @@ def _where(quantity: str, probes: list[Probe]) -> Iterator[str]:
 def _one_pass(adapter: Adapter, claims: Claims) -> str | None:
     """Whether the stored variance is E[x^2] - E[x]^2: wrong at the claimed grade, right at NN."""
     single = [dtype for dtype in claims.dtypes if dtype in ("float32", "float64")]
-    if "training" not in claims.modes or not single or claims.grade == "NN":
+    if "training" not in claims.modes or not single or claims.grade in ("NN", "NU"):
         return None
     ordinary = Recipe(with_values(claims.ranks[0], 64, 4), single[0], claims.parameters[0], momentum=1.0, precise=True)
     well, badly = (build(replace(ordinary, ratio=ratio)) for ratio in (1.0, CONDITION))

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnconform.build import build, ratios
 from bnconform.identify.answers import Answer
 from bnconform.identify.probe import Probe, Unanswered, got, trouble
 from bnconform.judge import GRADIENTS, STATISTICS, compare
-from bnconform.oracle import expect, forward_pass
+from bnconform.oracle import expect
 from bnconform.recipe import Recipe
 from bnconform.shapes import with_values
-from bnconform_adapters.contract import DTYPES, Case, Claims, parameter_dtype
+from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
 from bnconform_reference.dialect import Dialect
-from bnconform_reference.double_double import Array, high
+from bnconform_reference.double_double import Array
 from bnconform_reference.precision import GRADES, Grade
 
 QUANTITIES = ("y", *STATISTICS, *GRADIENTS)
@@ -34,24 +33,7 @@ class Worst:
     case: str = ""
 
 
-NAIVE: Grade = "NN"
-UNCLAMPED = "NN, with NaN where E[x^2] - E[x]^2 comes out negative"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Worst errors over a conditioning sweep.
-
-    Attributes
-    ----------
-    grades : mapping of Grade to Worst
-        At every grade.
-    unclamped : Worst
-        At the naive grade, where NaN is taken as right in channels whose variance may come out negative.
-    """
-
-    grades: Mapping[Grade, Worst]
-    unclamped: Worst
+LAST = GRADES[-1]
 
 
 def _cases(probe: Probe) -> list[Case]:
@@ -74,7 +56,7 @@ def _cases(probe: Probe) -> list[Case]:
     return [build(recipe) for recipe in recipes]
 
 
-def sweep(probe: Probe, dialect: Dialect, weigh: float) -> Sweep:
+def sweep(probe: Probe, dialect: Dialect, weigh: float) -> Mapping[Grade, Worst]:
     """Worst errors at every grade over a sweep of |mean| / sd up to 1e6.
 
     Parameters
@@ -90,20 +72,16 @@ def sweep(probe: Probe, dialect: Dialect, weigh: float) -> Sweep:
         A call raised or did not come back.
     """
     probe.need("training")
-    found, unclamped = dict.fromkeys(GRADES, Worst()), Worst()
+    found = dict.fromkeys(GRADES, Worst())
     for case in _cases(probe):
         outcome = probe.run(case)[0]
         judged = replace(case, momentum=weigh)
         for grade in GRADES:
             claims = replace(probe.claims, grade=grade, dialect=dialect)
             for name, quantity in expect(judged, claims).items():
-                actual = got(outcome, name, case)
-                ratios = compare(actual, quantity).ratio
+                ratios = compare(got(outcome, name, case), quantity).ratio
                 found[grade] = _worse(found[grade], ratios, name, case)
-                if grade == NAIVE:
-                    excused = np.isnan(actual.astype(np.float64)) & _may_be_negative(judged, claims, actual.ndim)
-                    unclamped = _worse(unclamped, np.where(excused, 0.0, ratios), name, case)
-    return Sweep(found, unclamped)
+    return found
 
 
 def _worse(worst: Worst, ratios: Array, name: str, case: Case) -> Worst:
@@ -111,17 +89,9 @@ def _worse(worst: Worst, ratios: Array, name: str, case: Case) -> Worst:
     return Worst(ratio, name, case.origin) if ratio > worst.ratio else worst
 
 
-def _may_be_negative(case: Case, claims: Claims, rank: int) -> NDArray[np.bool_]:
-    """Channels whose variance is within its allowed error of 0, shaped to stand beside an output of a rank."""
-    found = forward_pass(case, claims)
-    channels = np.asarray(found.bounds.variance >= high(found.values.variance))[:, 0]
-    return channels if rank == 1 else channels.reshape(1, -1, *[1] * (rank - 2))
-
-
 def grade(probe: Probe, dialect: Dialect, weight: float) -> Answer:
     """The finest grade that holds over the sweep."""
-    found = sweep(probe, dialect, weight)
-    worst = found.grades
+    worst = sweep(probe, dialect, weight)
     held = [name for name in GRADES if worst[name].ratio <= 1.0]
     claimed = probe.claims.grade
     finest = held[0] if held else None
@@ -130,9 +100,7 @@ def grade(probe: Probe, dialect: Dialect, weight: float) -> Answer:
     evidence = f"worst error of the allowed, by grade: {told}"
     if finest is None or claimed not in held:
         evidence += f"; at {claimed} it is {at.quantity} on {at.case}"
-    value = finest or f"none holds: {worst[NAIVE].ratio:.3g} times what {NAIVE} allows"
-    if finest is None and found.unclamped.ratio <= 1:
-        value = UNCLAMPED
+    value = finest or f"none holds: {worst[LAST].ratio:.3g} times what {LAST} allows"
     return Answer(
         "grade of arithmetic",
         value,

@@ -14,6 +14,7 @@ from bnconform_adapters.contract import Case, Outcome
 from bnconform_reference.double_double import Array
 
 STEPS = 3
+DEBIASED = "divided by 1 - (1 - m)^k"
 
 
 def _sequences(weight: float) -> dict[str, Sequence[float]]:
@@ -22,7 +23,7 @@ def _sequences(weight: float) -> dict[str, Sequence[float]]:
     return {
         "none": [weight for _ in steps],
         "the first batch replaces": [1.0, *(weight for _ in steps[1:])],
-        "divided by 1 - (1 - m)^k": [weight / (1 - (1 - weight) ** k) for k in steps],
+        DEBIASED: [weight / (1 - (1 - weight) ** k) for k in steps],
         "plain average of all batches": [1 / k for k in steps],
     }
 
@@ -32,6 +33,7 @@ def _first_steps(probe: Probe, momentum: float | None) -> tuple[list[Step], Outc
     scales = (1.0, 2.0, 0.5)
     cases = [probe.case(TRIPLES * scale + scale, momentum=momentum, eps=1e-3) for scale in scales]
     inference = replace(cases[0], training=False, momentum=0.25)
+    cases[0] = replace(cases[0], before="reset")
     modes = probe.claims.modes
     outcomes = probe.attempt(*cases, *([inference] if "inference" in modes else []))
     returned(outcomes[:STEPS])
@@ -60,13 +62,14 @@ def debiasing(probe: Probe, found: Averaging) -> Answer:
     if weight == 0:
         raise Unanswered("the running mean does not move")
     steps, last, inference = _first_steps(probe, 0.25)
+    claimed = DEBIASED if probe.claims.dialect.debiased else "none"
     decision = _by_sequence(steps, _sequences(weight))
     value = decision.words()
     shown = f"{STEPS} steps from 0 and 1: running_mean[0] = {', '.join(few(step.mean[:1]) for step in steps)}"
     if decision.value == "none" and "inference" in probe.claims.modes and last.error is None:
         value = _at_inference(inference, last, 1 - (1 - weight) ** STEPS) or value
     return Answer(
-        field, value, shown, decision.status, claimed="none", agrees=value == "none" if decision.value else None
+        field, value, shown, decision.status, claimed=claimed, agrees=value == claimed if decision.value else None
     )
 
 

@@ -1,0 +1,15 @@
+"""tf.compat.v1.nn.fused_batch_norm inside a tf.function."""
+
+from bnconform_adapters.plain.tensorflow_steps import CompiledLayer, differentiate_twice, forward_mode
+
+
+def Layer(case):
+    return CompiledLayer(case, xla=False)
+
+
+def second_order(case):
+    return differentiate_twice(case, xla=False)
+
+
+def jvp(case):
+    return forward_mode(case, xla=False)

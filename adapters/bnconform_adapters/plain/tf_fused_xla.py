@@ -1,0 +1,15 @@
+"""tf.compat.v1.nn.fused_batch_norm inside a tf.function with jit_compile=True."""
+
+from bnconform_adapters.plain.tensorflow_steps import CompiledLayer, differentiate_twice, forward_mode
+
+
+def Layer(case):
+    return CompiledLayer(case, xla=True)
+
+
+def second_order(case):
+    return differentiate_twice(case, xla=True)
+
+
+def jvp(case):
+    return forward_mode(case, xla=True)
