@@ -33,13 +33,13 @@ _ONLY = "BNCONFORM_TEST_ONLY"
 """Names the implementation that a process of its own is started for, see :func:`run_apart`."""
 
 
-def tested_here(names: Iterable[str]) -> list[str]:
+def names_here(names: Iterable[str]) -> list[str]:
     """Of these implementations, those that get along in one process, or the one that this process is for."""
     only = os.environ.get(_ONLY)
     return [only] if only else [name for name in names if find(name).environment is None]
 
 
-def tested_apart(names: Iterable[str]) -> list[str]:
+def names_apart(names: Iterable[str]) -> list[str]:
     """Of these implementations, those that need a process of their own."""
     return [] if _ONLY in os.environ else [name for name in names if find(name).environment is not None]
 

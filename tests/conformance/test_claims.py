@@ -11,7 +11,7 @@ import plain_runtimes
 import pytest
 from plain_layers import PLAIN as LAYERS
 from plain_step import Plain
-from suite_runs import run_apart, tested_apart, tested_here
+from suite_runs import names_apart, names_here, run_apart
 
 from bnconform import ledger
 from bnconform_adapters.contract import DTYPES, Claims
@@ -20,7 +20,7 @@ from bnconform_adapters.registry import REGISTRY, create, find
 MOMENTUM = 0.25
 PARAMETERS = ("both", "weight", "bias", "neither")
 PLAIN = {plain.name: plain for plain in (*LAYERS, *plain_runtimes.PLAIN)}
-HERE = [PLAIN[name] for name in tested_here(PLAIN)]
+HERE = [PLAIN[name] for name in names_here(PLAIN)]
 NONE_AS_DEFAULT = ("tf.fused", "onnx.reference.14", "onnx.reference.15", "onnxruntime", "onnxruntime.exported")
 """Functions, which have no count of batches to average over, and read momentum None as not given."""
 
@@ -29,7 +29,7 @@ UNTRAINED = ("equinox.ema",)
 """Those whose training is another layer than batch norm, and is not claimed."""
 
 
-@pytest.mark.parametrize("name", tested_apart(PLAIN))
+@pytest.mark.parametrize("name", names_apart(PLAIN))
 def test_implementations_of_their_own_process(name: str) -> None:
     """What does not get along with the others is held against its claims in a process of its own."""
     run_apart(__file__, name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from suite_runs import run_apart, starter, tested_apart, tested_here
+from suite_runs import names_apart, names_here, run_apart, starter
 
 from bnconform.build import build
 from bnconform.case_file import same
@@ -70,10 +70,10 @@ def assert_same(outcome: Outcome, results: dict[str, Any]) -> None:
             assert same(results[f"{name} after"], array), f"{name} after"
 
 
-HERE = tested_here(plain.MODULES)
+HERE = names_here(plain.MODULES)
 
 
-@pytest.mark.parametrize("name", tested_apart(plain.MODULES))
+@pytest.mark.parametrize("name", names_apart(plain.MODULES))
 def test_implementations_of_their_own_process(name: str) -> None:
     """What does not get along with the others is held against its plain code in a process of its own."""
     run_apart(__file__, name)
