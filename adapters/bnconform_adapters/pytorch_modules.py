@@ -71,5 +71,4 @@ def channels_last() -> ModuleAdapter:
 
 def autocast() -> ModuleAdapter:
     """The adapter of the same modules inside torch.autocast for bfloat16."""
-    claims = replace(CLAIMS, dtypes=("float32", "bfloat16"))
-    return ModuleAdapter("torch.autocast", claims, _under_autocast)
+    return ModuleAdapter("torch.autocast", CLAIMS, _under_autocast)
