@@ -112,7 +112,7 @@ def _step(call: Call, xla: bool, eps: float, training: bool) -> Callable[..., An
             y, *new = call(x, parameters, mean, var, momentum=momentum, eps=eps, training=training)
         return y, *new, tape.gradient(y, sources, output_gradients=dy)
 
-    return tf.function(step, jit_compile=xla)  # type: ignore[no-any-return]
+    return tf.function(step, jit_compile=xla, autograph=False)  # type: ignore[no-any-return]
 
 
 @cache
@@ -131,7 +131,7 @@ def _double_backward(call: Call, xla: bool, eps: float, training: bool) -> Calla
             gradients = inner.gradient(y, inputs, output_gradients=dy)
         return outer.gradient(gradients, sources, output_gradients=vectors, unconnected_gradients="zero")
 
-    return tf.function(step, jit_compile=xla)  # type: ignore[no-any-return]
+    return tf.function(step, jit_compile=xla, autograph=False)  # type: ignore[no-any-return]
 
 
 @cache
@@ -146,4 +146,4 @@ def _jvp(call: Call, xla: bool, eps: float, training: bool) -> Callable[..., Any
             y = call(x, parameters, mean, var, momentum=momentum, eps=eps, training=training)[0]
         return accumulator.jvp(y)
 
-    return tf.function(step, jit_compile=xla)  # type: ignore[no-any-return]
+    return tf.function(step, jit_compile=xla, autograph=False)  # type: ignore[no-any-return]
