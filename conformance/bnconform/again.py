@@ -10,7 +10,8 @@ from bnconform.findings import explain
 from bnconform.law import replay
 from bnconform.laws import laws
 from bnconform.script import Subject, script, script_name
-from bnconform_adapters.registry import create, find
+from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.registry import find
 from bnconform_adapters.worker.client import opened
 
 
@@ -69,8 +70,10 @@ def reproduce(implementation: str, requirement: str, folder: Path) -> Path:
         raise AgainError(f"the ledger has no entry {requirement!r} for {implementation}; {listed}")
     if not folder.is_dir():
         raise AgainError(f"no such folder: {folder}; make it first")
-    adapter = create(entry)
-    broken = replay(laws()[requirement], adapter, adapter.claims, deviation.steps())
+    if missing := entry.missing():
+        raise AdapterError(f"adapter {implementation!r} needs {', '.join(missing)}: {entry.install}")
+    with opened(implementation) as adapter:
+        broken = replay(laws()[requirement], adapter, adapter.claims, deviation.steps())
     if broken is None:
         raise AgainError(
             f"{requirement} holds now: {implementation} no longer shows the defect of {deviation.versions}"
