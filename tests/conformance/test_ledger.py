@@ -56,10 +56,10 @@ def test_entry_is_complete(entry: ledger.Deviation) -> None:
 
 
 def test_every_witness_belongs_to_an_entry() -> None:
-    """No case file lies beside the ledger that no entry names, and none is named twice."""
+    """No case file lies beside the ledger that no entry names; implementations with one defect may share one."""
     folder = Path(ledger.__file__).parent / "deviations"
-    named = [entry.witness for entry in ledger.deviations()]
-    assert sorted(named) == sorted(path.name for path in folder.glob("*.json"))
+    named = {entry.witness for entry in ledger.deviations()}
+    assert named == {path.name for path in folder.glob("*.json")}
 
 
 def test_implementations_are_registered() -> None:
