@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from bnconform_reports.records import Results
 
 
-COMPILING = 120.0
-"""Seconds for a call that may compile, also on a machine that has much else to do."""
+BUNDLED = 120.0
+"""Seconds for a call of a bundled implementation in a worker: it may compile on a machine that has much else to do."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Implementation:
         if self.loaded is not None:
             return self.loaded
         assert self.entry is not None
-        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec, _limits(self.entry))
+        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec, Limits(BUNDLED))
 
     @property
     def subject(self) -> Subject:
@@ -95,11 +95,6 @@ class Implementation:
         except Exception as error:  # a broken installation must not stop the others
             return describe_error(error)
         return None
-
-
-def _limits(entry: Entry) -> Limits:
-    """How long a call of a bundled implementation may take: minutes where it may compile."""
-    return Limits(COMPILING) if create(entry).claims.cost == "compiles per shape" else Limits()
 
 
 class Session:
