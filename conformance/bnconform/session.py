@@ -122,6 +122,8 @@ class Session:
         Whether those that take minutes are among all that are installed.
     time_limit : float or None
         Seconds that a call in a worker may take; None takes the default.
+    identify : bool
+        Whether the record gets the dialect of every implementation, measured from outside at the end.
 
     Raises
     ------
@@ -140,6 +142,7 @@ class Session:
         in_process: bool = False,
         time_limit: float | None = None,
         slow: bool = False,
+        identify: bool = False,
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
@@ -156,7 +159,7 @@ class Session:
         if time_limit is not None and not time_limit > 0:
             raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0")
         self.seed = seed
-        self._in_process, self._time_limit = in_process, time_limit
+        self._in_process, self._time_limit, self._identify = in_process, time_limit, identify
         self.profile = profile
         self.report = Path(report) if report else None
         self.not_run: dict[str, str] = {}
@@ -236,10 +239,23 @@ class Session:
                 if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
             },
             drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
+            identities=self._identities,
             requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
             profile=self.profile,
             seed=self.seed,
         )
+
+    @cached_property
+    def _identities(self) -> dict[str, dict[str, Any]]:
+        """The dialect of every implementation that was judged, where it was asked for."""
+        if not self._identify:
+            return {}
+        from bnconform.identify import identify
+        from bnconform.identify.page import as_data
+
+        judged = {cell["implementation"] for cell in self.cells if cell["verdict"] != "not run"}
+        found = [implementation for implementation in self.implementations if implementation.name in judged]
+        return {one.name: as_data(identify(one.adapter)) for one in found}
 
     def finish(self) -> None:
         """Write results.json, if a folder was given."""
@@ -357,6 +373,11 @@ class Examiner:
                 text += f"\n  script    {path.with_suffix('.py')}"
         return text
 
+    def _script(self, broken: Broken) -> str:
+        """The finding as a program of its own, where a report was asked for and there is plain code to call it by."""
+        subject = self._implementation.subject
+        return script(broken, subject) if self._session.report is not None and subject.plain_code else ""
+
     def _cell(
         self,
         law: Law,
@@ -391,5 +412,7 @@ class Examiner:
                 "worst_ratio": broken.finding.ratio,
                 "worst_ulp": broken.finding.ulp,
                 "witness": case_file.to_json(broken.steps),
+                "again": self._session.command(law, self._implementation),
+                "script": self._script(broken),
             }
         self._record(cell | ({"known": known} if known else {}))
