@@ -172,7 +172,16 @@ def _main(arguments: Sequence[str] | None) -> int:
     reproducing.add_argument("name", metavar="NAME")
     reproducing.add_argument("requirement", metavar="REQUIREMENT")
     reproducing.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: this folder")
+    reporting = commands.add_parser(
+        "report", help="put results together into a page; without any, run the implementations first"
+    )
+    reporting.add_argument("results", nargs="*", type=Path, metavar="results.json")
+    reporting.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write it")
     parsed, rest = parser.parse_known_args(arguments)
+    if parsed.command == "report":
+        from bnconform.reporting import report
+
+        return report(parsed.results, parsed.out, rest)
     if parsed.command == "vet":
         from bnconform.vetting import vet
 
