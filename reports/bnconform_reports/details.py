@@ -15,10 +15,22 @@ from bnconform_reports.together import Together
 
 LONGEST_SCRIPT = 60_000
 """Characters; a longer one holds a large case, and nobody copies it."""
-ALL_SCRIPTS = 700_000
-"""Characters of all scripts on one page."""
-LONGEST_CASE = 6_000
-"""Characters of a case as text."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much a page may hold.
+
+    Attributes
+    ----------
+    scripts : int
+        Characters of all scripts together.
+    case : int
+        Characters of one case as text.
+    """
+
+    scripts: int
+    case: int
 
 
 @dataclass(frozen=True)
@@ -69,18 +81,18 @@ def anchors(cells: Iterable[Cell]) -> dict[tuple[str, str], str]:
     return found
 
 
-def details(found: Together) -> list[Detail]:
+def details(found: Together, room: Room) -> list[Detail]:
     """All broken cells, in the order of :attr:`Together.broken`; scripts as long as there is room."""
     ids = anchors(found.broken)
-    room, told = ALL_SCRIPTS, []
+    left, told = room.scripts, []
     for cell in found.broken:
-        fits = len(cell.script) <= min(LONGEST_SCRIPT, room)
-        room -= len(cell.script) if fits else 0
-        told.append(_detail(cell, found, ids[cell.requirement, cell.implementation], cell.script if fits else ""))
+        script = cell.script if len(cell.script) <= min(LONGEST_SCRIPT, left) else ""
+        left -= len(script)
+        told.append(_detail(cell, found, ids[cell.requirement, cell.implementation], script, room.case))
     return told
 
 
-def _detail(cell: Cell, found: Together, anchor: str, script: str) -> Detail:
+def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int) -> Detail:
     link = (cell.known or {}).get("link", "")
     case = "\n".join(describe_steps(from_json(cell.witness))) if cell.witness else ""
     return Detail(
@@ -89,7 +101,7 @@ def _detail(cell: Cell, found: Together, anchor: str, script: str) -> Detail:
         statement=found.requirements[cell.requirement]["statement"],
         alone=(cell.requirement, cell.implementation) in found.alone,
         problem=problem(cell),
-        case=case if len(case) <= LONGEST_CASE else case[:LONGEST_CASE] + "\n...",
+        case=case if len(case) <= longest else case[:longest] + "\n...",
         numbers=numbers(cell),
         again=cell.again,
         script=script,

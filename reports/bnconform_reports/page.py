@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from bnconform_reports.conventions import conventions, kinds, moves
-from bnconform_reports.details import anchors, details, problem
+from bnconform_reports.details import Room, anchors, details, problem
 from bnconform_reports.headline import headline
 from bnconform_reports.matrix import ratio_text, value_text
 from bnconform_reports.records import Cell
@@ -26,6 +26,12 @@ FAMILIES = {
     "P": "side effects",
     "E": "errors",
 }
+
+
+LIMIT = 1_900_000
+"""Bytes of a page."""
+ROOMS = (Room(800_000, 6_000), Room(300_000, 2_000), Room(0, 1_000), Room(0, 200))
+"""What is tried in turn until the page is small enough; scripts and cases are in results.json in any event."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,15 @@ def look(cell: Cell) -> Look:
 
 
 def page(found: Together) -> str:
-    """The page."""
+    """The page; with as much about every broken cell as there is room for."""
+    for room in ROOMS:
+        text = _render(found, room)
+        if len(text.encode()) <= LIMIT:
+            break
+    return text
+
+
+def _render(found: Together, room: Room) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -99,7 +113,7 @@ def page(found: Together) -> str:
         frameworks=list(dict.fromkeys(column.framework for column in found.columns)),
         families={letter: FAMILIES.get(letter, letter) for letter in families(found.requirements)},
         rows=list(_rows(found)),
-        details=details(found),
+        details=details(found, room),
         glyph=LOOKS["breaks"].glyph,
         conventions=conventions(found),
         kinds=kinds(found),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,8 @@ def draw(found: Together, folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     settings: dict[str, Any] = {"svg.hashsalt": "bnconform", "font.family": "DejaVu Sans", "text.parse_math": False}
-    with rc_context(settings):
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a name in a script that the font lacks
         figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         _matrix(figure, found)
@@ -43,19 +46,17 @@ def draw(found: Together, folder: Path) -> list[Path]:
 
 def _matrix(figure: Any, found: Together) -> None:
     """Implementations down, requirements along: their ids are short."""
-    from matplotlib.patches import Patch, Rectangle
+    from matplotlib.patches import Patch
 
     axes = figure.subplots()
     ids, labels = list(found.requirements), [column.label for column in found.columns]
     size = max(4.0, min(11.0, 420 / max(len(labels), len(ids) / 1.6, 1)))
-    for (id, label), cell in found.cells.items():
-        x, y, this = ids.index(id), labels.index(label), look(cell)
-        ground, ink = COLOURS[this.css]
-        axes.add_patch(Rectangle((x, y), 1, 1, facecolor=ground, edgecolor="#d0d7de", linewidth=0.5))
-        axes.text(x + 0.5, y + 0.5, this.glyph, color=ink, ha="center", va="center", fontsize=size, fontweight="bold")
-    for i, id in enumerate(ids):
-        if i and ids[i - 1][:1] != id[:1]:
-            axes.axvline(i, color="#57606a", linewidth=1.2)
+    _grounds(axes, found, ids, labels)
+    _glyphs(axes, found, ids, labels, size)
+    axes.vlines(range(len(ids) + 1), 0, len(labels), color="#ffffff", linewidth=0.7)
+    axes.hlines(range(len(labels) + 1), 0, len(ids), color="#ffffff", linewidth=0.7)
+    borders = [i for i in range(1, len(ids)) if ids[i - 1][:1] != ids[i][:1]]
+    axes.vlines(borders, 0, len(labels), color="#57606a", linewidth=1.2)
     axes.set(xlim=(0, max(len(ids), 1)), ylim=(max(len(labels), 1), 0))
     axes.set_xticks([i + 0.5 for i in range(len(ids))], ids, fontsize=size, rotation=90)
     axes.set_yticks([i + 0.5 for i in range(len(labels))], [_short(label) for label in labels], fontsize=size)
@@ -70,5 +71,43 @@ def _matrix(figure: Any, found: Together) -> None:
     figure.legend(handles=keys, loc="outside lower left", ncols=len(keys), frameon=False, fontsize=11)
 
 
+def _grounds(axes: Any, found: Together, ids: list[str], labels: list[str]) -> None:
+    """A rectangle for every stretch of cells that look alike: far fewer than cells."""
+    from matplotlib.patches import Rectangle
+
+    for y, label in enumerate(labels):
+        kinds = [look(cell).css if (cell := found.cell(id, label)) else "" for id in ids]
+        x = 0
+        for css, stretch in groupby(kinds):
+            length = len(list(stretch))
+            if css:
+                axes.add_patch(Rectangle((x, y), length, 1, facecolor=COLOURS[css][0], linewidth=0))
+            x += length
+
+
+def _glyphs(axes: Any, found: Together, ids: list[str], labels: list[str], size: float) -> None:
+    """The glyphs of one kind are markers of one line: each is drawn once, as a shape, and placed."""
+    from matplotlib.path import Path as Outline
+    from matplotlib.textpath import TextPath
+
+    scale = TextPath((0, 0), LOOKS["breaks"].glyph, size=1).get_extents().height
+    for one in LOOKS.values():
+        places = [place for place, cell in found.cells.items() if look(cell) is one]
+        outline = TextPath((0, 0), one.glyph, size=1)
+        middle = outline.get_extents().get_points().mean(axis=0)
+        reach = abs(outline.vertices - middle).max()  # a marker is drawn so that this becomes half its size
+        axes.plot(
+            [ids.index(id) + 0.5 for id, _ in places],
+            [labels.index(label) + 0.5 for _, label in places],
+            linestyle="none",
+            marker=Outline(outline.vertices - middle, outline.codes),
+            markersize=size * 2 * reach / scale,
+            markeredgewidth=0,
+            color=COLOURS[one.css][1],
+        )
+
+
 def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST else label[: _LONGEST - 3] + "..."
+    """A label that fits, without what cannot be printed."""
+    printable = "".join(character if character.isprintable() else "?" for character in label)
+    return printable if len(printable) <= _LONGEST else printable[: _LONGEST - 3] + "..."

@@ -14,7 +14,7 @@ function stop(cell) {
 }
 function tell(target) {
   const cell = target.closest && target.closest("td > *");
-  if (cell) one("#told").value = cell.title;
+  if (cell) one("#told").value = `${cell.title}. The law: ${cell.closest("tr").cells[0].children[1].textContent}`;
   return cell;
 }
 grid.addEventListener("mouseover", (event) => tell(event.target));
