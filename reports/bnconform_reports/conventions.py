@@ -13,6 +13,7 @@ from bnconform_reports.together import Together
 NOT_AS_CLAIMED = ("differs", "known")
 """Words of an answer that is not what the implementation claims."""
 NO_ANSWER = "no answer"
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class Kind:
     dialect: Dialect | None
     default_eps: float | None
     default_momentum: float | None
+
+    @property
+    def brief(self) -> str:
+        """Its names where they are few."""
+        if len(self.names) <= _FEW:
+            return ", ".join(self.names)
+        return f"{self.names[0]} and {len(self.names) - 1} more"
 
 
 @dataclass(frozen=True)

@@ -264,8 +264,13 @@ def test_conventions_tell_who_answers_how(small_page: Node) -> None:
 
 def test_converter_has_every_ordered_pair(small_page: Node) -> None:
     """For any two implementations, either they are of one kind, or one row says what to change."""
-    rows = [[td.text for td in row.all("td")] for row in small_page.one("table", id="moves").one("tbody").all("tr")]
-    found = {(a, b): c for froms, tos, c in rows for a in froms.split(", ") for b in tos.split(", ")}
+    kinds = [li.text.split(", ") for li in small_page.one("ol", **{"class": "kinds"}).all("li")]
+    found = {}
+    for row in small_page.one("table", id="moves").one("tbody").all("tr"):
+        source, target, change = (td.text for td in row.all("td"))
+        ends = [int(row.attributes[f"data-{end}"]) for end in ("from", "to")]
+        assert [source, target] == [f"{end + 1}: {', '.join(kinds[end])}" for end in ends]
+        found |= {(a, b): change for a in kinds[ends[0]] for b in kinds[ends[1]]}
     names = ["torch", "flax.linen", "keras.tensorflow", SCRIPT_NAME]
     same = {("torch", SCRIPT_NAME), (SCRIPT_NAME, "torch")}
     assert set(found) == {(a, b) for a in names for b in names if a != b} - same
