@@ -58,7 +58,7 @@ def report(paths: Sequence[Path], folder: Path, arguments: Sequence[str]) -> int
 def _run(folder: Path, arguments: Sequence[str]) -> Path | None:
     """Run the suite, with pytest's progress to be seen; give the record, or None where there is none."""
     command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
-    status = subprocess.call([*command, f"--report={folder}", "--identify", *arguments], stdout=sys.stderr)
+    status = subprocess.call([*command, f"--report={folder}", "--identify", "--measure", *arguments], stdout=sys.stderr)
     record = folder / "results.json"
     if status in JUDGED and record.is_file():
         return record

@@ -124,6 +124,8 @@ class Session:
         Seconds that a call in a worker may take; None takes the default.
     identify : bool
         Whether the record gets the dialect of every implementation, measured from outside at the end.
+    measure : bool
+        Whether it gets the deviations of every implementation on fixed cases, likewise.
 
     Raises
     ------
@@ -143,6 +145,7 @@ class Session:
         time_limit: float | None = None,
         slow: bool = False,
         identify: bool = False,
+        measure: bool = False,
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
@@ -159,7 +162,8 @@ class Session:
         if time_limit is not None and not time_limit > 0:
             raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0")
         self.seed = seed
-        self._in_process, self._time_limit, self._identify = in_process, time_limit, identify
+        self._in_process, self._time_limit = in_process, time_limit
+        self._identify, self._measure = identify, measure
         self.profile = profile
         self.report = Path(report) if report else None
         self.not_run: dict[str, str] = {}
@@ -240,6 +244,7 @@ class Session:
             },
             drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
             identities=self._identities,
+            measures=self._measures,
             requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
             profile=self.profile,
             seed=self.seed,
@@ -253,9 +258,21 @@ class Session:
         from bnconform.identify import identify
         from bnconform.identify.page import as_data
 
+        return {one.name: as_data(identify(one.adapter)) for one in self._judged()}
+
+    @cached_property
+    def _measures(self) -> dict[str, dict[str, Any]]:
+        """The deviations of every implementation that was judged, where they were asked for."""
+        if not self._measure:
+            return {}
+        from bnconform.measures import measure
+
+        return {one.name: measure(one.adapter) for one in self._judged()}
+
+    def _judged(self) -> list[Implementation]:
+        """Implementations that could be run."""
         judged = {cell["implementation"] for cell in self.cells if cell["verdict"] != "not run"}
-        found = [implementation for implementation in self.implementations if implementation.name in judged]
-        return {one.name: as_data(identify(one.adapter)) for one in found}
+        return [one for one in self.implementations if one.name in judged]
 
     def finish(self) -> None:
         """Write results.json, if a folder was given."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
+from bnconform_reports.chart import charts, frame
+from bnconform_reports.comparison import GROUPS, ORDINARY, accuracies, pairs
 from bnconform_reports.conventions import conventions, kinds, moves
 from bnconform_reports.details import Room, anchors, details, problem
 from bnconform_reports.headline import headline
@@ -28,6 +30,8 @@ FAMILIES = {
 }
 
 
+SHOWN_PAIRS = 40
+"""Of the pairs of implementations, those that differ most."""
 LIMIT = 1_900_000
 """Bytes of a page."""
 ROOMS = (Room(800_000, 6_000), Room(300_000, 2_000), Room(0, 1_000), Room(0, 200))
@@ -118,6 +122,14 @@ def _render(found: Together, room: Room) -> str:
         conventions=conventions(found),
         kinds=kinds(found),
         moves=moves(found),
+        accuracies=accuracies(found),
+        pairs=pairs(found),
+        shown_pairs=SHOWN_PAIRS,
+        charts=charts(found),
+        frame=frame(),
+        groups=list(GROUPS),
+        ordinary=ORDINARY,
+        ratio=ratio_text,
         style=Markup(style),
         script=Markup(script),
         digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -100,6 +100,8 @@ class Results:
     identities : dict of str to dict
         Name to the dialect that was measured from outside, as :func:`bnconform.identify.page.as_data` has it; empty
         where nobody asked.
+    measures : dict of str to dict
+        Name to the deviations on fixed cases, as :func:`bnconform.measures.measure` has them; empty likewise.
     """
 
     created: str
@@ -114,6 +116,7 @@ class Results:
     cells: tuple[Cell, ...] = field(default=())
     drawn: dict[str, dict[str, int]] = field(default_factory=dict)
     identities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of_run(
@@ -127,6 +130,7 @@ class Results:
         seed: int,
         drawn: Mapping[str, dict[str, int]] | None = None,
         identities: Mapping[str, dict[str, Any]] | None = None,
+        measures: Mapping[str, dict[str, Any]] | None = None,
     ) -> Results:
         """The record of a run that ends now, on this machine."""
         order = {id: i for i, (id, _, _) in enumerate(requirements)}
@@ -145,6 +149,7 @@ class Results:
             cells=tuple(by_place),
             drawn=dict(drawn or {}),
             identities=dict(identities or {}),
+            measures=dict(measures or {}),
         )
 
     def cell(self, requirement: str, implementation: str) -> Cell | None:
@@ -209,6 +214,7 @@ def from_data(data: Any, path: Path) -> Results:
     try:
         data = dict(data)
         cells = tuple(Cell(**_floats(cell)) for cell in data.pop("cells"))
+        data["measures"] = {name: _measures(measures) for name, measures in data.get("measures", {}).items()}
         results = Results(**data, cells=cells)
         check(results)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -233,3 +239,17 @@ def _floats(cell: dict[str, Any]) -> dict[str, Any]:
         numbers = ("got", "expected", "allowed", "ratio", "ulp")
         cell["finding"] = finding | {name: float(finding[name]) for name in numbers if finding[name] is not None}
     return cell
+
+
+def _measures(measures: dict[str, Any]) -> dict[str, Any]:
+    numbers = ("worst", "deviations", "allowed")
+    points = [{key: _numbers(item) if key in numbers else item for key, item in p.items()} for p in measures["points"]]
+    return measures | {"points": points}
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float(value) if value in ("inf", "-inf", "nan") else value

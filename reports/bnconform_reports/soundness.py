@@ -33,6 +33,9 @@ def check(results: Results) -> None:
     _mapping(results.identities, dict, "identities")
     for name, identity in results.identities.items():
         _identity(identity, f"identity of {name}")
+    _mapping(results.measures, dict, "measures")
+    for name, measures in results.measures.items():
+        _measures(measures, f"measures of {name}")
     seen = set()
     for cell in results.cells:
         place = (cell.requirement, cell.implementation)
@@ -78,6 +81,25 @@ def _identity(identity: dict[str, Any], what: str) -> None:
         value = identity["dialect"][name]
         if value not in get_args(hint) if get_args(hint) else not isinstance(value, hint):
             raise ValueError(f"{name} of {what} is {value!r}")
+
+
+def _measures(measures: dict[str, Any], what: str) -> None:
+    _has(measures, {"dtype": str, "points": list}, what)
+    for point in measures["points"]:
+        _is(point, dict, f"a point in {what}")
+        _has(point, {"kind": str, "at": float, "worst": dict}, f"a point in {what}")
+        _mapping(point["worst"], dict, f"worst in {what}")
+        for worst in point["worst"].values():
+            for name in ("ulp", "ratio", "allowed"):
+                _is(worst[name], float, f"{name} in {what}")
+        lists = [point.get(name, {}) for name in ("deviations", "allowed")]
+        if {name: len(lists[0][name]) for name in lists[0]} != {name: len(lists[1][name]) for name in lists[1]}:
+            raise ValueError(f"deviations and allowed in {what} do not go together")
+        for values in lists:
+            _mapping(values, list, f"deviations in {what}")
+            for numbers in values.values():
+                for number in numbers:
+                    _is(number, float, f"a deviation in {what}")
 
 
 def _has(value: dict[str, Any], kinds: dict[str, type], what: str) -> None:

@@ -62,6 +62,8 @@ class Together:
     not_run, notes : dict of str to str
     identities : dict of str to dict
         By column's label: the latest that was measured.
+    measures : dict of str to dict
+        The same of the deviations on fixed cases.
     """
 
     runs: tuple[Results, ...]
@@ -71,6 +73,7 @@ class Together:
     not_run: dict[str, str]
     notes: dict[str, str]
     identities: dict[str, dict[str, Any]]
+    measures: dict[str, dict[str, Any]]
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -126,6 +129,7 @@ def together(runs: Runs) -> Together:
     by_key = {(column.name, _key(column.versions)): column.label for column in columns}
     gathered: dict[tuple[str, str], list[Cell]] = {}
     identities: dict[str, dict[str, Any]] = {}
+    measures: dict[str, dict[str, Any]] = {}
     notes: dict[str, str] = {}
     requirements: dict[str, dict[str, str]] = {}
     for run in runs.runs:
@@ -135,6 +139,7 @@ def together(runs: Runs) -> Together:
             gathered.setdefault((cell.requirement, label), []).append(replace(cell, implementation=label))
             requirements[cell.requirement] = run.requirements[cell.requirement]
         identities |= {labels[name]: found for name, found in run.identities.items() if name in labels}
+        measures |= {labels[name]: found for name, found in run.measures.items() if name in labels}
         notes |= {labels[name]: note for name, note in run.notes.items() if name in labels}
     cells = {place: _worst(found) for place, found in gathered.items()}
     present = {label for _, label in cells}
@@ -147,6 +152,7 @@ def together(runs: Runs) -> Together:
         not_run={name: why for run in runs.runs for name, why in run.not_run.items() if name not in ran},
         notes=notes,
         identities=identities,
+        measures=measures,
     )
 
 

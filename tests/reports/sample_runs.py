@@ -77,6 +77,26 @@ def identity(name: str, dialect: Dialect, default_eps: str = "1e-05") -> dict[st
     }
 
 
+def measures(*factors: float, dtype: str = "float32") -> dict[str, Any]:
+    """Deviations of two elements at |mean| / sd 1, 10, 100, ...: each factor times 0.5 and -0.25 of the allowed."""
+    points: list[dict[str, Any]] = []
+    for place, factor in enumerate(factors):
+        deviations = [factor * 10.0, factor * -5.0]
+        worst = {"ulp": abs(factor) * 10.0, "ratio": abs(factor) * 0.5, "allowed": 20.0}
+        names = ("y", "running_mean", "running_var", "dx")
+        points.append(
+            {
+                "kind": "conditioning",
+                "at": 10.0**place,
+                "worst": dict.fromkeys(names, worst),
+                "deviations": dict.fromkeys(names, deviations),
+                "allowed": {name: [20.0, 20.0] for name in names},
+            }
+        )
+    points.append({"kind": "length", "at": 128.0, "worst": {"y": {"ulp": 3.5, "ratio": 0.125, "allowed": 28.0}}})
+    return {"dtype": dtype, "points": points}
+
+
 def run(cells: Sequence[Cell], **more: Any) -> Results:
     """A record of these cells."""
     names = dict.fromkeys(cell.implementation for cell in cells)
@@ -113,6 +133,12 @@ def small() -> Results:
             "keras.tensorflow": identity("keras.tensorflow", FLAX, "0.001"),
             SCRIPT_NAME: identity(SCRIPT_NAME, PYTORCH),
         },
+        measures={
+            "torch": measures(0.25, 0.5, 1.0),
+            "flax.linen": measures(-0.5, 1.0, 7000.0),
+            "keras.tensorflow": measures(1.0, dtype="float64"),
+            SCRIPT_NAME: measures(float("inf"), 0.0, 4.0),
+        },
     )
 
 
@@ -125,4 +151,8 @@ def large(implementations: int = 45, every: int = 6) -> Results:
         for j, id in enumerate(BY_ID):
             is_broken = (i + 7 * j) % every == 0
             cells.append(broken(id, name, script=script, known=KNOWN) if is_broken else cell(id, name))
-    return run(cells, identities={name: identity(name, PYTORCH if i % 2 else FLAX) for i, name in enumerate(names)})
+    return run(
+        cells,
+        identities={name: identity(name, PYTORCH if i % 2 else FLAX) for i, name in enumerate(names)},
+        measures={name: measures(i + 0.5, 2.0 * i, 300.0 * i) for i, name in enumerate(names)},
+    )

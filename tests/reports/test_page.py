@@ -87,7 +87,7 @@ def test_headline_and_legend_count_the_record(small_page: Node) -> None:
     headline = small_page.one("h1").text
     assert headline.startswith(f"{counts['breaks']} of {judged} cells break a requirement, 1 of them not known before")
     assert headline.endswith(f"{counts['differs']} differ by documented convention")
-    assert headline in small_page.one("title").text
+    assert headline in small_page.one("head").one("title").text
     items = {
         li.one("b").text: int(str(li.children[3]).strip())
         for li in small_page.one("ul", **{"class": "legend"}).all("li")
@@ -161,6 +161,7 @@ def test_no_text_of_a_record_becomes_markup(text: str) -> None:
         assert c.known is not None
         c.known["versions"] = c.known["link"] = word
         c.finding.update(quantity=word, problem=word)
+        failed = {"kind": "length", "at": 2.0, "worst": {}, "error": word}
         return run(
             [c, cell("F1", "b", "not claimed", reason=word)],
             versions={word: word},
@@ -170,6 +171,7 @@ def test_no_text_of_a_record_becomes_markup(text: str) -> None:
             not_run={word + "c": word},
             notes={word: word},
             requirements={"F1": {"level": "core", "statement": word}},
+            measures={word: {"dtype": word, "points": [failed, *small().measures["torch"]["points"]]}},
             identities={word: {**small().identities["torch"], "answers": [dict.fromkeys(FIELDS, word)]}},
         )
 
@@ -238,7 +240,7 @@ def test_page_with_45_implementations_is_under_2_mb(every: int) -> None:
 def test_headers_of_the_matrix_have_their_scope(small_page: Node) -> None:
     """Every header of a table says whether it is of a row or of a column."""
     for th in small_page.all("th"):
-        assert th.attributes["scope"] in ("col", "row", "rowgroup")
+        assert th.attributes["scope"] in ("col", "row", "rowgroup", "colgroup")
 
 
 def test_row_of_one_that_is_alone_is_marked() -> None:

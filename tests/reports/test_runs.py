@@ -183,6 +183,10 @@ DAMAGES = {
     "versions": lambda data: data.update(versions=[]),
     "dialect": lambda data: data["identities"]["torch"]["dialect"].update(one_value="perhaps"),
     "answers": lambda data: data["identities"]["torch"].update(answers=["new"]),
+    "points": lambda data: data["measures"]["torch"].update(points=3),
+    "worst": lambda data: data["measures"]["torch"]["points"][0]["worst"]["y"].pop("ratio"),
+    "deviations": lambda data: data["measures"]["torch"]["points"][0]["deviations"]["y"].append(1.0),
+    "numbers": lambda data: data["measures"]["torch"]["points"][0]["deviations"].update(y=["much", 1.0]),
     "cells": lambda data: data.update(cells=3),
     "cell": lambda data: data.update(cells=[None]),
 }
