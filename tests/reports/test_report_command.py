@@ -99,11 +99,13 @@ def test_missing_library_is_named(
 
 def test_report_runs_the_implementations_where_no_record_is_given(tmp_path: Path) -> None:
     """Without records the suite runs first, with the arguments that are passed on, and dialects are measured."""
-    asked = ["--adapter=reference", "--requirement=F1", "--hypothesis-profile=quick", "--hypothesis-seed=0"]
-    assert main(["report", "-o", str(tmp_path), *asked]) == 0
+    asked = ["--adapter", "reference", "--requirement=F1", "--hypothesis-profile", "quick", "--hypothesis-seed", "0"]
+    assert main(["report", "-o", str(tmp_path), *asked, "--slow"]) == 0
     (found,) = read_runs(tmp_path / "results.json").runs
     assert [(c.requirement, c.implementation, c.verdict) for c in found.cells] == [("F1", "reference", "meets")]
+    assert (found.profile, found.seed) == ("quick", 0)
     assert found.identities["reference"]["decided"]
+    assert found.measures["reference"]["points"]
     assert "momentum weighs" in (tmp_path / "index.html").read_text()
 
 
