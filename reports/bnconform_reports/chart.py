@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from bnconform_reports.curves import Curves, curves
 from bnconform_reports.together import Together
 
-SHOWN = {"y": "y", "running_var": "running variance", "dx": "dx"}
-"""Quantities with a chart of their own."""
 WIDTH, HEIGHT = 400, 240
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
-_LEAST = 0.1
+LEAST = 0.1
 """ULP; smaller errors lie on the lowest line."""
 _DECADES = 2
 """Between two lines of the grid."""
@@ -54,50 +52,35 @@ class Chart:
     up: list[tuple[float, str]]
 
 
+def place_text(place: float) -> str:
+    """|mean| / sd in few characters."""
+    return f"{place:.0e}".replace("e+0", "e") if place >= 1e3 else f"{place:g}"
+
+
 def charts(found: Together) -> list[Chart]:
-    """A chart for each quantity of which there are numbers, in ULP on logarithmic axes; of the commonest dtype."""
-    dtypes = Counter(measures["dtype"] for measures in found.measures.values() if measures["points"])
-    if not dtypes:
-        return []
-    ((dtype, _),) = dtypes.most_common(1)
-    return [chart for name, title in SHOWN.items() if (chart := _chart(found, name, title, dtype)) is not None]
+    """A chart for each quantity of which there are numbers, in ULP on logarithmic axes."""
+    return [_chart(of) for of in curves(found)]
 
 
-def _chart(found: Together, name: str, title: str, dtype: str) -> Chart | None:
-    curves: dict[tuple[tuple[float, float, float], ...], list[str]] = {}
-    allowed: dict[float, float] = {}
-    for column in found.columns:
-        curve: list[tuple[float, float, float]] = []
-        measures = found.measures.get(column.label, {"dtype": "", "points": ()})
-        for point in measures["points"] if measures["dtype"] == dtype else ():
-            if point["kind"] == "conditioning" and name in point["worst"]:
-                worst = point["worst"][name]
-                curve.append((point["at"], worst["ulp"], worst["ratio"]))
-                allowed[point["at"]] = max(allowed.get(point["at"], 0.0), worst["allowed"])
-        if curve:
-            curves.setdefault(tuple(curve), []).append(column.label)
-    if not curves:
-        return None
-    places = sorted(allowed)
-    finite = [value for one in curves for _, value, _ in one if math.isfinite(value)]
-    top = math.ceil(math.log10(max([10.0, *finite, *(a for a in allowed.values() if math.isfinite(a))])))
-    scale = _Scale(places, top)
+def _chart(of: Curves) -> Chart:
+    errors = [ulp for curve in of.curves for _, ulp, _ in curve.errors] + list(of.allowed.values())
+    top = math.ceil(math.log10(max([10.0, *filter(math.isfinite, errors)])))
+    scale = _Scale(of.places, top)
     lines, ink = [], 0
-    for drawn, names in curves.items():
-        at, _, ratio = max(drawn, key=lambda point: point[2])
+    for curve in of.curves:
+        ratio, at = curve.worst
         ink += ratio > 1
         told = f"{ratio:.3g} times the allowed error at |mean|/sd = {at:g}"
-        points = " ".join(scale.point(place, value) for place, value, _ in drawn)
-        lines.append(Line(", ".join(names), points, (ink - 1) % INKS + 1 if ratio > 1 else 0, told))
-    bottom = math.log10(_LEAST)
-    ticks = [decade for decade in range(math.ceil(bottom), top + 1) if decade % _DECADES == 0]
+        points = " ".join(scale.point(place, ulp) for place, ulp, _ in curve.errors)
+        lines.append(Line(", ".join(curve.names), points, (ink - 1) % INKS + 1 if ratio > 1 else 0, told))
+    decades = range(math.ceil(math.log10(LEAST)), top + 1)
     return Chart(
-        title,
-        dtype,
-        sorted(lines, key=lambda line: line.ink > 0),
-        " ".join(scale.point(place, allowed[place]) for place in places),
-        [(scale.x(place), f"{place:.0e}".replace("e+0", "e") if place >= 1e3 else f"{place:g}") for place in places],
-        [(scale.y(10.0**decade), f"1e{decade}") for decade in ticks],
+        of.title,
+        of.dtype,
+        lines,
+        " ".join(scale.point(place, of.allowed[place]) for place in of.places),
+        [(scale.x(place), place_text(place)) for place in of.places],
+        [(scale.y(10.0**decade), f"1e{decade}") for decade in decades if decade % _DECADES == 0],
     )
 
 
@@ -113,8 +96,8 @@ class _Scale:
         return round(LEFT + step * self.places.index(place), 1)
 
     def y(self, value: float) -> float:
-        low = math.log10(_LEAST)
-        height = math.log10(value) if value > _LEAST else low
+        low = math.log10(LEAST)
+        height = math.log10(value) if value > LEAST else low
         share = (min(height, self.top) - low) / (self.top - low)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 

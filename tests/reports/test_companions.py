@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from sample_runs import KNOWN, SCRIPT_NAME, broken, cell, large, run, small
+from sample_runs import KNOWN, SCRIPT_NAME, broken, cell, large, measures, run, small
 
+from bnconform_reports import figure, picture
 from bnconform_reports.badge import badge
 from bnconform_reports.junit import junit
-from bnconform_reports.picture import DPI, SIZE, draw
 from bnconform_reports.records import Results
 from bnconform_reports.runs import Runs
 from bnconform_reports.summary import LIMIT, plain, summary
 from bnconform_reports.together import Together, together
+
+NAN = math.nan
 
 
 def of(results: Results) -> Together:
@@ -98,13 +102,15 @@ def test_badge_is_what_shields_reads(cells: Any, message: str, color: str) -> No
 
 
 @pytest.mark.parametrize("results", [small, large])
-def test_picture_has_one_size(results: Any, tmp_path: Path) -> None:
-    """However many cells there are, the PNG has the same size in pixels, and the SVG is XML that runs nothing."""
-    png, svg = draw(of(results()), tmp_path)
+@pytest.mark.parametrize("picture", [picture.draw, figure.draw_conditioning])
+def test_picture_has_one_size(picture: Any, results: Any, tmp_path: Path) -> None:
+    """However much there is to show, the PNG has the same size in pixels, and the SVG is XML that runs nothing."""
+    png, svg = picture(of(results()), tmp_path)
+    inches = sys.modules[picture.__module__].SIZE
     header = png.read_bytes()[:24]
     assert header[1:4] == b"PNG"
     pixels = (int.from_bytes(header[16:20]), int.from_bytes(header[20:24]))
-    assert pixels == (round(SIZE[0] * DPI), round(SIZE[1] * DPI))
+    assert pixels == (round(inches[0] * 100), round(inches[1] * 100))
     root = ElementTree.fromstring(svg.read_text())
     assert root.tag.endswith("svg")
     assert not [element for element in root.iter() if element.tag.endswith("script")]
@@ -112,12 +118,19 @@ def test_picture_has_one_size(results: Any, tmp_path: Path) -> None:
 
 def test_picture_draws_names_of_any_characters(tmp_path: Path) -> None:
     """A name that the font cannot draw, that cannot be printed, or that looks like a formula, stops nothing."""
-    cells = [cell("F1", name) for name in ("核.py", "a\x00\n", "$\\frac$", "x" * 300)]
-    for path in draw(of(run(cells)), tmp_path):
+    names = ("核.py", "a\x00\n", "$\\frac$", "x" * 300)
+    found = of(run([cell("F1", name) for name in names], measures={name: measures(9.0, NAN) for name in names}))
+    for path in (*picture.draw(found, tmp_path), *figure.draw_conditioning(found, tmp_path)):
         assert path.stat().st_size > 1000
+
+
+def test_no_figure_of_what_was_not_measured(tmp_path: Path) -> None:
+    """Where no fixed case was run there is no figure of errors."""
+    assert figure.draw_conditioning(of(run([cell("F1", "a")])), tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_picture_is_the_same_again(tmp_path: Path) -> None:
     """The same record gives the same bytes."""
-    first = [path.read_bytes() for path in draw(of(small()), tmp_path)]
-    assert [path.read_bytes() for path in draw(of(small()), tmp_path)] == first
+    first = [path.read_bytes() for path in picture.draw(of(small()), tmp_path)]
+    assert [path.read_bytes() for path in picture.draw(of(small()), tmp_path)] == first
