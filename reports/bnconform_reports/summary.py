@@ -30,10 +30,7 @@ def summary(found: Together) -> str:
 
 def plain(text: str) -> str:
     """Text that Markdown and HTML leave as it is, on one line."""
-    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
-    one_line = " ".join(text.split())
-    escaped = "".join(entities.get(character, character) for character in one_line)
-    return re.sub(r"([\\`*_{}\[\]()#+!~$@:-])", lambda found: f"&#{ord(found[1])};", escaped)
+    return re.sub(r"[\\`*_{}\[\]<>&|#~$@!]|:(?=//)", lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
 
 
 def _lines(found: Together) -> Iterator[str]:
