@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module, metadata, util
 from pathlib import Path
+from shutil import which
 
 from bnconform_adapters.contract import Adapter, AdapterError
 
@@ -62,6 +63,9 @@ _KERAS_TORCH = (("keras", "keras"), *_TORCH)
 _TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
 _ONNX = (("onnx", "onnx"),)
 _ONNXRUNTIME = (("onnxruntime", "onnxruntime"), *_ONNX)
+_TINYGRAD = (("tinygrad", "tinygrad"),)
+_TINYGRAD_DEVICE = (("DEV", "CPU" if which("clang") else "PYTHON"), ("PARALLEL", "0"))
+"""Its CPU device calls clang. PARALLEL is how many processes it starts to compile, which would run a script again."""
 
 REGISTRY: tuple[Entry, ...] = (
     Entry("reference", "reference_layer:reference", (("numpy", "numpy"),), "torch"),
@@ -97,6 +101,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("paddle", "paddle_layer:layer", (("paddle", "paddlepaddle"),), "paddle", environment=()),
     Entry("mlx", "mlx_layer:layer", (("mlx", "mlx"),), "mlx", environment=()),
     Entry("tvm.relax", "tvm_relax:relax", (("tvm", "apache-tvm"),), "tvm", environment=(("TVM_NUM_THREADS", "1"),)),
+    Entry("tinygrad", "tinygrad_layer:layer", _TINYGRAD, "tinygrad", _TINYGRAD_DEVICE, slow=True),
 )
 
 

@@ -182,6 +182,25 @@ def relax_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step
     return Step(*(found[i].numpy() for i in range(3)))
 
 
+def tinygrad_defaults() -> tuple[float, float]:
+    from tinygrad import nn
+
+    layer = nn.BatchNorm(2)
+    return layer.eps, layer.momentum
+
+
+def tinygrad_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step:
+    from tinygrad import Context, Tensor, nn
+
+    with Context(DEFAULT_FLOAT="float64" if x.dtype == np.float64 else "float32"):
+        layer = nn.BatchNorm(x.shape[1], momentum=momentum, affine={"both": True, "neither": False}[parameters])
+    given = Tensor(x.astype(np.float64)).cast(x.dtype.name)
+    with Context(TRAINING=1):
+        y = layer(given)
+    Tensor.realize(y, layer.running_mean, layer.running_var)
+    return Step(*(one.numpy() for one in (y, layer.running_mean, layer.running_var)))
+
+
 PLAIN = tuple(
     Plain(name, quietly(defaults), step and quietly(step), infer and quietly(infer))
     for name, defaults, step, infer in (
@@ -195,5 +214,6 @@ PLAIN = tuple(
         ("paddle", paddle_defaults, paddle_step, None),
         ("mlx", mlx_defaults, mlx_step, None),
         ("tvm.relax", relax_defaults, relax_step, None),
+        ("tinygrad", tinygrad_defaults, tinygrad_step, None),
     )
 )

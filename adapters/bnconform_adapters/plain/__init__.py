@@ -46,6 +46,7 @@ MODULES = {
     "paddle": "paddle_layer",
     "mlx": "mlx_layer",
     "tvm.relax": "tvm_relax",
+    "tinygrad": "tinygrad_layer",
 }
 """The module of each bundled implementation."""
 
