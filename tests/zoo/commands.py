@@ -1,6 +1,6 @@
 """The zoo through the two commands that users type: `bnconform vet` and `pytest --pyargs bnconform --adapter`.
 
-Run as ``python tests/zoo/commands.py OUT.json``. Every specimen that is a candidate file is judged in a process and a
+Run as ``python tests/zoo/commands.py OUT.jsonl``. Every specimen that is a candidate file is judged in a process and a
 worker of its own: a faulty one has to end in exit status 1 with a broken law that is not on the ledger, a correct one
 in 0 with none. ``--laws named`` sets on a faulty one only the first law that it is there for, in a quarter of the time.
 """
@@ -15,7 +15,6 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -103,29 +102,38 @@ def judged(command: Command, spec: str, *, faulty: bool, seed: int = 0, only: st
 
 
 def main() -> int:
-    """Write what each command said of each specimen; return 1 where one was judged wrongly."""
+    """Judge what is not in the file yet, and append what was said; return 1 where a specimen was judged wrongly."""
     parser = ArgumentParser(description="Judge the zoo by the commands that users type.")
-    parser.add_argument("path", type=Path, metavar="OUT.json")
+    parser.add_argument("path", type=Path, metavar="OUT.jsonl", help="a run that was stopped goes on where it was")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--laws", choices=["all", "named"], default="all")
     arguments = parser.parse_args()
-    listed, named = list(files()), arguments.laws == "named"
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = [
-            pool.submit(
-                partial(judged, command, spec, faulty=bool(law), seed=arguments.seed, only=law if named else "")
-            )
-            for command in COMMANDS
-            for spec, law in listed
-        ]
-        verdicts = [future.result() for future in found]
-    arguments.path.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n")
+    lines = arguments.path.read_text().splitlines() if arguments.path.exists() else []
+    verdicts = _read(lines)
+    done = {(verdict.command, verdict.spec) for verdict in verdicts}
+    left = [(command, spec, law) for spec, law in files() for command in COMMANDS if (command, spec) not in done]
+
+    def one(command: Command, spec: str, law: str) -> Judged:
+        only = law if arguments.laws == "named" else ""
+        return judged(command, spec, faulty=bool(law), seed=arguments.seed, only=only)
+
+    with ThreadPoolExecutor(arguments.jobs) as pool, arguments.path.open("a") as file:
+        for verdict in pool.map(lambda asked: one(*asked), left):
+            file.write(json.dumps(asdict(verdict)) + "\n")
+            file.flush()
+            verdicts.append(verdict)
     wrong = [verdict for verdict in verdicts if not verdict.rightly]
-    print(f"{len(listed)} files, {len(verdicts)} verdicts, {len(wrong)} wrong")
+    print(f"{len(verdicts)} verdicts, {len(wrong)} wrong")
     for verdict in wrong:
         print(f"{verdict.command} {verdict.spec}: status {verdict.status}, broken {' '.join(verdict.broken) or 'none'}")
     return bool(wrong)
+
+
+def _read(lines: list[str]) -> list[Judged]:
+    """Verdicts of an earlier run."""
+    found = [json.loads(line) for line in lines]
+    return [Judged(**one | {"broken": tuple(one["broken"]), "met": tuple(one["met"])}) for one in found]
 
 
 if __name__ == "__main__":
