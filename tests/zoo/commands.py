@@ -2,7 +2,8 @@
 
 Run as ``python tests/zoo/commands.py OUT.jsonl``. Every specimen that is a candidate file is judged in a process and a
 worker of its own: a faulty one has to end in exit status 1 with a broken law that is not on the ledger, a correct one
-in 0 with none. ``--laws named`` sets on a faulty one only the first law that it is there for, in a quarter of the time.
+in 0 with none. ``--laws named`` sets on a faulty one only the first law that it is there for, and runs those of one law
+together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,9 +29,8 @@ from bnconform_reports.records import read
 Command: TypeAlias = Literal["vet", "pytest"]
 COMMANDS: dict[Command, tuple[str, ...]] = {
     "vet": ("-m", "bnconform.cli", "vet"),
-    "pytest": ("-m", "pytest", "--pyargs", "bnconform", "-q", "-p", "no:cacheprovider", "--adapter"),
+    "pytest": ("-m", "pytest", "--pyargs", "bnconform", "-q", "-p", "no:cacheprovider"),
 }
-FIRST_BREAK_IS_ENOUGH = ("-x",)
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,16 @@ def files() -> Iterator[tuple[str, str]]:
             yield f"{ZOO / 'correct.py'}:{name}", ""
 
 
-def judged(command: Command, spec: str, *, faulty: bool, seed: int = 0, only: str = "") -> Judged:
-    """Let a command judge one specimen, as its user would, by all laws or by one."""
+def judged(command: Command, specs: Sequence[str], *, faulty: bool, seed: int = 0, only: str = "") -> list[Judged]:
+    """Let a command judge specimens, as its user would, by all laws or by one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
     with TemporaryDirectory() as folder:
-        options = (f"--hypothesis-seed={seed}", f"--report={folder}", *(FIRST_BREAK_IS_ENOUGH if faulty else ()))
-        options += ("--requirement", only) if only else ()
+        options = [f"--hypothesis-seed={seed}", f"--report={folder}"]
+        options += ["--requirement", only] if only else ["-x"] if faulty else []
+        given = specs if command == "vet" else [f"--adapter={spec}" for spec in specs]
         start = perf_counter()
         done = subprocess.run(
-            [sys.executable, *COMMANDS[command], spec, *options],
+            [sys.executable, *COMMANDS[command], *given, *options],
             cwd=folder,
             env=kept,
             capture_output=True,
@@ -95,10 +96,15 @@ def judged(command: Command, spec: str, *, faulty: bool, seed: int = 0, only: st
             check=False,
         )
         seconds, results = perf_counter() - start, Path(folder) / "results.json"
-        cells = read(results).cells if results.is_file() else ()
-    broken = tuple(cell.requirement for cell in cells if cell.verdict == "breaks" and not cell.known)
-    met = tuple(cell.requirement for cell in cells if cell.verdict in ("meets", "differs"))
-    return Judged(command, spec, faulty, done.returncode, broken, met, seconds)
+        record = read(results) if results.is_file() else None
+    cells = record.cells if record else ()
+    found = []
+    for spec in specs:
+        own = [cell for cell in cells if cell.implementation == Path(spec).name]
+        broken = tuple(cell.requirement for cell in own if cell.verdict == "breaks" and not cell.known)
+        met = tuple(cell.requirement for cell in own if cell.verdict in ("meets", "differs"))
+        found.append(Judged(command, spec, faulty, done.returncode, broken, met, seconds / len(specs)))
+    return found
 
 
 def main() -> int:
@@ -112,22 +118,31 @@ def main() -> int:
     lines = arguments.path.read_text().splitlines() if arguments.path.exists() else []
     verdicts = _read(lines)
     done = {(verdict.command, verdict.spec) for verdict in verdicts}
-    left = [(command, spec, law) for spec, law in files() for command in COMMANDS if (command, spec) not in done]
+    groups = _groups(named=arguments.laws == "named")
+    left = [(command, specs, law) for command in COMMANDS for specs, law in groups if (command, specs[0]) not in done]
 
-    def one(command: Command, spec: str, law: str) -> Judged:
+    def one(command: Command, specs: list[str], law: str) -> list[Judged]:
         only = law if arguments.laws == "named" else ""
-        return judged(command, spec, faulty=bool(law), seed=arguments.seed, only=only)
+        return judged(command, specs, faulty=bool(law), seed=arguments.seed, only=only)
 
     with ThreadPoolExecutor(arguments.jobs) as pool, arguments.path.open("a") as file:
-        for verdict in pool.map(lambda asked: one(*asked), left):
-            file.write(json.dumps(asdict(verdict)) + "\n")
+        for found in pool.map(lambda asked: one(*asked), left):
+            file.writelines(json.dumps(asdict(verdict)) + "\n" for verdict in found)
             file.flush()
-            verdicts.append(verdict)
+            verdicts += found
     wrong = [verdict for verdict in verdicts if not verdict.rightly]
     print(f"{len(verdicts)} verdicts, {len(wrong)} wrong")
     for verdict in wrong:
         print(f"{verdict.command} {verdict.spec}: status {verdict.status}, broken {' '.join(verdict.broken) or 'none'}")
     return bool(wrong)
+
+
+def _groups(*, named: bool) -> list[tuple[list[str], str]]:
+    """Specimens that are judged together: those of one law, or each by itself."""
+    listed = list(files())
+    alone = [([spec], law) for spec, law in listed if not (named and law)]
+    laws = dict.fromkeys(law for _, law in listed if named and law)
+    return [([spec for spec, own in listed if own == law], law) for law in laws] + alone
 
 
 def _read(lines: list[str]) -> list[Judged]:

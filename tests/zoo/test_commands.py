@@ -17,14 +17,14 @@ FAULTY = (
 @pytest.mark.parametrize(("family", "name", "law"), FAULTY)
 def test_faulty_file_breaks(command: Command, family: str, name: str, law: str) -> None:
     """A faulty file ends in status 1 and a broken law, whether it returns wrong numbers or crashes."""
-    verdict = judged(command, f"{file_of(family)}:{name}", faulty=True, only=law)
+    (verdict,) = judged(command, [f"{file_of(family)}:{name}"], faulty=True, only=law)
     assert verdict.rightly, verdict
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_correct_file_conforms(command: Command) -> None:
     """A correct file ends in status 0."""
-    verdict = judged(command, f"{ZOO / 'correct.py'}:TwoPass", faulty=False, only="F1")
+    (verdict,) = judged(command, [f"{ZOO / 'correct.py'}:TwoPass"], faulty=False, only="F1")
     assert verdict.rightly, verdict
 
 
