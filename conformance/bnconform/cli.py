@@ -21,6 +21,15 @@ STARTERS = {
     "kernelbench": "kernelbench.py",
 }
 """Forms of a candidate file, and the starter of each; the first is the default."""
+OF_A_RUN = {
+    "--adapter": "NAME|PATH.py[:NAME]",
+    "--requirement": "ID",
+    "--time-limit": "SECONDS",
+    "--hypothesis-profile": "NAME",
+    "--hypothesis-seed": "N",
+    "-n": "PROCESSES",
+}
+"""Options with a value that `bnconform report` passes on to pytest; were they unknown, their value would be a file."""
 HIDDEN_BY_NAME = ("numpy", "torch", "jax")
 """What a file of the same name could not import."""
 
@@ -172,7 +181,22 @@ def _main(arguments: Sequence[str] | None) -> int:
     reproducing.add_argument("name", metavar="NAME")
     reproducing.add_argument("requirement", metavar="REQUIREMENT")
     reproducing.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: this folder")
+    reporting = commands.add_parser(
+        "report", help="put results together into a page; without any, run the implementations first"
+    )
+    reporting.add_argument("results", nargs="*", type=Path, metavar="results.json")
+    reporting.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write it")
+    for option, metavar in OF_A_RUN.items():
+        reporting.add_argument(
+            option, action="append", default=[], metavar=metavar, help="of the run, as pytest takes it"
+        )
     parsed, rest = parser.parse_known_args(arguments)
+    if parsed.command == "report":
+        from bnconform.reporting import report
+
+        given = {option: getattr(parsed, option.strip("-").replace("-", "_")) for option in OF_A_RUN}
+        chosen = [word for option, values in given.items() for value in values for word in (option, value)]
+        return report(parsed.results, parsed.out, [*chosen, *rest])
     if parsed.command == "vet":
         from bnconform.vetting import vet
 

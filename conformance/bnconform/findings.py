@@ -128,21 +128,23 @@ def brief(case: Case) -> str:
     return ", ".join([*given, "training" if case.training else "inference", f"eps {number(case.eps)}"])
 
 
+def describe_steps(steps: tuple[Case, ...]) -> list[str]:
+    """The calls of one layer as lines; parameters and statistics where they are given, for the first or anew."""
+    if len(steps) == 1:
+        return describe_case(steps[0])
+    lines = [f"case      {len(steps)} calls of one layer"]
+    for i, case in enumerate(steps, 1):
+        described = describe_case(case)
+        if i > 1 and case.before != "load":
+            described = [described[0], *(text for text in described if text[:2] == "x ")]
+        lines += [f"call {i}    {described[0][10:]}", *(f"  {line}" for line in described[1:])]
+    return lines
+
+
 def explain(finding: Finding, steps: tuple[Case, ...], again: str) -> str:
     """The whole message: law, implementation, case, got and expected, how to run it again."""
     lines = [f"{finding.requirement} broken by {finding.implementation}: {BY_ID[finding.requirement].statement}"]
-    if len(steps) == 1:
-        lines += [f"  {line}" for line in describe_case(steps[0])]
-    else:
-        lines.append(f"  case      {len(steps)} calls of one layer")
-        for i, case in enumerate(steps, 1):
-            described = describe_case(case)
-            described = (
-                described
-                if i == 1 or case.before == "load"
-                else [described[0], *(text for text in described if text[:2] == "x ")]
-            )
-            lines += [f"  call {i}    {described[0][10:]}", *(f"    {line}" for line in described[1:])]
+    lines += [f"  {line}" for line in describe_steps(steps)]
     lines.append(f"  {finding.quantity:<9} {finding.problem}")
     if finding.got is not None and finding.expected is not None and finding.allowed is not None:
         where = "" if finding.index is None else f" at {list(finding.index)}"

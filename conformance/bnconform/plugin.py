@@ -57,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="time for one call of your file; default: 10; six times that for its first call, twelve to import it",
     )
+    group.addoption(
+        "--identify", action="store_true", help="with --report: also find out each implementation's dialect, at the end"
+    )
+    group.addoption(
+        "--measure", action="store_true", help="with --report: also run fixed cases, for the report's comparisons"
+    )
     group.addoption("--report", metavar="DIR", help="write results.json, and a case file for every broken law, here")
 
 
@@ -104,6 +110,8 @@ def _session(config: pytest.Config) -> Session:
                 in_process=config.getoption("--in-process"),
                 time_limit=config.getoption("--time-limit"),
                 slow=config.getoption("--slow"),
+                identify=config.getoption("--identify"),
+                measure=config.getoption("--measure"),
             )
         except AdapterError as error:
             raise pytest.UsageError(str(error)) from None

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from bnconform_reports.records import Results
 
 
-COMPILING = 120.0
-"""Seconds for a call that may compile, also on a machine that has much else to do."""
+BUNDLED = 120.0
+"""Seconds for a call of a bundled implementation in a worker: it may compile on a machine that has much else to do."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Implementation:
         if self.loaded is not None:
             return self.loaded
         assert self.entry is not None
-        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec, _limits(self.entry))
+        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec, Limits(BUNDLED))
 
     @property
     def subject(self) -> Subject:
@@ -97,11 +97,6 @@ class Implementation:
         return None
 
 
-def _limits(entry: Entry) -> Limits:
-    """How long a call of a bundled implementation may take: minutes where it may compile."""
-    return Limits(COMPILING) if create(entry).claims.cost == "compiles per shape" else Limits()
-
-
 class Session:
     """State of a run.
 
@@ -122,6 +117,10 @@ class Session:
         Whether those that take minutes are among all that are installed.
     time_limit : float or None
         Seconds that a call in a worker may take; None takes the default.
+    identify : bool
+        Whether the record gets the dialect of every implementation, measured from outside at the end.
+    measure : bool
+        Whether it gets the deviations of every implementation on fixed cases, likewise.
 
     Raises
     ------
@@ -140,6 +139,8 @@ class Session:
         in_process: bool = False,
         time_limit: float | None = None,
         slow: bool = False,
+        identify: bool = False,
+        measure: bool = False,
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
@@ -157,6 +158,7 @@ class Session:
             raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0")
         self.seed = seed
         self._in_process, self._time_limit = in_process, time_limit
+        self._identify, self._measure = identify, measure
         self.profile = profile
         self.report = Path(report) if report else None
         self.not_run: dict[str, str] = {}
@@ -236,10 +238,36 @@ class Session:
                 if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
             },
             drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
+            identities=self._identities,
+            measures=self._measures,
             requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
             profile=self.profile,
             seed=self.seed,
         )
+
+    @cached_property
+    def _identities(self) -> dict[str, dict[str, Any]]:
+        """The dialect of every implementation that was judged, where it was asked for."""
+        if not self._identify:
+            return {}
+        from bnconform.identify import identify
+        from bnconform.identify.page import as_data
+
+        return {one.name: as_data(identify(one.adapter)) for one in self._judged()}
+
+    @cached_property
+    def _measures(self) -> dict[str, dict[str, Any]]:
+        """The deviations of every implementation that was judged, where they were asked for."""
+        if not self._measure:
+            return {}
+        from bnconform.measures import measure
+
+        return {one.name: measure(one.adapter) for one in self._judged()}
+
+    def _judged(self) -> list[Implementation]:
+        """Implementations that could be run."""
+        judged = {cell["implementation"] for cell in self.cells if cell["verdict"] != "not run"}
+        return [one for one in self.implementations if one.name in judged]
 
     def finish(self) -> None:
         """Write results.json, if a folder was given."""
@@ -357,6 +385,11 @@ class Examiner:
                 text += f"\n  script    {path.with_suffix('.py')}"
         return text
 
+    def _script(self, broken: Broken) -> str:
+        """The finding as a program of its own, where a report was asked for and there is plain code to call it by."""
+        subject = self._implementation.subject
+        return script(broken, subject) if self._session.report is not None and subject.plain_code else ""
+
     def _cell(
         self,
         law: Law,
@@ -391,5 +424,7 @@ class Examiner:
                 "worst_ratio": broken.finding.ratio,
                 "worst_ulp": broken.finding.ulp,
                 "witness": case_file.to_json(broken.steps),
+                "again": self._session.command(law, self._implementation),
+                "script": self._script(broken),
             }
         self._record(cell | ({"known": known} if known else {}))

@@ -28,12 +28,16 @@ def cell_text(cell: Cell | None, symbols: dict[str, str]) -> str:
     """One cell: the verdict's symbol, then the worst error as a multiple of the allowed one."""
     if cell is None:
         return ""
-    text = symbols[cell.verdict]
+    return f"{symbols[cell.verdict]} {value_text(cell)}".rstrip()
+
+
+def value_text(cell: Cell) -> str:
+    """What stands beside the verdict: the grade where one is measured, else the worst error, if there is one."""
     if cell.grade:
-        return f"{text} {cell.grade}"
+        return cell.grade
     if cell.verdict in ("not claimed", "not run") or (cell.verdict != "breaks" and not cell.elements):
-        return text
-    return f"{text} {ratio_text(cell.worst_ratio)}"
+        return ""
+    return ratio_text(cell.worst_ratio)
 
 
 def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-SCHEMA = "bnconform.results/1"
+from bnconform_reports.soundness import check
+
+SCHEMA = "bnconform.results/2"
 Verdict: TypeAlias = Literal["meets", "breaks", "differs", "not claimed", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("meets", "differs", "breaks", "not claimed", "not run")
 
@@ -45,6 +47,10 @@ class Cell:
         What is broken, and the smallest case found, as a case file's data.
     known : dict or None
         Kind, reason, versions and link, where the deviation is on the ledger.
+    again : str
+        The command that judges it again, where it is broken.
+    script : str
+        A standalone program that shows what is broken, where one can be written.
     """
 
     requirement: str
@@ -63,6 +69,8 @@ class Cell:
     finding: dict[str, Any] | None = None
     witness: dict[str, Any] | None = None
     known: dict[str, str] | None = None
+    again: str = ""
+    script: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,11 @@ class Results:
     requirements : dict of str to dict
         Id to level and statement, in the catalogue's order.
     cells : tuple of Cell
+    identities : dict of str to dict
+        Name to the dialect that was measured from outside, as :func:`bnconform.identify.page.as_data` has it; empty
+        where nobody asked.
+    measures : dict of str to dict
+        Name to the deviations on fixed cases, as :func:`bnconform.measures.measure` has them; empty likewise.
     """
 
     created: str
@@ -102,6 +115,8 @@ class Results:
     requirements: dict[str, dict[str, str]]
     cells: tuple[Cell, ...] = field(default=())
     drawn: dict[str, dict[str, int]] = field(default_factory=dict)
+    identities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of_run(
@@ -114,6 +129,8 @@ class Results:
         profile: str,
         seed: int,
         drawn: Mapping[str, dict[str, int]] | None = None,
+        identities: Mapping[str, dict[str, Any]] | None = None,
+        measures: Mapping[str, dict[str, Any]] | None = None,
     ) -> Results:
         """The record of a run that ends now, on this machine."""
         order = {id: i for i, (id, _, _) in enumerate(requirements)}
@@ -131,16 +148,28 @@ class Results:
             requirements={id: {"level": level, "statement": text} for id, level, text in requirements},
             cells=tuple(by_place),
             drawn=dict(drawn or {}),
+            identities=dict(identities or {}),
+            measures=dict(measures or {}),
         )
 
     def cell(self, requirement: str, implementation: str) -> Cell | None:
         """The cell of a requirement and an implementation, if there is one."""
         return next((c for c in self.cells if (c.requirement, c.implementation) == (requirement, implementation)), None)
 
+    def as_data(self) -> dict[str, Any]:
+        """The record as JSON data; infinities and NaN as strings, since JSON has none."""
+        data: dict[str, Any] = _plain(asdict(self))
+        return data
+
     def write(self, path: Path) -> None:
-        """Write the record as JSON; infinities and NaN as strings, since JSON has none."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"schema": SCHEMA} | _plain(asdict(self)), indent=1, allow_nan=False) + "\n")
+        """Write the record to a file."""
+        write_json({"schema": SCHEMA} | self.as_data(), path)
+
+
+def write_json(data: Any, path: Path) -> None:
+    """Write JSON data to a file, in a folder that is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> Results:
@@ -149,22 +178,49 @@ def read(path: Path) -> Results:
     Raises
     ------
     ResultsError
-        The file cannot be read, is not JSON, or has another schema.
+        The file cannot be read, is not JSON, has another schema, or is damaged.
     """
-    try:
-        data = json.loads(path.read_text())
-    except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ResultsError(f"{path} is not JSON: {error}") from error
+    data = read_json(path)
     found = data.pop("schema", None) if isinstance(data, dict) else None
     if found != SCHEMA:
         raise ResultsError(f"{path} has schema {found!r}; this version reads {SCHEMA!r}")
+    return from_data(data, path)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON data of a file.
+
+    Raises
+    ------
+    ResultsError
+        The file cannot be read, or is not JSON.
+    """
     try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{path} is not JSON: {error}") from error
+
+
+def from_data(data: Any, path: Path) -> Results:
+    """A record from the data of :meth:`Results.as_data`.
+
+    Raises
+    ------
+    ResultsError
+        The data is damaged; `path` says where it came from.
+    """
+    try:
+        data = dict(data)
         cells = tuple(Cell(**_floats(cell)) for cell in data.pop("cells"))
-        return Results(**data, cells=cells)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{path} is damaged: {error}") from error
+        data["measures"] = {name: _measures(measures) for name, measures in data.get("measures", {}).items()}
+        results = Results(**data, cells=cells)
+        check(results)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        told = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ResultsError(f"{path} is damaged: {told}") from error
+    return results
 
 
 def _plain(value: Any) -> Any:
@@ -183,3 +239,17 @@ def _floats(cell: dict[str, Any]) -> dict[str, Any]:
         numbers = ("got", "expected", "allowed", "ratio", "ulp")
         cell["finding"] = finding | {name: float(finding[name]) for name in numbers if finding[name] is not None}
     return cell
+
+
+def _measures(measures: dict[str, Any]) -> dict[str, Any]:
+    numbers = ("worst", "deviations", "allowed")
+    points = [{key: _numbers(item) if key in numbers else item for key, item in p.items()} for p in measures["points"]]
+    return measures | {"points": points}
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float(value) if value in ("inf", "-inf", "nan") else value

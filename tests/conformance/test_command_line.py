@@ -213,10 +213,10 @@ def test_list_names_what_is_missing(tmp_path: Path) -> None:
     [
         (None, "cannot read"),
         ("{", "is not JSON"),
-        ("[]", "has schema None; this version reads 'bnconform.results/1'"),
+        ("[]", "has schema None; this version reads 'bnconform.results/2'"),
         (json.dumps({"schema": "bnconform.results/9"}), "has schema 'bnconform.results/9'"),
-        (json.dumps({"schema": "bnconform.results/1", "cells": [{}]}), "is damaged"),
-        (json.dumps({"schema": "bnconform.results/1", "cells": [], "frob": 1}), "is damaged"),
+        (json.dumps({"schema": "bnconform.results/2", "cells": [{}]}), "is damaged"),
+        (json.dumps({"schema": "bnconform.results/2", "cells": [], "frob": 1}), "is damaged"),
     ],
 )
 def test_bad_results_file_is_refused_in_one_line(text: str | None, hint: str, tmp_path: Path) -> None:

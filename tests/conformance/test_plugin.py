@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from suite_runs import FRAMEWORKS, conformance, laws, run, run_pytest_and_look, starter
 
-from bnconform_adapters.registry import REGISTRY
+from bnconform_adapters.registry import REGISTRY, find
 
 HEAVY = {"numpy", "hypothesis", "ml_dtypes", *FRAMEWORKS}
 
@@ -44,14 +44,31 @@ def test_plugin_is_light(tmp_path: Path) -> None:
 
 
 def test_collecting_imports_no_framework(tmp_path: Path) -> None:
-    """Collecting takes every installed implementation and imports none."""
+    """Collecting takes every installed implementation that is not slow, and imports none."""
     found = run_pytest_and_look("--pyargs", "bnconform", "--collect-only", "-q", cwd=tmp_path)
     assert found.status == 0, found.out
     assert "numpy" in found.imported()
     assert not found.imported() & set(FRAMEWORKS)
-    installed = [entry.name for entry in REGISTRY if not entry.missing()]
-    for name in installed:
-        assert sum(line.endswith(f"[{name}]") for line in found.out.splitlines()) == len(laws()), name
+    for entry in REGISTRY:
+        collected = sum(line.endswith(f"[{entry.name}]") for line in found.out.splitlines())
+        assert collected == (0 if entry.slow or entry.missing() else len(laws())), entry.name
+
+
+def test_slow_implementations_are_there_for_those_who_ask(tmp_path: Path) -> None:
+    """--slow collects those that take minutes, too."""
+    found = conformance("--slow", "--requirement=F1", "--collect-only", "-q", cwd=tmp_path)
+    for entry in REGISTRY:
+        assert (f"[{entry.name}]" in found.out) == (not entry.missing()), entry.name
+
+
+def test_implementations_live_beside_each_other(tmp_path: Path) -> None:
+    """Keras on two backends, one of them in a process of its own, is judged in one run."""
+    if find("keras.tensorflow").missing() or find("keras.jax").missing():
+        pytest.skip(f"needs Keras on two backends: {find('keras.jax').install}")
+    chosen = ("--adapter=keras.tensorflow", "--adapter=keras.jax", "--requirement=F5", "--hypothesis-profile=quick")
+    found = conformance(*chosen, cwd=tmp_path)
+    assert found.status == 0, found.out
+    assert "2 passed" in found.out
 
 
 @pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "workers"])

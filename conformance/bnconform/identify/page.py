@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
+from bnconform.identify.answers import Answer
 from bnconform.identify.findings import Identity
 from bnconform_reference.dialect import FAMILIES, Dialect
 
@@ -37,30 +39,41 @@ def text(identity: Identity, *, evidence: bool = False) -> str:
 
 def conversions(identity: Identity) -> dict[str, list[str]]:
     """How momentum, statistics and eps become those of every family of dialects."""
-    unknown = [
-        answer for answer in identity.answers if answer.field in CHOICES and (not answer.value or not answer.stated)
-    ]
+    unknown = _unknown(identity)
     if unknown:
         why = f"not known; {unknown[0].field}: {unknown[0].value or unknown[0].evidence}"
         return {family: [why] for family in FAMILIES}
-    return {family: _steps(identity.dialect, target, DEFAULT_EPS[family]) for family, target in FAMILIES.items()}
+    return {family: steps(identity.dialect, target, DEFAULT_EPS[family]) for family, target in FAMILIES.items()}
 
 
-def _steps(source: Dialect, target: Dialect, default_eps: float) -> list[str]:
-    steps = []
+def steps(source: Dialect, target: Dialect, default_eps: float | None) -> list[str]:
+    """How momentum, statistics and eps of a layer of one dialect become those of another; a line each.
+
+    Parameters
+    ----------
+    source, target : Dialect
+    default_eps : float or None
+        The target's, where it has one.
+    """
+    told = []
     if source.momentum_weighs != target.momentum_weighs:
-        steps.append("momentum = 1 - momentum")
+        told.append("momentum = 1 - momentum")
     if source.stored_variance != target.stored_variance:
         factor = "(n - 1) / n" if target.stored_variance == "biased" else "n / (n - 1)"
-        steps.append(f"running_var *= {factor} ({N})")
-    steps = steps or ["momentum and statistics as they are"]
+        told.append(f"running_var *= {factor} ({N})")
+    told = told or ["momentum and statistics as they are"]
     if source.cumulative and not target.cumulative:
-        steps.append("momentum None has no counterpart")
-    return [*steps, f"give eps, the default is {default_eps:g}"]
+        told.append("momentum None has no counterpart")
+    return [*told, "give eps" if default_eps is None else f"give eps, the default is {default_eps:g}"]
 
 
 def as_json(identity: Identity) -> str:
     """The same as a JSON document."""
+    return json.dumps(as_data(identity), indent=1)
+
+
+def as_data(identity: Identity) -> dict[str, Any]:
+    """The same as JSON data."""
     answers: list[dict[str, Any]] = [
         {
             "field": answer.field,
@@ -71,12 +84,18 @@ def as_json(identity: Identity) -> str:
         }
         for answer in identity.answers
     ]
-    return json.dumps(
-        {
-            "implementation": identity.name,
-            "answers": answers,
-            "claims": identity.stated(),
-            "convert": conversions(identity),
-        },
-        indent=1,
-    )
+    return {
+        "implementation": identity.name,
+        "answers": answers,
+        "claims": identity.stated(),
+        "convert": conversions(identity),
+        "dialect": asdict(identity.dialect),
+        "decided": not _unknown(identity),
+    }
+
+
+def _unknown(identity: Identity) -> list[Answer]:
+    """What is not known of what a conversion needs."""
+    return [
+        answer for answer in identity.answers if answer.field in CHOICES and (not answer.value or not answer.stated)
+    ]

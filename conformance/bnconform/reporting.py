@@ -1,0 +1,66 @@
+"""The command `bnconform report`: records in, a page out; where none is given, the implementations are run first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+USAGE_ERROR = 2
+JUDGED = (0, 1)
+"""pytest's exit statuses after which there are results."""
+
+
+def report(paths: Sequence[Path], folder: Path, arguments: Sequence[str]) -> int:
+    """Write the report and tell what it says.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Records of results; none runs the implementations first.
+    folder : Path
+    arguments : sequence of str
+        Passed on to pytest where the implementations are run.
+
+    Returns
+    -------
+    int
+        0 where it is written, whatever was found; 2 for what cannot be read, run or asked.
+    """
+    from bnconform_reports.records import ResultsError
+    from bnconform_reports.report import ReportError, ready, write_report
+
+    if paths and arguments:
+        print(f"bnconform: {arguments[0]} is for a run, and the results are given; leave one out", file=sys.stderr)
+        return USAGE_ERROR
+    try:
+        ready(folder)
+        if paths:
+            found = write_report(paths, folder)
+        else:
+            with TemporaryDirectory() as place:
+                record = _run(Path(place), arguments)
+                if record is None:
+                    return USAGE_ERROR
+                found = write_report([record], folder)
+    except (ReportError, ResultsError) as error:
+        print(f"bnconform: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    from bnconform_reports.headline import headline
+
+    print(headline(found))
+    print(f"written: {folder / 'index.html'}")
+    return 0
+
+
+def _run(folder: Path, arguments: Sequence[str]) -> Path | None:
+    """Run the suite, with pytest's progress to be seen; give the record, or None where there is none."""
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
+    status = subprocess.call([*command, f"--report={folder}", "--identify", "--measure", *arguments], stdout=sys.stderr)
+    record = folder / "results.json"
+    if status in JUDGED and record.is_file():
+        return record
+    print("bnconform: the run gave no results, see above; nothing is written", file=sys.stderr)
+    return None

@@ -1,0 +1,82 @@
+"""Errors against conditioning, as numbers: one curve for implementations of equal errors, and what is allowed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bnconform_reports.together import Together
+
+SHOWN = {"y": "y", "running_var": "running variance", "dx": "dx"}
+"""Quantities with a chart of their own, and their titles."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Implementations of equal errors.
+
+    Attributes
+    ----------
+    names : tuple of str
+    errors : tuple of (float, float, float)
+        |mean| / sd, the worst error in ULP, and as a multiple of the allowed one.
+    """
+
+    names: tuple[str, ...]
+    errors: tuple[tuple[float, float, float], ...]
+
+    @property
+    def worst(self) -> tuple[float, float]:
+        """The largest error as a multiple of the allowed one, and where."""
+        at, _, ratio = max(self.errors, key=lambda error: error[2])
+        return ratio, at
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One quantity.
+
+    Attributes
+    ----------
+    title, dtype : str
+    curves : tuple of Curve
+        Those that cross the line come last, so that they are drawn over the others.
+    allowed : dict of float to float
+        |mean| / sd to the allowed error in ULP.
+    """
+
+    title: str
+    dtype: str
+    curves: tuple[Curve, ...]
+    allowed: dict[float, float]
+
+    @property
+    def places(self) -> list[float]:
+        """|mean| / sd of all points."""
+        return sorted(self.allowed)
+
+
+def curves(found: Together) -> list[Curves]:
+    """The curves of each quantity of which there are numbers, of the commonest dtype."""
+    dtypes = Counter(measures["dtype"] for measures in found.measures.values() if measures["points"])
+    if not dtypes:
+        return []
+    ((dtype, _),) = dtypes.most_common(1)
+    return [of for name in SHOWN if (of := _curves(found, name, dtype)).curves]
+
+
+def _curves(found: Together, name: str, dtype: str) -> Curves:
+    grouped: dict[tuple[tuple[float, float, float], ...], list[str]] = {}
+    allowed: dict[float, float] = {}
+    for column in found.columns:
+        measures = found.measures.get(column.label, {"dtype": "", "points": ()})
+        errors = []
+        for point in measures["points"] if measures["dtype"] == dtype else ():
+            if point["kind"] == "conditioning" and name in point["worst"]:
+                worst = point["worst"][name]
+                errors.append((point["at"], worst["ulp"], worst["ratio"]))
+                allowed[point["at"]] = max(allowed.get(point["at"], 0.0), worst["allowed"])
+        if errors:
+            grouped.setdefault(tuple(errors), []).append(column.label)
+    told = [Curve(tuple(names), errors) for errors, names in grouped.items()]
+    return Curves(SHOWN[name], dtype, tuple(sorted(told, key=lambda curve: curve.worst[0] > 1)), allowed)

@@ -1,0 +1,133 @@
+"""What a reader gets to see of one broken cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bnconform.case_file import from_json
+from bnconform.findings import describe_steps, number
+from bnconform.script import script_name
+from bnconform_reports.matrix import ratio_text
+from bnconform_reports.records import Cell
+from bnconform_reports.together import Together
+
+LONGEST_SCRIPT = 60_000
+"""Characters; a longer one holds a large case, and nobody copies it."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much a page may hold.
+
+    Attributes
+    ----------
+    scripts : int
+        Characters of all scripts together.
+    case : int
+        Characters of one case as text.
+    """
+
+    scripts: int
+    case: int
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One broken cell.
+
+    Attributes
+    ----------
+    anchor : str
+        Its id on the page.
+    cell : Cell
+    statement : str
+    alone : bool
+        Whether no other implementation breaks this law.
+    problem : str
+        In one line.
+    case : str
+        The smallest case, as text; empty where there is none.
+    numbers : dict of str to str
+        Got, expected, allowed and error, where the problem is a value.
+    again, script, file : str
+        The command that judges it again; the standalone script and a name for it; empty where there are none.
+    link : str
+        The upstream thread; empty where there is none that a browser may open.
+    """
+
+    anchor: str
+    cell: Cell
+    statement: str
+    alone: bool
+    problem: str
+    case: str
+    numbers: dict[str, str]
+    again: str
+    script: str
+    file: str
+    link: str
+
+
+def anchors(cells: Iterable[Cell]) -> dict[tuple[str, str], str]:
+    """An id for every cell, readable and unique on a page."""
+    found: dict[tuple[str, str], str] = {}
+    for cell in cells:
+        anchor = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{cell.requirement}-{cell.implementation}")
+        while anchor in found.values():
+            anchor += "_"
+        found[cell.requirement, cell.implementation] = anchor
+    return found
+
+
+def details(found: Together, room: Room) -> list[Detail]:
+    """All broken cells, in the order of :attr:`Together.broken`; scripts as long as there is room."""
+    ids = anchors(found.broken)
+    left, told = room.scripts, []
+    for cell in found.broken:
+        script = cell.script if len(cell.script) <= min(LONGEST_SCRIPT, left) else ""
+        left -= len(script)
+        told.append(_detail(cell, found, ids[cell.requirement, cell.implementation], script, room.case))
+    return told
+
+
+def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int) -> Detail:
+    link = (cell.known or {}).get("link", "")
+    case = "\n".join(describe_steps(from_json(cell.witness))) if cell.witness else ""
+    return Detail(
+        anchor=anchor,
+        cell=cell,
+        statement=found.requirements[cell.requirement]["statement"],
+        alone=(cell.requirement, cell.implementation) in found.alone,
+        problem=problem(cell),
+        case=case if len(case) <= longest else case[:longest] + "\n...",
+        numbers=numbers(cell),
+        again=cell.again,
+        script=script,
+        file=script_name(cell.requirement, cell.implementation),
+        link=link if link.startswith(("https://", "http://")) else "",
+    )
+
+
+def problem(cell: Cell) -> str:
+    """What is wrong, in one line."""
+    if cell.finding is None:
+        return cell.reason or "broken"
+    if cell.finding.get("got") is not None:
+        return f"{cell.finding['quantity']} is off by {ratio_text(cell.worst_ratio)} times the allowed error"
+    return f"{cell.finding['quantity']} {cell.finding['problem']}"
+
+
+def numbers(cell: Cell) -> dict[str, str]:
+    """Got, expected, allowed and error of a broken cell, where its problem is a value."""
+    finding = cell.finding or {}
+    if any(finding.get(name) is None for name in ("got", "expected", "allowed")):
+        return {}
+    where = f" at {list(finding['index'])}" if finding.get("index") is not None else ""
+    return {
+        "got": f"{number(finding['got'])}{where}",
+        "expected": number(finding["expected"]),
+        "allowed": f"{finding['allowed']:.3g}",
+        "error": f"{finding['ratio']:.4g} times the allowed ({finding['ulp']:.3g} ulp)",
+    }

@@ -1,0 +1,60 @@
+"""The whole report, into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from importlib import util
+from pathlib import Path
+
+from bnconform_reports.badge import badge
+from bnconform_reports.figure import draw_conditioning
+from bnconform_reports.junit import junit
+from bnconform_reports.page import page
+from bnconform_reports.picture import draw
+from bnconform_reports.runs import Runs, read_runs
+from bnconform_reports.summary import summary
+from bnconform_reports.together import Together, together
+
+NEEDED = ("jinja2", "matplotlib")
+
+
+class ReportError(Exception):
+    """The report cannot be made; the message is one line that says what to do."""
+
+
+def ready(folder: Path) -> None:
+    """Raise ReportError where a library is missing or the folder cannot be one."""
+    if missing := [name for name in NEEDED if util.find_spec(name) is None]:
+        raise ReportError(f"the report needs {', '.join(missing)}: pip install 'bnconform[report]'")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"cannot make the folder {folder}: {error.strerror}; pass another name") from error
+
+
+def write_report(paths: Sequence[Path], folder: Path) -> Together:
+    """Merge the records and write the page, its companions and the merged record; give what they say.
+
+    Raises
+    ------
+    ResultsError
+        A record cannot be read; nothing is written then.
+    ReportError
+        There is nothing to report, or no place to write to.
+    """
+    runs = reduce(Runs.merge, map(read_runs, paths), Runs(()))
+    found = together(runs)
+    if not found.cells:
+        raise ReportError("the records hold no verdict; pass one of a run that judged something")
+    ready(folder)
+    texts = {"index.html": page(found), "summary.md": summary(found), "junit.xml": junit(found)}
+    try:
+        runs.write(folder / "results.json")
+        for name, text in (texts | {"badge.json": badge(found)}).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        draw(found, folder)
+        draw_conditioning(found, folder)
+    except OSError as error:
+        raise ReportError(f"cannot write {error.filename or folder}: {error.strerror}") from error
+    return found

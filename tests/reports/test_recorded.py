@@ -1,0 +1,48 @@
+"""What a run puts into results.json for the report: how to judge again, scripts, and what was asked for beside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+from bnconform_reports.records import Results, read
+
+ASKED = ("--adapter=kernel.py", "--requirement=F1", "--hypothesis-profile=quick", "--hypothesis-seed=3", "--report=out")
+
+
+def recorded(folder: Path, *options: str) -> Results:
+    """The record of a run on a kernel whose eps is outside the root."""
+    text = (resources.files("bnconform") / "starters" / "numpy_functions.py").read_text()
+    assert text.count("np.sqrt(variance + eps)") == 1
+    (folder / "kernel.py").write_text(text.replace("np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)"))
+    command = [sys.executable, "-m", "pytest", "--pyargs", "bnconform", "-p", "no:cacheprovider", *ASKED, *options]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
+    subprocess.run(command, cwd=folder, env=kept, capture_output=True, check=False)
+    return read(folder / "out" / "results.json")
+
+
+def test_broken_cell_has_its_command_and_a_script_that_shows_it(tmp_path: Path) -> None:
+    """A broken cell tells the command that judges it again; its script shows the defect on that very file."""
+    (cell,) = recorded(tmp_path).cells
+    assert cell.verdict == "breaks"
+    told = "--adapter kernel.py --requirement F1 --hypothesis-profile=quick --hypothesis-seed=3"
+    assert cell.again == f"pytest --pyargs bnconform {told}"
+    (tmp_path / "show.py").write_text(cell.script)
+    done = subprocess.run([sys.executable, "show.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the defect is there" in done.stdout
+
+
+def test_dialect_and_fixed_cases_are_recorded_where_asked_for(tmp_path: Path) -> None:
+    """With --identify and --measure the record has the dialect and the deviations; without, neither is measured."""
+    plain = recorded(tmp_path)
+    assert (plain.identities, plain.measures) == ({}, {})
+    asked = recorded(tmp_path, "--identify", "--measure")
+    assert asked.identities["kernel.py"]["dialect"]["momentum_weighs"] == "new"
+    answers = {answer["field"]: answer["value"] for answer in asked.identities["kernel.py"]["answers"]}
+    assert answers["place of eps in training"] == "outside the root"
+    ratios = [point["worst"]["y"]["ratio"] for point in asked.measures["kernel.py"]["points"]]
+    assert max(ratios) > 1
