@@ -12,7 +12,12 @@ from bnconform.spaces import INFERENCE, TRAINING
 from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import Case, Mode
 
-FEW_CHANNELS = replace(TRAINING, kinds=("small",), gradients="where claimed", parameters=("both",))
+FEW_CHANNELS = AnyOf(
+    tuple(
+        Cases(replace(space, kinds=("small",), gradients="where claimed", parameters=("both",)))
+        for space in (TRAINING, INFERENCE)
+    )
+)
 
 PRIME = 257
 
@@ -54,7 +59,7 @@ def _in_mode(judge: Judge, case: Case, mode: Mode) -> Case:
     return replace(case, training=mode == "training", dy=case.dy if mode in judge.claims.gradients else None)
 
 
-@requirement("E1", given=Cases(FEW_CHANNELS), share=0.2)
+@requirement("E1", given=FEW_CHANNELS, share=0.2)
 def test_wrong_arguments_raise(judge: Judge, case: Case) -> None:
     """Parameters of the wrong length, x without channels, a negative eps and a mismatched dy raise, in each mode."""
     any_eps = judge.claims.any_eps
