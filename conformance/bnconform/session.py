@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bnconform_reports.records import Results
 
 
+INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
 BUNDLED = 120.0
 """Seconds for a call of a bundled implementation in a worker: it may compile on a machine that has much else to do."""
 
@@ -233,7 +234,7 @@ class Session:
             implementations=[(i.name, i.entry.versions() if i.entry else {}) for i in self.implementations],
             not_run=self.not_run,
             notes={
-                i.name: "runs in an interpreter, since there is no GPU here, and gets fewer cases"
+                i.name: INTERPRETED if i.name == "fused_triton" else "takes long for a case, and gets fewer"
                 for i in self.implementations
                 if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
             },
