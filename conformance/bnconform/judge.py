@@ -243,11 +243,21 @@ class Judge:
             self.came_back(cases[i], outcome)
         return outcomes
 
-    def came_back(self, case: Case, outcome: Outcome) -> Outcome:
-        """Break the law if a call with `case` neither returned nor raised, or what it returned are no numbers."""
+    def comes_back(self, cases: Sequence[Case]) -> None:
+        """Call a new layer with each case; break the law only if a call neither returned nor raised."""
+        outcomes = run_steps(self.adapter, cases)
+        self._lives.append(Life("steps", list(cases), outcomes))
+        for case, outcome in zip(cases, outcomes, strict=True):
+            self._ended(case, outcome)
+
+    def _ended(self, case: Case, outcome: Outcome) -> None:
         if outcome.fate:
             called = "" if case in self._steps else f"; it was called with {brief(case)}"
             self.broken("call", f"{outcome.fate}: {outcome.error}{called}")
+
+    def came_back(self, case: Case, outcome: Outcome) -> Outcome:
+        """Break the law if a call neither returned nor raised, or returned no numbers, or of another shape."""
+        self._ended(case, outcome)
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
             if array is not None and array.dtype not in FLOATING:

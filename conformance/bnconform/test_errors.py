@@ -101,8 +101,8 @@ def _odd(case: Case) -> Iterator[Case]:
 def test_every_call_comes_back(judge: Judge, case: Case) -> None:
     """In both modes, with odd sizes and with wrong arguments, a call returns or raises."""
     for one in (case, *_odd(case)):
-        judge.attempt(one)
+        judge.comes_back([one])
     for _, wrong in _wrong(case, any_eps=judge.claims.any_eps):
-        judge.attempt(wrong)
+        judge.comes_back([wrong])
         if wrong.x is not case.x:
-            judge.attempt_steps([case, wrong])
+            judge.comes_back([case, wrong])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -64,15 +65,7 @@ def identity(name: str, dialect: Dialect, default_eps: str = "1e-05") -> dict[st
             {"field": field, "value": value, "word": word, "claimed": "", "evidence": f"{name}: weight 0.25"}
             for field, (value, word) in fields.items()
         ],
-        "dialect": {
-            "momentum_weighs": dialect.momentum_weighs,
-            "stored_variance": dialect.stored_variance,
-            "one_value": dialect.one_value,
-            "empty_batch": dialect.empty_batch,
-            "cumulative": dialect.cumulative,
-            "initial_mean": dialect.initial_mean,
-            "initial_variance": dialect.initial_variance,
-        },
+        "dialect": asdict(dialect),
         "decided": True,
     }
 

@@ -48,6 +48,8 @@ class Sequential(_AllDtypes):
     CLAIMS = claims(grade="NT")
 
     def sum(self, rows):
+        if not rows.size:
+            return super().sum(rows)
         return np.add.accumulate(rows, axis=1)[:, -1:]
 
 
@@ -87,6 +89,8 @@ class Blocked(_AllDtypes):
     CLAIMS = claims(grade="NT")
 
     def sum(self, rows):
+        if not rows.size:
+            return super().sum(rows)
         blocks = np.add.reduceat(rows, np.arange(0, rows.shape[1], 64), axis=1)
         return np.add.accumulate(blocks, axis=1)[:, -1:]
 

@@ -46,7 +46,7 @@ FAULTS = {
     ("numerics", "ClampedOnePass"): {"grade of arithmetic": "NN"},
     ("special", "OneValueGivesBias"): {"one value per channel": "zero_variance"},
     ("special", "OneValueIsNaN"): {"one value per channel": "y is bias, the stored variance is not finite"},
-    ("special", "OneValuePassesThrough"): {"one value per channel": "y is x, statistics stay"},
+    ("special", "OneValuePassesThrough"): {"one value per channel": "identity"},
     ("special", "EmptyIsNaN"): {"empty batch": "NaN statistics"},
     ("special", "EmptyDecays"): {"empty batch": "counts as zeros"},
     ("special", "EmptyRaises"): {"empty batch": "raises"},

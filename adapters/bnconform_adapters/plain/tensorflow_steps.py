@@ -103,7 +103,7 @@ def differentiate_twice(case, xla):
     return {name: one.numpy() if name == "dweight" else channels_second(one) for name, one in found.items()}
 
 
-def forward_mode(case, xla):
+def compiled_forward_mode(case, xla):
     layer = CompiledLayer(case, xla)
     x = tf.constant(channels_last(case.x))
     given = vectors(case, inputs_of(x, layer.parameters))

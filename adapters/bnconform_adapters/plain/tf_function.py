@@ -1,6 +1,6 @@
 """tf.compat.v1.nn.fused_batch_norm inside a tf.function."""
 
-from bnconform_adapters.plain.tensorflow_steps import CompiledLayer, differentiate_twice, forward_mode
+from bnconform_adapters.plain.tensorflow_steps import CompiledLayer, compiled_forward_mode, differentiate_twice
 
 
 def Layer(case):
@@ -12,4 +12,4 @@ def second_order(case):
 
 
 def jvp(case):
-    return forward_mode(case, xla=False)
+    return compiled_forward_mode(case, xla=False)
