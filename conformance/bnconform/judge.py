@@ -188,7 +188,8 @@ class Judge:
 
     def run_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; an exception breaks the law."""
-        return [self._returned(outcome) for outcome in self.attempt_steps(cases)]
+        outcomes = [self._returned(outcome) for outcome in self.attempt_steps(cases)]
+        return [self._shaped(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
 
     def run_in_spoilt_memory(self, case: Case) -> Outcome:
         """Call a new layer once, just after memory was full of NaN; an exception breaks the law."""
@@ -228,7 +229,7 @@ class Judge:
     def finished(self, finish: Finish) -> Outcome:
         """Run the rest of a call; an exception breaks the law."""
         case = finish.life.cases[finish.number] if isinstance(finish, Pass) else self._steps[0]
-        return self._returned(self.came_back(case, finish()))
+        return self._shaped(case, self._returned(self.came_back(case, finish())))
 
     def _returned(self, outcome: Outcome) -> Outcome:
         """Break the law if a call raised."""
@@ -256,13 +257,19 @@ class Judge:
             self.broken("call", f"{outcome.fate}: {outcome.error}{called}")
 
     def came_back(self, case: Case, outcome: Outcome) -> Outcome:
-        """Break the law if a call neither returned nor raised, or returned no numbers, or of another shape."""
+        """Break the law if a call neither returned nor raised, or returned what are no numbers."""
         self._ended(case, outcome)
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
             if array is not None and array.dtype not in FLOATING:
                 shown = Of(f"{{}}.dtype.name not in {tuple(DTYPES)}", array)
                 self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers", shown)
+        return outcome
+
+    def _shaped(self, case: Case, outcome: Outcome) -> Outcome:
+        """Break the law if what a call returned, which had to return, has another shape than the case asks for."""
+        for name in ("y", *STATISTICS, *GRADIENTS):
+            array = getattr(outcome, name)
             if array is not None and (due := _due_shape(case, name)) not in (None, array.shape):
                 shown = Of(f"{{}}.shape != {due}", array)
                 self.broken(name, f"is {signature(array)}; the case asks for shape {list(due or ())}", shown)
