@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from bnconform.examiner import Examiner
     from bnconform.law import Law
-    from bnconform.session import Examiner, Implementation, Session
+    from bnconform.session import Implementation, Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _DRAWN: pytest.StashKey[int] = pytest.StashKey()
@@ -179,7 +180,7 @@ def implementation(request: pytest.FixtureRequest) -> Implementation:
 @pytest.fixture
 def examiner(request: pytest.FixtureRequest, implementation: Implementation) -> Examiner:
     """Runs one law on one implementation; its cell of the matrix travels with the test's report."""
-    from bnconform.session import Examiner
+    from bnconform.examiner import Examiner
 
     def record(cell: dict[str, Any]) -> None:
         request.node.user_properties.append((_CELL, cell))

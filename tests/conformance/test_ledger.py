@@ -13,9 +13,10 @@ import pytest
 from suite_runs import laws, replaced, starter
 
 from bnconform import case_file, ledger
+from bnconform.examiner import Examiner
 from bnconform.law import replay
 from bnconform.requirements import BY_ID
-from bnconform.session import Examiner, Session
+from bnconform.session import Session
 from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import REGISTRY, create, find
 from bnconform_adapters.worker.client import opened
