@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from math import frexp, ldexp
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
 
+from bnconform.comparison import Comparison, compare, ulp
 from bnconform.evidence import Evidence, Life, Of, Pass, Turned, What
 from bnconform.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.oracle import Expected, Quantity, expect
@@ -16,14 +16,8 @@ from bnconform.tally import Tally
 from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome, dtype_name
 from bnconform_adapters.worker.client import run_once
-from bnconform_reference.double_double import Array, distance, high
-from bnconform_reference.precision import (
-    GRADES,
-    LARGEST,
-    SMALLEST_SUBNORMAL,
-    UNIT_ROUNDOFF,
-    DtypeName,
-)
+from bnconform_reference.double_double import Array, high
+from bnconform_reference.precision import GRADES
 
 STATISTICS = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dweight", "dbias")
@@ -38,59 +32,6 @@ def raised(outcome: Outcome) -> Of:
 def returned(outcome: Outcome) -> Of:
     """That a call did not raise, as a condition to show."""
     return Of("'error' not in {}", outcome)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How far one output is from what is expected, in multiples of what is allowed."""
-
-    ratio: Array
-    """Elementwise; 0 where nothing can be said, infinite where only one of the two is finite."""
-    error: Array
-    unbounded: int
-    overflowing: int
-
-    @property
-    def worst(self) -> tuple[int, ...]:
-        """Index of the worst element."""
-        return tuple(int(i) for i in np.unravel_index(int(np.argmax(self.ratio)), self.ratio.shape))
-
-
-def compare(actual: AnyArray, quantity: Quantity) -> Comparison:
-    """Compare one output with its expected value, elementwise.
-
-    Where the expected value is not finite, any non-finite output is right. Where value and allowed error reach past
-    the largest number of the output's dtype, an infinity of the right sign is.
-    """
-    dtype = dtype_name(actual)
-    got = actual.astype(np.float64)
-    value, allowed = high(quantity.value), np.where(np.isnan(quantity.allowed), np.inf, quantity.allowed)
-    with np.errstate(all="ignore"):
-        error = distance(got, quantity.value)
-        ratio = np.where(np.isfinite(got), error / allowed, np.inf)
-        unbounded = np.isinf(allowed) & np.isfinite(value)
-        ratio = np.where(unbounded | (error == 0), 0.0, ratio)
-        overflow = LARGEST[dtype] * (1 + UNIT_ROUNDOFF[dtype])
-        reach = np.where(got > 0, value, -value) + allowed  # of the allowed interval, on the side of the infinity
-        overflowing = np.isinf(got) & (reach >= overflow)
-        ratio = np.where(overflowing, 0.0, ratio)
-        ratio = np.where(np.isfinite(value), ratio, np.where(np.isfinite(got), np.inf, 0.0))
-    return Comparison(ratio, error, int(unbounded.sum()), int(overflowing.sum()))
-
-
-def ulp(value: float, dtype: DtypeName) -> float:
-    """Distance of neighbouring numbers of a dtype at `value`."""
-    if value == 0 or not np.isfinite(value):
-        return SMALLEST_SUBNORMAL[dtype]
-    step = ldexp(UNIT_ROUNDOFF[dtype], frexp(value)[1])  # log2 would round up just below a power of 2
-    return max(step, SMALLEST_SUBNORMAL[dtype])
-
-
-def ulp_of(values: Array, dtype: DtypeName) -> Array:
-    """:func:`ulp` of every element; the smallest subnormal where a value is 0 or not finite."""
-    with np.errstate(all="ignore"):
-        steps = 2.0 ** np.floor(np.log2(np.abs(values))) * 2 * UNIT_ROUNDOFF[dtype]
-    return np.where(np.isfinite(steps), np.maximum(steps, SMALLEST_SUBNORMAL[dtype]), SMALLEST_SUBNORMAL[dtype])
 
 
 def _due_shape(case: Case, name: str) -> tuple[int, ...] | None:
@@ -270,10 +211,14 @@ class Judge:
         """Break the law if what a call returned, which had to return, has another shape than the case asks for."""
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
-            if array is not None and (due := _due_shape(case, name)) not in (None, array.shape):
-                shown = Of(f"{{}}.shape != {due}", array)
-                self.broken(name, f"is {signature(array)}; the case asks for shape {list(due or ())}", shown)
+            if array is not None and (due := _due_shape(case, name)) is not None:
+                self._has_shape(name, array, due)
         return outcome
+
+    def _has_shape(self, name: str, array: AnyArray, due: tuple[int, ...]) -> None:
+        if array.shape != due:
+            shown = Of(f"{{}}.shape != {due}", array)
+            self.broken(name, f"is {signature(array)}; the case asks for shape {list(due)}", shown)
 
     def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; exceptions are the law's to judge."""
@@ -343,9 +288,7 @@ class Judge:
         value = high(quantity.value)
         if actual is None:
             self.missing(name)
-        if actual.shape != value.shape:
-            shown = Of(f"{{}}.shape != {value.shape}", actual)
-            self.broken(name, f"is {signature(actual)}; the case asks for shape {list(value.shape)}", shown)
+        self._has_shape(name, actual, value.shape)
         comparison = compare(actual, quantity)
         self.tally.elements += value.size
         self.tally.unbounded += comparison.unbounded

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform.comparison import ulp
 from bnconform.identify.probe import CHANNELS, Probe, Unanswered, got
-from bnconform.judge import ulp
 from bnconform.oracle import Quantity, expect
 from bnconform_adapters.contract import DTYPES, Adapter, Case, dtype_name
 from bnconform_reference.double_double import Array, distance, high

@@ -5,8 +5,9 @@ from math import log, sqrt
 
 import numpy as np
 
+from bnconform.comparison import ulp_of
 from bnconform.evidence import Of
-from bnconform.judge import GRADIENTS, STATISTICS, Judge, ulp_of
+from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import Quantity
 from bnconform.spaces import TRAINING

@@ -11,7 +11,7 @@ from suite_runs import judge, laws, replaced, starter
 
 from bnconform.build import build
 from bnconform.cli import STARTERS
-from bnconform.judge import compare
+from bnconform.comparison import compare
 from bnconform.oracle import expect
 from bnconform.recipe import Recipe
 from bnconform_adapters.calls import run, second_order

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from suite_runs import laws
 
+from bnconform.comparison import compare, ulp
 from bnconform.findings import Broken
-from bnconform.judge import Judge, compare, ulp
+from bnconform.judge import Judge
 from bnconform.law import Law, search
 from bnconform.oracle import Quantity
 from bnconform.profiles import settings_for

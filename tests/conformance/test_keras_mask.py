@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from suite_runs import ROOT, run
 
-from bnconform.judge import STATISTICS, compare
+from bnconform.comparison import compare
+from bnconform.judge import STATISTICS
 from bnconform.oracle import expect
 from bnconform_adapters.contract import Case, Claims
 from bnconform_adapters.registry import find

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bnconform.build import build
+from bnconform.comparison import compare
 from bnconform.diagnosis.mistakes import Setting, mistakes
-from bnconform.judge import GRADIENTS, STATISTICS, compare
+from bnconform.judge import GRADIENTS, STATISTICS
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.recipe import Recipe
 from bnconform.shapes import with_values

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from bnconform.judge import compare
+from bnconform.comparison import compare
 from bnconform.oracle import Quantity
 from bnconform_adapters.contract import AnyArray
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bnconform.build import build, ratios
+from bnconform.comparison import compare
 from bnconform.identify.answers import Answer
 from bnconform.identify.probe import Probe, Unanswered, got, trouble
-from bnconform.judge import GRADIENTS, STATISTICS, compare
+from bnconform.judge import GRADIENTS, STATISTICS
 from bnconform.oracle import expect
 from bnconform.recipe import Recipe
 from bnconform.shapes import with_values
