@@ -15,15 +15,17 @@ from bnconform_adapters.calls import Life, jvp, population, run_together, second
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
 from bnconform_adapters.memory import spoil_memory
 from bnconform_adapters.registry import find, is_file, load
+from bnconform_adapters.stack import with_room
 from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
 
 CHUNK = 1 << 18
-IMPORTED_EARLY = ("torch",)
+IMPORTED_EARLY = ("torch", "jax", "tensorflow")
 """What the keeper imports before it forks the next worker, if this one has it: slow to import, safe to fork unused."""
 CAUGHT = BaseException
 """In the suite's process Ctrl-C must end the run; here nothing that an implementation raises is meant for others."""
 
 
+@with_room
 def serve(connection: socket.socket, output: int, spec: str) -> None:
     """Serve requests until the client closes the connection.
 
