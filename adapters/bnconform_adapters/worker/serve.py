@@ -47,8 +47,7 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
     except CAUGHT as error:
         connection.sendall(pack({"refused": f"{spec} cannot be imported: {describe_error(error)}"}))
         return
-    modules = [name for name in IMPORTED_EARLY if name in sys.modules]
-    about = {"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}
+    about = {"name": adapter.name, "claims": from_claims(adapter.claims), "modules": imported_early(spec)}
     connection.sendall(pack(about | {"plain_code": getattr(adapter, "plain_code", "")}))
     worker, frames, number = _Worker(adapter), Frames(), 0
     while data := connection.recv(CHUNK):
@@ -57,6 +56,12 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
             for answer in worker.answers(request):
                 number += 1  # two processes, after a fork, give the same ones
                 connection.sendall(_packed(answer, number))
+
+
+def imported_early(spec: str) -> list[str]:
+    """What the keeper may import for an implementation: of a file what it has imported by now."""
+    needed = sys.modules if is_file(spec) else dict(find(spec).packages)
+    return [name for name in IMPORTED_EARLY if name in needed]
 
 
 def _settle(output: int) -> None:
