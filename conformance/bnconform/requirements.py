@@ -44,6 +44,7 @@ _INFERENCE = f"{_PAPER}, Algorithm 2"
 _BACKWARD = f"{_PAPER}, section 3"
 _FORMULA = "follows from the formula"
 _DIALECT = "each framework's documentation"
+_TRAINING_OF = f"{_PAPER}, Algorithm 2; Hoeffding 1963"
 _PURE = "a batch norm is a function of its arguments and its state"
 _VARIANCE = "Chan, Golub and LeVeque 1983"
 
@@ -137,6 +138,12 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("P6", "what memory held before makes no difference", _PURE, "robust"),
     Requirement("P7", "calls from several threads do not mix", _PURE, "robust"),
     Requirement("P8", "a fresh process gives the same answer", _PURE, "robust"),
+    Requirement(
+        "T1", "training on real data follows the oracle's course: loss, parameters and statistics", _TRAINING_OF, "more"
+    ),
+    Requirement(
+        "T2", "inference during and after training gives what the oracle's network gives", _TRAINING_OF, "more"
+    ),
     Requirement("E1", "wrong shapes and a negative eps raise", _DIALECT, "robust"),
     Requirement("E2", "every call returns or raises: none crashes, hangs, exits or grows without end", _PURE, "robust"),
 )

@@ -50,6 +50,8 @@ SHOWN = (
     ("P3", "FoldByMean", "blind"),
     ("P4", "GradientsShareMemory", "effects"),
     ("P5", "WritesGuardZone", "effects"),
+    ("T1", "WeightKeptWhenClose", "training"),
+    ("T2", "FoldKeptWhenClose", "training"),
     ("E1", "LengthOneBroadcasts", "errors"),
 )
 """A few of every family: values, bits, relations, states, exceptions, derivatives."""
