@@ -117,6 +117,11 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("M8", "repeating the batch keeps y", _FORMULA),
     Requirement("M9", "memory layout does not change results", _PURE),
     Requirement(
+        "M10",
+        "instance normalization is batch norm with samples laid out as channels",
+        "Ulyanov et al. 2016, section 2",
+    ),
+    Requirement(
         "N1", "the arithmetic is no worse than its claimed grade", f"Higham 2002, section 4.2; {_VARIANCE}", "numerics"
     ),
     Requirement(

@@ -41,6 +41,7 @@ SHOWN = (
     ("M5", "ChannelWrapsAt64", "sizes"),
     ("M6", "NeighbourRounding", "numerics"),
     ("M7", "InstanceStatistics", "forward"),
+    ("M10", "InvstdByParameters", "forward"),
     ("N4", "BfloatTruncated", "numerics"),
     ("X1", "NaNIsZero", "special"),
     ("X2", "OneValueIsNaN", "special"),
