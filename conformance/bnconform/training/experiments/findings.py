@@ -144,4 +144,4 @@ def _plain(value: Any) -> Any:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
+    return float(f"{round(value, 12) + 0.0:.{_DIGITS}g}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -142,7 +142,7 @@ class Trial:
     rates: Sequence[float] = (0.1,)
     scales: Sequence[float] = (1.0,)
     samples: int | None = None
-    settings: Settings = Settings()  # noqa: RUF009  frozen, as the trial is
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def values(self) -> int:
