@@ -108,7 +108,7 @@ def moves(found: Together) -> list[Move]:
 
 def _default(identity: dict[str, Any], field: str) -> float | None:
     for answer in identity["answers"]:
-        if answer["field"] == field and answer["word"] == "documented":
+        if answer["field"] == field and answer["word"] in ("documented", "read"):
             try:
                 return float(answer["value"])
             except ValueError:
