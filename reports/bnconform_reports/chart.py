@@ -11,7 +11,7 @@ from bnconform_reports.together import Together
 from bnconform_reports.worst_cases import anchor_of
 
 WIDTH, HEIGHT = 400, 240
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
+LEFT, RIGHT, TOP, BOTTOM = 46, 16, 10, 34
 LEAST = 0.1
 """ULP; smaller errors lie on the lowest line."""
 _LINES = 4
@@ -106,7 +106,7 @@ def _line(found: Together, of: Curves, curve: Curve, scale: _Scale, ink: int) ->
 
 
 def _where(of: Curves, at: float) -> str:
-    return f"|mean|/sd = {at:g}" if of.kind == "conditioning" else f"{at:g} {of.axis}"
+    return {"conditioning": "|mean|/sd = ", "length": "n = ", "drift": "step "}[of.kind] + f"{at:g}"
 
 
 @dataclass(frozen=True)

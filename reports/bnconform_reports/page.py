@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
+from bnconform_reports.causes import causes
 from bnconform_reports.chart import Chart, charts, frame
 from bnconform_reports.comparison import GROUPS, ORDINARY, accuracies, pairs
 from bnconform_reports.conventions import conventions, kinds, moves
@@ -119,6 +120,7 @@ def _render(found: Together, room: Room) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    shown = details(found, room)
     style, script = _own("style.css"), _own("page.js")
     return environment.get_template("index.html").render(
         found=found,
@@ -128,7 +130,9 @@ def _render(found: Together, room: Room) -> str:
         frameworks=list(dict.fromkeys(column.framework for column in found.columns)),
         families={letter: FAMILIES.get(letter, letter) for letter in families(found.requirements)},
         rows=list(_rows(found)),
-        details=details(found, room),
+        details=shown,
+        detail_of={(one.cell.requirement, one.cell.implementation): one for one in shown},
+        causes=causes(found.broken),
         glyph=LOOKS["breaks"].glyph,
         conventions=conventions(found),
         kinds=kinds(found),

@@ -47,7 +47,8 @@ def test_summary_counts_each_implementation() -> None:
 def test_summary_of_very_many_findings_is_cut() -> None:
     """Too long a summary is cut at the end of a line, and says so; what matters is still there."""
     ids = [f"F{i}" for i in range(1, 10)]
-    cells = [broken(id, f"implementation_{i}", known={**KNOWN, "reason": "x" * 900}) for i in range(120) for id in ids]
+    reasons = [(id, i, f"{id} {i} " + "x" * 900) for i in range(120) for id in ids]
+    cells = [broken(id, f"implementation_{i}", known={**KNOWN, "reason": why}) for id, i, why in reasons]
     text = summary(of(run([broken("N1", "mine"), *cells])))
     assert LIMIT - 2000 < len(text.encode()) <= LIMIT
     assert text.endswith("|\n\nCut here, the rest is on the page.\n")
