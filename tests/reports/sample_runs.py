@@ -60,7 +60,8 @@ def identity(name: str, dialect: Dialect, default_eps: str = "1e-05") -> dict[st
     fields = {
         "momentum weighs": (dialect.momentum_weighs, "agrees"),
         "stored variance": (dialect.stored_variance, "differs" if dialect is FLAX else "agrees"),
-        "default eps": (default_eps, "documented"),
+        "default eps": (default_eps, "read"),
+        "axis of the channels": ("the last" if dialect is FLAX else "axis 1", "read"),
         "grade of arithmetic": ("TT", "agrees"),
     }
     return {

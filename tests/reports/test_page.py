@@ -260,7 +260,8 @@ def test_conventions_tell_who_answers_how(small_page: Node) -> None:
     assert first.one("th").text == "momentum weighs"
     assert sorted(rows) == [["new", f"torch, {SCRIPT_NAME}"], ["old", "flax.linen, keras.tensorflow"]]
     fields = [tbody.one("th").text for tbody in section.all("tbody")]
-    assert fields == ["momentum weighs", "stored variance", "default eps", "grade of arithmetic"]
+    disagreed = ["momentum weighs", "stored variance", "default eps", "axis of the channels"]
+    assert fields == [*disagreed, "grade of arithmetic"]
     assert "flax.linen differs" in section.text
     assert "torch differs" not in section.text
 
@@ -282,6 +283,8 @@ def test_converter_has_every_ordered_pair(small_page: Node) -> None:
     assert "running_var *= n / (n - 1)" in found["flax.linen", "torch"]
     assert "give eps, the default is 0.001" in found["flax.linen", "keras.tensorflow"]
     assert "momentum and statistics as they are" in found["flax.linen", "keras.tensorflow"]
+    assert "channels: axis 1, then the last" in found["torch", "flax.linen"]
+    assert "channels" not in found["flax.linen", "keras.tensorflow"].replace("values per channel", "")
 
 
 def test_record_without_dialects_says_how_to_get_them() -> None:
