@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
@@ -56,11 +57,11 @@ class WorstCase:
 
 def anchor_of(found: Together, label: str, kind: str, at: float) -> str:
     """The id of the case that an implementation was handed: kind, place, and a number where numbers differ there."""
-    variants: list[Any] = []
+    own, variants = found.measures[label], list[Any]()
     for measures in found.measures.values():
-        if (handed := measures.get("handed")) not in variants:
+        if measures["dtype"] == own["dtype"] and (handed := measures.get("handed")) not in variants:
             variants.append(handed)
-    number = variants.index(found.measures[label].get("handed")) + 1
+    number = variants.index(own.get("handed")) + 1
     return re.sub(r"[^A-Za-z0-9.-]+", "", f"case-{kind}-{at:g}") + (f"-{number}" if number > 1 else "")
 
 
@@ -84,10 +85,19 @@ def worst_cases(found: Together, shown: list[Curves]) -> list[WorstCase]:
             anchor,
             f"{AXES[kind]} {at:g}" + _differing(handed[anchor], list(handed.values())),
             _text(kind, at, handed[anchor]),
-            tuple(one for _, one in sorted(met, key=lambda pair: -pair[0])),
+            _together(one for _, one in sorted(met, key=lambda pair: -pair[0])),
         )
         for (at, anchor), met in sorted(gathered.items(), key=lambda item: item[0])
     ]
+
+
+def _together(met: Iterable[Met]) -> tuple[Met, ...]:
+    """Quantities of the same implementations as one, since one command measures them all."""
+    by_names: dict[str, Met] = {}
+    for one in met:
+        first = by_names.get(one.names)
+        by_names[one.names] = one if first is None else replace(first, what=f"{first.what}; {one.what}")
+    return tuple(by_names.values())
 
 
 def _again(found: Together, label: str, kind: str, at: float) -> str:

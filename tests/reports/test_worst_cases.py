@@ -83,6 +83,16 @@ def test_cases_of_other_numbers_are_told_apart() -> None:
     assert "eps 0.001" in cases[1].case
 
 
+def test_one_command_stands_for_all_quantities_of_a_case() -> None:
+    """Where several quantities of an implementation are at their worst in one case, it is named once."""
+    found = of(a=measures(3.0), b=measures(2.0))
+    (case,) = worst_cases(found, all_curves(found)["drift"])
+    assert [one.names for one in case.met] == ["a", "b"]
+    for one in case.met:
+        assert "running mean: " in one.what
+        assert "running variance: " in one.what
+
+
 def test_place_that_nobody_measures_makes_no_case() -> None:
     """A record that names a place beyond reach, or holds no word of what was handed over, gives a page without it."""
     far = measures(2.0)
