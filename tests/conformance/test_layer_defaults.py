@@ -33,26 +33,27 @@ def test_rank_of_images() -> None:
     assert module._with_axis(LayerDefaults("made"), normalizing(0, 2, 3), rank=4).axis == "axis 1"
 
 
-def words(field: str) -> dict[str, str]:
-    """How the answer of a field about the reference was come by, and the answer."""
+def answers() -> dict[str, tuple[str, str]]:
+    """Field to how the answer about the reference was come by, and the answer."""
     identity = identify(create(find("reference")))
-    answer = identity.answer(field)
-    return {"word": identity.word(answer), "value": answer.value}
+    return {answer.field: (identity.word(answer), answer.value) for answer in identity.answers}
 
 
 def test_answers_are_read_from_the_layer() -> None:
     """Defaults and axis are answers that were read; initial statistics, too, where no probe shows them."""
-    assert words("default eps") == {"word": "read", "value": "1e-05"}
-    assert words("default momentum") == {"word": "read", "value": "0.1"}
-    assert words("axis of the channels") == {"word": "read", "value": "axis 1"}
-    assert words("initial statistics") == {"word": "read", "value": "0 and 1"}
+    found = answers()
+    assert found["default eps"] == ("read", "1e-05")
+    assert found["default momentum"] == ("read", "0.1")
+    assert found["axis of the channels"] == ("read", "axis 1")
+    assert found["initial statistics"] == ("read", "0 and 1")
 
 
 def test_layer_that_has_other_defaults_than_claimed_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A release that changes a default is told from its claim."""
     monkeypatch.setitem(module.READ, "reference", lambda: LayerDefaults("made", 1e-3, 0.1, 0.0, 1.0, "axis 1"))
-    assert words("default eps") == {"word": "differs", "value": "0.001"}
-    assert words("default momentum")["word"] == "read"
+    found = answers()
+    assert found["default eps"] == ("differs", "0.001")
+    assert found["default momentum"][0] == "read"
 
 
 def test_layer_that_cannot_be_read_leaves_the_claims(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +64,9 @@ def test_layer_that_cannot_be_read_leaves_the_claims(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setitem(module.READ, "reference", raising)
     assert layer_defaults(find("reference")) is None
-    assert words("default eps") == {"word": "documented", "value": "1e-05"}
-    assert words("axis of the channels") == {"word": "not measurable", "value": ""}
+    found = answers()
+    assert found["default eps"] == ("documented", "1e-05")
+    assert found["axis of the channels"] == ("not measurable", "")
 
 
 def test_warnings_of_a_framework_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
