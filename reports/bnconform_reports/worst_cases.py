@@ -10,7 +10,7 @@ from typing import Any
 
 from bnconform.fixed_cases import AXES, Handed, Kind
 from bnconform.measuring import PlaceError, describe_fixed, place
-from bnconform_reports.curves import Curves
+from bnconform_reports.curves import Curves, error_text
 from bnconform_reports.together import Together
 
 FEW = 3
@@ -77,7 +77,7 @@ def worst_cases(found: Together, shown: list[Curves]) -> list[WorstCase]:
             anchor = anchor_of(found, curve.names[0], of.kind, at)
             handed[anchor] = found.measures[curve.names[0]].get("handed", {})
             again = tuple(_again(found, name, of.kind, at) for name in curve.names[:FEW])
-            met = Met(", ".join(curve.names), f"{of.title}: {ratio:.3g} times the allowed error", again)
+            met = Met(", ".join(curve.names), f"{of.title}: {error_text(ratio)}", again)
             gathered.setdefault((at, anchor), []).append((ratio, met))
     kind = shown[0].kind if shown else "length"
     return [
