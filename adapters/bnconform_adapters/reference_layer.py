@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 
-from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.memory import place, shared_pairs
 from bnconform_reference.layer import BatchNorm
+
+_VECTORS = ("ddx", "ddweight", "ddbias")
 
 
 class LayerAdapter:
@@ -69,17 +71,23 @@ class LayerAdapter:
     def second_order(self, case: Case) -> Outcome:
         """Gradients of the backward pass of a new layer."""
         assert case.dy is not None
-        built = self._build(case)
-        built(place(case.x, case.layout).array)
-        ddx, ddweight, ddbias = case.cotangents.values()
-        ddy, dx, dweight = built.double_backward(ddx, ddweight, ddbias, place(case.dy, case.dy_layout).array)
-        return Outcome(ddy=ddy, dx=dx, dweight=dweight)
+        built, given = self._called(case)
+        given["dy"] = place(case.dy, case.dy_layout).array
+        ddx, ddweight, ddbias = (given[name] for name in _VECTORS)
+        ddy, dx, dweight = built.double_backward(ddx, ddweight, ddbias, given["dy"])
+        return Outcome(ddy=ddy, dx=dx, dweight=dweight, inputs_after=given)
 
     def jvp(self, case: Case) -> Outcome:
         """The tangent of y of a new layer."""
-        built = self._build(case)
-        built(place(case.x, case.layout).array)
-        return Outcome(y_tangent=built.jvp(*case.cotangents.values()))
+        built, given = self._called(case)
+        return Outcome(y_tangent=built.jvp(*(given[name] for name in _VECTORS)), inputs_after=given)
+
+    def _called(self, case: Case) -> tuple[BatchNorm, dict[str, AnyArray]]:
+        """A new layer after a forward pass, and what belongs to the caller: x, the vectors and the parameters."""
+        built, x = self._build(case), place(case.x, case.layout).array
+        built(x)
+        vectors = {f"d{name}": vector.copy() for name, vector in case.cotangents.items()}
+        return built, {"x": x, "weight": built.weight, "bias": built.bias, **vectors}
 
     def _build(self, case: Case) -> BatchNorm:
         built = self._make(case.channels, eps=case.eps, momentum=case.momentum)

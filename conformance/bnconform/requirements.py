@@ -137,6 +137,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("P6", "what memory held before makes no difference", _PURE, "robust"),
     Requirement("P7", "calls from several threads do not mix", _PURE, "robust"),
     Requirement("P8", "a fresh process gives the same answer", _PURE, "robust"),
+    Requirement("P9", "second-order gradients and forward mode leave their inputs alone and repeat", _PURE, "robust"),
     Requirement("E1", "wrong shapes and a negative eps raise", _DIALECT, "robust"),
     Requirement("E2", "every call returns or raises: none crashes, hangs, exits or grows without end", _PURE, "robust"),
 )

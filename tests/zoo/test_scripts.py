@@ -50,6 +50,8 @@ SHOWN = (
     ("P3", "FoldByMean", "blind"),
     ("P4", "GradientsShareMemory", "effects"),
     ("P5", "WritesGuardZone", "effects"),
+    ("P9", "OverwritesDdx", "second_order"),
+    ("P9", "TangentOverwritesTangent", "second_order"),
     ("E1", "LengthOneBroadcasts", "errors"),
 )
 """A few of every family: values, bits, relations, states, exceptions, derivatives."""

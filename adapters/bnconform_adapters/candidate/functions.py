@@ -45,6 +45,8 @@ FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_infe
 KINDS = ("numpy", "torch", "jax")
 _STATISTICS = ("running_mean", "running_var")
 _GRADIENTS = ("dx", "dweight", "dbias")
+_ARGUMENTS = ("x", "weight", "bias")
+_VECTORS = ("ddx", "ddweight", "ddbias")
 
 
 def functions_of(offered: Any) -> dict[str, Callable[..., Any]]:
@@ -112,38 +114,47 @@ class Candidate:
         assert case.dy is not None
         arrays = self._arrays
         with arrays.settings(case):
-            x, weight, bias = self._arguments(case)
+            given = self._given(case) | {"dy": arrays.place(case.dy, case.dy_layout).array}
             statistics = (self._placed(case.running_mean), self._placed(case.running_var))
             found = self._functions["forward_training"](
-                x, weight, bias, *statistics, momentum=case.momentum, eps=case.eps
+                *_of(given, _ARGUMENTS), *statistics, momentum=case.momentum, eps=case.eps
             )
             *_, saved = _values(found, ("y", *_STATISTICS, "saved"), "forward_training")
-            dy = arrays.place(case.dy, case.dy_layout).array
-            found = self._functions["double_backward"](*self._vectors(case), dy, saved)
+            found = self._functions["double_backward"](*_of(given, _VECTORS), given["dy"], saved)
             ddy, dx, dweight = _values(found, ("ddy", "dx", "dweight"), "double_backward")
             return Outcome(
                 ddy=arrays.to_numpy(ddy, "ddy"),
                 dx=arrays.to_numpy(dx, "dx"),
-                dweight=None if weight is None else arrays.to_numpy(dweight, "dweight"),
+                dweight=None if case.weight is None else arrays.to_numpy(dweight, "dweight"),
+                inputs_after=self._after(given),
             )
 
     def jvp(self, case: Case) -> Outcome:
         """The tangent of y in training."""
         with self._arrays.settings(case):
-            found = self._functions["jvp"](*self._arguments(case), *self._vectors(case), eps=case.eps)
-            return Outcome(y_tangent=self._arrays.to_numpy(found, "y_tangent"))
+            given = self._given(case)
+            found = self._functions["jvp"](*_of(given, (*_ARGUMENTS, *_VECTORS)), eps=case.eps)
+            return Outcome(y_tangent=self._arrays.to_numpy(found, "y_tangent"), inputs_after=self._after(given))
 
     def _placed(self, array: AnyArray | None, layout: Layout = "contiguous") -> Any:
         return None if array is None else self._arrays.place(array, layout).array
 
-    def _arguments(self, case: Case) -> tuple[Any, ...]:
-        return self._placed(case.x, case.layout), self._placed(case.weight), self._placed(case.bias)
+    def _given(self, case: Case) -> dict[str, Any]:
+        """x, the parameters, and ddx, laid out as x, ddweight and ddbias, which are there beside a parameter."""
+        given = {"x": case.x, "weight": case.weight, "bias": case.bias}
+        given |= {f"d{name}": vector for name, vector in case.cotangents.items()}
+        as_x = ("x", "ddx")
+        placed = {k: self._placed(one, case.layout if k in as_x else "contiguous") for k, one in given.items()}
+        return {name: one for name, one in placed.items() if one is not None}
 
-    def _vectors(self, case: Case) -> tuple[Any, ...]:
-        """ddx, laid out as x, ddweight and ddbias; None beside an absent parameter."""
-        given = case.cotangents
-        layouts = {"dx": case.layout}
-        return tuple(self._placed(given.get(name), layouts.get(name, "contiguous")) for name in _GRADIENTS)
+    def _after(self, given: Mapping[str, Any]) -> dict[str, AnyArray]:
+        after = {name: self._arrays.to_numpy(array, name) for name, array in given.items()}
+        return {name: array for name, array in after.items() if array is not None}
+
+
+def _of(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Those that are given, and None for the others."""
+    return tuple(given.get(name) for name in names)
 
 
 class _FunctionsLayer:

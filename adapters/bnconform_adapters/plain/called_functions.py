@@ -106,14 +106,22 @@ def double_backward(layer, case):
         kernel, x = functions(), layer.placed(case.x, case.layout)
         arguments = x, layer.weight, layer.bias, layer.mean, layer.var
         *_, saved = values(kernel.forward_training(*arguments, momentum=case.momentum, eps=case.eps), 4)
-        dy = layer.placed(case.dy, case.dy_layout)
-        ddy, dx, dweight = values(kernel.double_backward(*contracted_with(layer, case), dy, saved), 3)
+        dy, vectors = layer.placed(case.dy, case.dy_layout), contracted_with(layer, case)
+        ddy, dx, dweight = values(kernel.double_backward(*vectors, dy, saved), 3)
         dweight = None if case.weight is None else dweight
-        return {"ddy": layer.copied(ddy), "dx": layer.copied(dx), "dweight": layer.copied(dweight)}
+        found = {"ddy": layer.copied(ddy), "dx": layer.copied(dx), "dweight": layer.copied(dweight)}
+        return found | given_after(layer, x, vectors) | {"dy after": layer.copied(dy)}
 
 
 def tangent(layer, case):
     """What jvp gives."""
     with layer.settings(case):
-        arguments = layer.placed(case.x, case.layout), layer.weight, layer.bias, *contracted_with(layer, case)
-        return {"y_tangent": layer.copied(functions().jvp(*arguments, eps=case.eps))}
+        x, vectors = layer.placed(case.x, case.layout), contracted_with(layer, case)
+        found = layer.copied(functions().jvp(x, layer.weight, layer.bias, *vectors, eps=case.eps))
+        return {"y_tangent": found} | given_after(layer, x, vectors)
+
+
+def given_after(layer, x, vectors):
+    """What was handed in, as it is now."""
+    given = dict(zip(("ddx", "ddweight", "ddbias"), vectors)) | {"x": x, "weight": layer.weight, "bias": layer.bias}
+    return {f"{name} after": layer.copied(one) for name, one in given.items() if one is not None}

@@ -42,18 +42,23 @@ def population(*cases):
 
 
 def called(case):
-    """The layer after a forward pass, and ddx, ddweight and ddbias; zeros where they are None."""
-    layer = Layer(case).layer
-    (layer.train() if case.training else layer.eval())(place(case.x, case.layout))
-    given = ((case.x, case.ddx), (case.weight, case.ddweight), (case.bias, case.ddbias))
-    return layer, [np.zeros_like(like) if vector is None else vector for like, vector in given]
+    """The layer after a forward pass, and copies of ddx, ddweight and ddbias; zeros where they are None."""
+    layer, x = Layer(case).layer, place(case.x, case.layout)
+    (layer.train() if case.training else layer.eval())(x)
+    pairs = ((case.x, case.ddx), (case.weight, case.ddweight), (case.bias, case.ddbias))
+    vectors = [np.zeros_like(like) if vector is None else vector.copy() for like, vector in pairs]
+    names = ("x", "weight", "bias", "ddx", "ddweight", "ddbias")
+    given = (x, layer.weight, layer.bias, *vectors)
+    return layer, vectors, {f"{name} after": one for name, one in zip(names, given)}
 
 
 def second_order(case):
-    layer, vectors = called(case)
-    return dict(zip(("ddy", "dx", "dweight"), layer.double_backward(*vectors, place(case.dy, case.dy_layout))))
+    layer, vectors, given = called(case)
+    dy = place(case.dy, case.dy_layout)
+    found = dict(zip(("ddy", "dx", "dweight"), layer.double_backward(*vectors, dy)))
+    return found | given | {"dy after": dy}
 
 
 def jvp(case):
-    layer, vectors = called(case)
-    return {"y_tangent": layer.jvp(*vectors)}
+    layer, vectors, given = called(case)
+    return {"y_tangent": layer.jvp(*vectors)} | given
