@@ -10,7 +10,12 @@ from types import ModuleType
 BEFORE = {"tensorflow": ("triton",), "keras": ("triton",)}
 """What has to be imported first: TensorFlow and Triton both bring LLVM, and Triton as the second aborts."""
 
-SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "OMP_WAIT_POLICY": "PASSIVE"}
+SETTINGS = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",  # for layers that synchronise statistics
+}
 """Environment variables that frameworks read when they are imported; what the user has set stays.
 
 OpenMP's threads otherwise spin while they wait, which makes thousands of small calls many times as slow wherever

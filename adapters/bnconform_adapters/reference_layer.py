@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
+
+import numpy as np
 
 from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.memory import place, shared_pairs
 from bnconform_reference.layer import BatchNorm
+from bnconform_reference.synchronised import backward_shard, forward_shard, gradient_sums, merged_moments
 
 _VECTORS = ("ddx", "ddweight", "ddbias")
 
@@ -29,6 +33,7 @@ class LayerAdapter:
         parameters=("both",),
         grade="NW",  # population statistics merge batches by Chan's formula
         population=True,
+        shards=("equal", "unequal", "empty"),
         default_eps=1e-5,
         default_momentum=0.1,
     )
@@ -98,6 +103,27 @@ class LayerAdapter:
             setattr(built, name, array.copy())
 
         return built.train() if case.training else built.eval()
+
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """One step of layers that share their statistics, each with a shard of the batch."""
+        whole, built = merged_moments([case.x for case in cases]), [self._build(case) for case in cases]
+        passes = [
+            forward_shard(case.x, layer.weight, layer.bias, whole, layer.eps)
+            for case, layer in zip(cases, built, strict=True)
+        ]
+        outcomes = []
+        for layer, passed in zip(built, passes, strict=True):
+            layer.move_statistics(whole)
+            outcomes.append(Outcome(passed.y, layer.running_mean, layer.running_var))
+        dys = [case.dy for case in cases if case.dy is not None]
+        if not dys:
+            return outcomes
+        parts = [gradient_sums(dy, passed) for dy, passed in zip(dys, passes, strict=True)]
+        sums = [np.sum(each, axis=0) for each in zip(*parts, strict=True)]
+        return [
+            replace(outcome, dx=backward_shard(dy, passed, *sums), dweight=part[1], dbias=part[0])
+            for outcome, dy, passed, part in zip(outcomes, dys, passes, parts, strict=True)
+        ]
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """Running statistics of the data set whose batches are the cases' x."""

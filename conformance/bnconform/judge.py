@@ -13,7 +13,7 @@ from bnconform.evidence import Evidence, Life, Of, Pass, Turned, What
 from bnconform.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
-from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order
+from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome, dtype_name
 from bnconform_adapters.worker.client import run_once
 from bnconform_reference.double_double import Array, high
@@ -144,6 +144,11 @@ class Judge:
     def attempt(self, case: Case) -> Outcome:
         """Call a new layer once; an exception is the law's to judge."""
         return self.attempt_steps([case])[0]
+
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Make one step of a new layer over several devices, a case on each; an exception breaks the law."""
+        outcomes = [self._returned(outcome) for outcome in self._note("shards", cases, shards(self.adapter, cases))]
+        return [self._shaped(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """The statistics that the implementation gives for a whole data set."""

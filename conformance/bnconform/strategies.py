@@ -27,7 +27,7 @@ from bnconform.shapes import (
 )
 from bnconform.spaces import Space
 from bnconform.tape import Tape, tapes
-from bnconform_adapters.contract import Case, Claims, Layout, Parameters
+from bnconform_adapters.contract import Case, Claims, Layout, Parameters, Split
 from bnconform_reference.precision import DtypeName
 
 T = TypeVar("T")
@@ -164,6 +164,37 @@ class Cases:
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
         """See :class:`Source`."""
         return recipes(self.space, claims, pool).map(lambda recipe: (build(recipe),))
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A batch in shards on several devices, as one case for each; the first of them is the space's."""
+
+    space: Space
+    most: int = 4
+
+    def why_not(self, claims: Claims) -> str | None:
+        """See :class:`Source`."""
+        return self.space.why_not(claims)
+
+    def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
+        """See :class:`Source`."""
+        sizes: dict[Split, tuple[int | None, ...]] = {"equal": (None,), "unequal": (1, 2, 3), "empty": (0,)}
+        others = tuple(dict.fromkeys(size for split in claims.shards for size in sizes[split]))
+        most = 2 if pool or claims.shards == ("equal",) else self.most
+        later = st.lists(_sampled_from(others), min_size=1, max_size=most - 1)
+
+        @st.composite
+        def shards(draw: st.DrawFn) -> Steps:
+            first = draw(recipes(self.space, claims, pool))
+            cases = [first]
+            for i, samples in enumerate(draw(later)):
+                shape = (first.shape[0] if samples is None else samples, *first.shape[1:])
+                cases.append(replace(first, shape=shape, salt=first.salt + SALTS * (i + 1)))
+            at = draw(st.integers(0, len(cases) - 1))
+            return one_layer(tuple(build(case) for case in (*cases[at:], *cases[:at])))
+
+        return shards()
 
 
 @dataclass(frozen=True)

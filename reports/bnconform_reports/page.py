@@ -26,6 +26,7 @@ FAMILIES = {
     "N": "numerics",
     "X": "special values",
     "P": "side effects",
+    "Y": "several devices",
     "E": "errors",
 }
 
