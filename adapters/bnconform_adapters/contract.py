@@ -30,14 +30,17 @@ DTYPES: dict[DtypeName, np.dtype[Any]] = {
 }
 
 
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
 class AdapterError(Exception):
     """An adapter cannot be had; the message is one line that says what to do."""
 
 
 def dtype_name(array: AnyArray) -> DtypeName:
     """Name of an array's dtype."""
-    name: DtypeName = array.dtype.name  # type: ignore[assignment]
-    return name
+    name = _NAMES.get(array.dtype)  # NumPy puts a name together anew each time it is asked
+    return array.dtype.name if name is None else name  # type: ignore[return-value]
 
 
 def parameter_dtype(dtype: DtypeName) -> DtypeName:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from math import inf, isnan
 from typing import NoReturn
 
 import numpy as np
@@ -266,7 +267,8 @@ class Judge:
         index = comparison.worst
         ratio, dtype = float(comparison.ratio[index]), dtype_name(actual)
         expected = float(high(quantity.value)[index])
-        error = float(np.nan_to_num(comparison.error[index], nan=np.inf))
+        error = float(comparison.error[index])
+        error = inf if isnan(error) else error
         ulps = error / ulp(expected, dtype) if ratio else 0.0
         self.tally.note_ratio(ratio, ulps, self._steps)
         if not ratio <= 1.0:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 
 INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
-BUNDLED = 120.0
-"""Seconds for a call of a bundled implementation in a worker: it may compile on a machine that has much else to do."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Implementation:
         if self.loaded is not None:
             return self.loaded
         assert self.entry is not None
-        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec, Limits(BUNDLED))
+        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec)
 
     @property
     def subject(self) -> Subject:
@@ -193,7 +191,7 @@ class Session:
     def _candidate(self, spec: str) -> Adapter:
         if self._in_process:
             return load(spec)
-        return WorkerAdapter(spec, Limits() if self._time_limit is None else Limits(self._time_limit))
+        return WorkerAdapter(spec, None if self._time_limit is None else Limits(self._time_limit))
 
     def close(self) -> None:
         """End the workers."""

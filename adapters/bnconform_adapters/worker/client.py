@@ -28,7 +28,7 @@ class WorkerAdapter:
     spec : str
         ``PATH.py[:NAME]``, or the name of a bundled implementation.
     limits : Limits or None
-        None takes the default ones.
+        None takes the default ones, see :meth:`Limits.of`.
 
     Raises
     ------
@@ -38,7 +38,7 @@ class WorkerAdapter:
 
     def __init__(self, spec: str, limits: Limits | None = None) -> None:
         self._spec = spec
-        self._limits = limits or Limits()
+        self._limits = limits or Limits.of(spec)
         self._numbers, self._lock = count(), RLock()
         self._keeper, self._modules = Keeper(), list[str]()
         try:
