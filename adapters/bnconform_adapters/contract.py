@@ -233,6 +233,8 @@ class Claims:
         Splits of a training batch over devices that the adapter has `shards` for: "equal", "unequal", "empty".
         ``shards(cases)`` makes one step of one layer whose statistics are those of all cases together, each on a device
         of its own, and gives an Outcome for each; dweight and dbias are the device's own part of the whole batch's.
+    devices : int
+        The most shards that there can be.
     bitwise : bool
         Whether scaling x by a power of 2, negating it, and permuting or changing other channels keep the bits;
         otherwise they keep within the allowed errors.
@@ -273,6 +275,7 @@ class Claims:
     empty_batches: bool = True
     population: bool = False
     shards: tuple[Split, ...] = ()
+    devices: int = 4
     own_process: bool = False
     bitwise: bool = True
     fixed_eps: float | None = None

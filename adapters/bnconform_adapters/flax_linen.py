@@ -21,6 +21,7 @@ CLAIMS = Claims(
     second_order=("training", "inference"),
     forward_mode=("training", "inference"),
     shards=("equal",),
+    devices=2,
     bitwise=False,  # vector loops and their tails round differently
     default_eps=1e-5,
     default_momentum=0.99,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -41,4 +42,15 @@ def import_framework(name: str) -> ModuleType:
     for other in BEFORE.get(name.partition(".")[0], ()):
         if find_spec(other) is not None:
             import_module(other)
-    return import_module(name)
+    module = import_module(name)
+    if name == "tensorflow":
+        _have_two_cpus(module)
+    return module
+
+
+def _have_two_cpus(tf: ModuleType) -> None:
+    """Split TensorFlow's CPU into two logical ones, as long as nothing has used it; sums stay as they are."""
+    (cpu, *_), logical = tf.config.list_physical_devices("CPU"), tf.config.LogicalDeviceConfiguration()
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        with suppress(RuntimeError):  # somebody has used it
+            tf.config.set_logical_device_configuration(cpu, [logical, logical])

@@ -94,7 +94,7 @@ class Calls:
             case "jvp":
                 return f"[attempt(jvp, {listed})]"
             case "shards":
-                return f"attempt_all(shards, [{listed}])"
+                return f"attempt_all(shards, ({listed}))"
             case "population":
                 return f"[attempt(population, {listed})]"
 

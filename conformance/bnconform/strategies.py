@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate
 from random import Random
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -166,12 +167,16 @@ class Cases:
         return recipes(self.space, claims, pool).map(lambda recipe: (build(recipe),))
 
 
+def _samples(case: Case, start: int, end: int) -> Case:
+    """Some samples of a case."""
+    return replace(case, x=case.x[start:end], dy=None if case.dy is None else case.dy[start:end])
+
+
 @dataclass(frozen=True)
 class Shards:
     """A batch in shards on several devices, as one case for each; the first of them is the space's."""
 
     space: Space
-    most: int = 4
 
     def why_not(self, claims: Claims) -> str | None:
         """See :class:`Source`."""
@@ -181,18 +186,21 @@ class Shards:
         """See :class:`Source`."""
         sizes: dict[Split, tuple[int | None, ...]] = {"equal": (None,), "unequal": (1, 2, 3), "empty": (0,)}
         others = tuple(dict.fromkeys(size for split in claims.shards for size in sizes[split]))
-        most = 2 if pool or claims.shards == ("equal",) else self.most
-        later = st.lists(_sampled_from(others), min_size=1, max_size=most - 1)
+        later = st.lists(_sampled_from(others), min_size=1, max_size=claims.devices - 1)
 
         @st.composite
         def shards(draw: st.DrawFn) -> Steps:
             first = draw(recipes(self.space, claims, pool))
-            cases = [first]
-            for i, samples in enumerate(draw(later)):
-                shape = (first.shape[0] if samples is None else samples, *first.shape[1:])
-                cases.append(replace(first, shape=shape, salt=first.salt + SALTS * (i + 1)))
-            at = draw(st.integers(0, len(cases) - 1))
-            return one_layer(tuple(build(case) for case in (*cases[at:], *cases[:at])))
+            samples = [first.shape[0], *(first.shape[0] if n is None else n for n in draw(later))]
+            at = draw(st.integers(0, len(samples) - 1))
+            samples = [*samples[at:], *samples[:at]]
+            if draw(st.booleans()):  # alike: parts of one batch
+                whole = build(replace(first, shape=(sum(samples), *first.shape[1:])))
+                return tuple(_samples(whole, end - n, end) for n, end in zip(samples, accumulate(samples), strict=True))
+            apart = (
+                replace(first, shape=(n, *first.shape[1:]), salt=first.salt + SALTS * i) for i, n in enumerate(samples)
+            )
+            return one_layer(tuple(build(recipe) for recipe in apart))
 
         return shards()
 

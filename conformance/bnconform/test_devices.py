@@ -17,14 +17,14 @@ from bnconform_reference.precision import UNIT_ROUNDOFF
 SHARDS = replace(TRAINING, needs=("shards",))
 
 
-@requirement("Y1", given=Shards(SHARDS))
+@requirement("Y1", given=Shards(SHARDS), share=0.5)
 def test_y_of_shards(judge: Judge, *shards: Case) -> None:
     """Shards of any sizes, empty ones among them, get the rows of y that the whole batch gets."""
     expected = judge.expect(whole(shards))
     _put_together(judge, "y", judge.shards(shards), expected["y"])
 
 
-@requirement("Y2", given=Shards(replace(SHARDS, gradients=True)))
+@requirement("Y2", given=Shards(replace(SHARDS, gradients=True)), share=0.5)
 def test_gradients_of_shards(judge: Judge, *shards: Case) -> None:
     """dx of the shards is the whole batch's, and so are dweight and dbias when each device's part is added up."""
     outcomes, expected = judge.shards(shards), judge.expect(whole(shards))
@@ -34,7 +34,7 @@ def test_gradients_of_shards(judge: Judge, *shards: Case) -> None:
             _added_up(judge, name, outcomes, expected[name])
 
 
-@requirement("Y3", given=Shards(SHARDS))
+@requirement("Y3", given=Shards(SHARDS), share=0.5)
 def test_statistics_of_shards(judge: Judge, *shards: Case) -> None:
     """Every device's running statistics move by the whole batch's mean and variance, whatever its own shard holds."""
     expected = judge.expect(whole(shards))

@@ -6,6 +6,7 @@ import numpy as np
 
 from bnconform_adapters.plain.calling import place
 from bnconform_reference.layer import BatchNorm
+from bnconform_reference.synchronised import backward_shard, forward_shard, gradient_sums, merged_moments
 
 
 class Layer:
@@ -62,3 +63,21 @@ def second_order(case):
 def jvp(case):
     layer, vectors, given = called(case)
     return {"y_tangent": layer.jvp(*vectors)} | given
+
+
+def shards(*cases):
+    whole, layers = merged_moments([case.x for case in cases]), [Layer(case).layer for case in cases]
+    given = [(case.x, layer.weight, layer.bias) for case, layer in zip(cases, layers)]
+    passed = [forward_shard(*arrays, whole, case.eps) for arrays, case in zip(given, cases)]
+    results = []
+    for layer, one in zip(layers, passed):
+        layer.move_statistics(whole)
+        results.append({"y": one.y, "running_mean": layer.running_mean, "running_var": layer.running_var})
+    if cases[0].dy is None:
+        return results
+    parts = [gradient_sums(case.dy, one) for case, one in zip(cases, passed)]
+    sums = [np.sum(each, axis=0) for each in zip(*parts)]
+    return [
+        result | {"dx": backward_shard(case.dy, one, *sums), "dweight": dweight, "dbias": dbias}
+        for result, case, one, (dbias, dweight) in zip(results, cases, passed, parts)
+    ]
