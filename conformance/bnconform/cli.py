@@ -30,6 +30,8 @@ OF_A_RUN = {
     "-n": "PROCESSES",
 }
 """Options with a value that `bnconform report` passes on to pytest; were they unknown, their value would be a file."""
+FIXED = ("conditioning", "length", "drift")
+"""Kinds of the report's fixed cases, as :mod:`bnconform.fixed_cases` has them; importing that takes NumPy."""
 HIDDEN_BY_NAME = ("numpy", "torch", "jax")
 """What a file of the same name could not import."""
 
@@ -163,6 +165,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     identifying.add_argument("--evidence", action="store_true", help="show the evidence of every answer")
     identifying.add_argument("--in-process", action="store_true", help="run a file in this process, not in a worker")
     identifying.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
+    measuring = commands.add_parser("measure", help="errors on the report's fixed cases, or on one of them")
+    measuring.add_argument("spec", metavar="NAME|PATH.py[:NAME]")
+    measuring.add_argument("--kind", choices=FIXED, help="with --at: one case of this kind, shown with its errors")
+    measuring.add_argument("--at", type=float, metavar="PLACE", help="|mean|/sd, values per channel, or training steps")
+    measuring.add_argument("--in-process", action="store_true", help="call your file in this process")
     bench = commands.add_parser("bench", help="time the bundled kernel on a GPU, beside torch and a device copy")
     bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
@@ -211,6 +218,10 @@ def _main(arguments: Sequence[str] | None) -> int:
             in_process=parsed.in_process,
             time_limit=parsed.time_limit,
         )
+    if parsed.command == "measure":
+        from bnconform.measuring import run
+
+        return run(parsed.spec, parsed.kind, parsed.at, in_process=parsed.in_process)
     if parsed.command == "new":
         return new(parsed.path, parsed.form)
     if parsed.command == "replay":

@@ -8,7 +8,7 @@ from importlib import util
 from pathlib import Path
 
 from bnconform_reports.badge import badge
-from bnconform_reports.figure import draw_conditioning
+from bnconform_reports.figure import draw_curves
 from bnconform_reports.junit import junit
 from bnconform_reports.page import page
 from bnconform_reports.picture import draw
@@ -54,7 +54,7 @@ def write_report(paths: Sequence[Path], folder: Path) -> Together:
         for name, text in (texts | {"badge.json": badge(found)}).items():
             (folder / name).write_text(text, encoding="utf-8")
         draw(found, folder)
-        draw_conditioning(found, folder)
+        draw_curves(found, folder)
     except OSError as error:
         raise ReportError(f"cannot write {error.filename or folder}: {error.strerror}") from error
     return found

@@ -16,6 +16,7 @@ from suite_runs import names_apart, names_here, run_apart
 
 from bnconform import ledger
 from bnconform_adapters.contract import DTYPES, Claims
+from bnconform_adapters.layer_defaults import layer_defaults
 from bnconform_adapters.registry import REGISTRY, create, find
 
 MOMENTUM = 0.25
@@ -113,6 +114,17 @@ def test_default_eps_and_momentum(plain: Plain) -> None:
     """The claimed defaults are those of the framework's own signature."""
     claims = claims_of(plain)
     assert plain.defaults() == (claims.default_eps, claims.default_momentum)
+
+
+def test_defaults_are_read_from_the_framework(plain: Plain) -> None:
+    """What is read for the report is what the framework's own signature says, and its statistics start as claimed."""
+    found = layer_defaults(find(plain.name))
+    if found is None:
+        assert plain.defaults() == (None, None)
+        return
+    assert (found.eps, found.momentum) == plain.defaults()
+    dialect = claims_of(plain).dialect
+    assert (found.mean, found.variance) in ((None, None), (dialect.initial_mean, dialect.initial_variance))
 
 
 def test_momentum_sense_and_stored_variance(trained: Plain) -> None:
