@@ -31,6 +31,7 @@ FAMILIES = {
     "X": "special values",
     "P": "side effects",
     "Y": "several devices",
+    "T": "training",
     "E": "errors",
 }
 
