@@ -13,6 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
+from hypothesis.database import ExampleDatabase
 from hypothesis.errors import InvalidArgument
 
 from bnconform.coverage import histogram
@@ -154,6 +155,10 @@ class Session:
         self._identify, self._measure = identify, measure
         self.profile = profile
         self.report = Path(report) if report else None
+        self.scripts = self.report is not None
+        """Whether findings get a script."""
+        self.database: ExampleDatabase | None = None
+        """Where failures are kept, and tried first."""
         self.not_run: dict[str, str] = {}
         self.implementations = self._implementations(specs, slow)
         self.cells: list[dict[str, Any]] = []
