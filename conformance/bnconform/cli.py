@@ -32,6 +32,8 @@ OF_A_RUN = {
 """Options with a value that `bnconform report` passes on to pytest; were they unknown, their value would be a file."""
 FIXED = ("conditioning", "length", "drift")
 """Kinds of the report's fixed cases, as :mod:`bnconform.fixed_cases` has them; importing that takes NumPy."""
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Thousands of small products take many times as long where several threads wait for one another."""
 HIDDEN_BY_NAME = ("numpy", "torch", "jax")
 """What a file of the same name could not import."""
 
@@ -232,6 +234,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         reporting.add_argument(
             option, action="append", default=[], metavar=metavar, help="of the run, as pytest takes it"
         )
+    working = commands.add_parser(
+        "benefits", help="train small networks with each implementation, and report what batch norm does for them"
+    )
+    working.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write page and figures")
+    working.add_argument("--adapter", action="append", default=[], metavar="NAME|PATH.py[:NAME]", help="repeatable")
+    working.add_argument("--short", action="store_true", help="a few steps and seeds, to see that everything works")
     parsed, rest = parser.parse_known_args(arguments)
     if parsed.command == "report":
         from bnconform.reporting import report
@@ -247,6 +255,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if parsed.command == "campaign":
         return campaign(parsed)
+    if parsed.command == "benefits":
+        for variable in ONE_THREAD:
+            os.environ.setdefault(variable, "1")
+        from bnconform.benefits import benefits
+
+        return benefits(parsed.adapter, parsed.out, short=parsed.short)
     if parsed.command == "identify":
         return identify(
             parsed.spec,

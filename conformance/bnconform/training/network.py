@@ -49,6 +49,8 @@ class _Linear:
 
     name: str
     biased: bool
+    first: bool = False
+    """Whether nothing before it wants a gradient; dx is then 0."""
 
     def forward(self, rows: Array, parameters: Mapping[str, Array], *, training: bool) -> Array:
         self._rows = rows
@@ -59,6 +61,8 @@ class _Linear:
         gradients = {f"{self.name}.weight": dy @ self._rows.swapaxes(1, 2)}
         if self.biased:
             gradients[f"{self.name}.bias"] = dy.sum(axis=2)
+        if self.first:
+            return np.zeros(()), gradients
         return parameters[f"{self.name}.weight"].swapaxes(1, 2) @ dy, gradients
 
 
@@ -124,15 +128,15 @@ class _Blocks:
 
 
 def pixels(images: Array) -> Array:
-    """Images (N, 8, 8) as a fully connected network takes them: (1, 64, N), from 0 to 1."""
-    return np.ascontiguousarray(images.reshape(len(images), PIXELS).T)[None] / 16
+    """Images (M, N, 8, 8) as a fully connected network takes them: (M, 64, N), from 0 to 1."""
+    return np.ascontiguousarray(images.reshape(*images.shape[:2], PIXELS).swapaxes(1, 2)) / 16
 
 
 def patches(images: Array) -> Array:
-    """Images as a 3 x 3 convolution with padding takes them: (1, 9, N * 64), from 0 to 1."""
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1))) / 16
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    return np.ascontiguousarray(windows.reshape(-1, 9).T)[None]
+    """Images (M, N, 8, 8) as a 3 x 3 convolution with padding takes them: (M, 9, N * 64), from 0 to 1."""
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))) / 16
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+    return np.ascontiguousarray(windows.reshape(len(images), -1, 9).swapaxes(1, 2))
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,9 @@ class Architecture:
     activation: str = "relu"
 
     def input(self, images: Array) -> Array:
-        """Images (N, 8, 8) as the first layer takes them."""
-        return patches(images) if self.convolutional else pixels(images)
+        """Images (N, 8, 8), or (M, N, 8, 8) of every member's own, as the first layer takes them."""
+        own = images if images.ndim == 4 else images[None]
+        return patches(own) if self.convolutional else pixels(own)
 
     def fan_in(self) -> list[int]:
         """Summands of every linear layer, the output layer's last."""
@@ -213,7 +218,7 @@ class Network:
                 self._layers.append(_Blocks(SIDE >> (i - 1), 2))
             self.norms.append(make_norm(channels, architecture.spatial(i)))
             # A bias before a batch norm does nothing, and one after another norm is the same as that one's.
-            self._layers += [_Linear(f"linear{i}", biased=False), _Normalized(f"norm{i}", self.norms[-1])]
+            self._layers += [_Linear(f"linear{i}", biased=False, first=i == 0), _Normalized(f"norm{i}", self.norms[-1])]
             self._layers.append(ACTIVATIONS[architecture.activation]())
         if architecture.convolutional:
             side = SIDE >> (len(architecture.hidden) - 1)
@@ -221,14 +226,34 @@ class Network:
         self._layers.append(_Linear("output", biased=True))
 
     def logits(self, images: Array, *, training: bool = False) -> Array:
-        """The outputs for images (N, 8, 8): (M, 10, N)."""
+        """The outputs for images (N, 8, 8) or (M, N, 8, 8): (M, 10, N)."""
         rows = self.architecture.input(images)
         for layer in self._layers:
             rows = layer.forward(rows, self.parameters, training=training)
         return rows
 
+    def norm_input(self, images: Array, number: int, *, training: bool = False) -> Array:
+        """What comes to a normalization layer: (M, C, n)."""
+        return self._up_to(images, f"norm{number}", training=training)[0]
+
+    def norm_output(self, images: Array, number: int, *, training: bool = False) -> Array:
+        """What a normalization layer gives: (M, C, n)."""
+        rows, layer = self._up_to(images, f"norm{number}", training=training)
+        return layer.forward(rows, self.parameters, training=training)
+
+    def _up_to(self, images: Array, name: str, *, training: bool) -> tuple[Array, _Layer]:
+        rows = self.architecture.input(images)
+        for layer in self._layers:
+            if isinstance(layer, _Normalized) and layer.name == name:
+                return rows, layer
+            rows = layer.forward(rows, self.parameters, training=training)
+        raise AssertionError(f"no layer is called {name}")
+
     def gradients(self, images: Array, labels: NDArray[np.int64]) -> tuple[Array, Parameters]:
-        """Mean cross-entropy of a training batch, (M,), and its gradients by the parameters."""
+        """Mean cross-entropy of a training batch, (M,), and its gradients by the parameters.
+
+        Images are (N, 8, 8) with labels (N,), or (M, N, 8, 8) with (M, N).
+        """
         loss, dy = cross_entropy(self.logits(images, training=True), labels)
         gradients: Parameters = {}
         for layer in reversed(self._layers):
@@ -236,20 +261,25 @@ class Network:
             gradients |= found
         return loss, gradients
 
-    def step(self, images: Array, labels: NDArray[np.int64], rate: float) -> Array:
-        """One step of gradient descent; returns the loss before it, (M,)."""
+    def step(self, images: Array, labels: NDArray[np.int64], rate: float | Array) -> Array:
+        """One step of gradient descent, at one rate or at each member's own, (M,); returns the loss before it, (M,)."""
         loss, gradients = self.gradients(images, labels)
-        for name, gradient in gradients.items():
-            self.parameters[name] = self.parameters[name] - rate * gradient
+        self.move(gradients, rate)
         return loss
+
+    def move(self, gradients: Parameters, rate: float | Array) -> None:
+        """Take the parameters that have a gradient against it."""
+        for name, gradient in gradients.items():
+            each = np.reshape(rate, (-1, *(1 for _ in gradient.shape[1:])))
+            self.parameters[name] = self.parameters[name] - each * gradient
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, Array]:
     """Mean of -log softmax(logits)[label] for each member, and its gradient by the logits (M, 10, N)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    right = np.arange(CLASSES)[:, None] == labels
-    return -np.where(right, logs, 0.0).sum(axis=(1, 2)) / len(labels), (np.exp(logs) - right) / len(labels)
+    right, samples = np.arange(CLASSES)[:, None] == labels[..., None, :], labels.shape[-1]
+    return -np.where(right, logs, 0.0).sum(axis=(1, 2)) / samples, (np.exp(logs) - right) / samples
 
 
 def accuracy(logits: Array, labels: NDArray[np.int64]) -> Array:

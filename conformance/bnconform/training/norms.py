@@ -48,7 +48,7 @@ class Settings:
 
 
 class ImplementationNorm:
-    """An implementation's layer in a network of one member.
+    """An implementation's layer, for any number of members: they are further channels, which do not see one another.
 
     A Case holds dy before there is a y to derive it from, so a step takes two calls: one for y and new statistics; then
     the old ones are loaded once more, and the same x is called with dy, for the gradients.
@@ -61,13 +61,27 @@ class ImplementationNorm:
         Of x.
     settings : Settings
     claims : Claims
+    members : int
+
+    Attributes
+    ----------
+    running_mean, running_var : arrays, shape (M C,)
     """
 
-    def __init__(self, call: Call, channels: int, spatial: tuple[int, ...], settings: Settings, claims: Claims) -> None:
-        self._call, self._settings, self._shape = call, settings, (channels, *spatial)
+    def __init__(
+        self,
+        call: Call,
+        channels: int,
+        spatial: tuple[int, ...],
+        settings: Settings,
+        claims: Claims,
+        members: int = 1,
+    ) -> None:
+        self._call, self._settings, self._shape = call, settings, (members * channels, *spatial)
+        self._members, self._dialect = members, claims.dialect
         self._kept = DTYPES[parameter_dtype(settings.dtype)]
-        self.running_mean: AnyArray = np.full(channels, claims.dialect.initial_mean, self._kept)
-        self.running_var: AnyArray = np.full(channels, claims.dialect.initial_variance, self._kept)
+        self.running_mean: AnyArray = np.full(members * channels, claims.dialect.initial_mean, self._kept)
+        self.running_var: AnyArray = np.full(members * channels, claims.dialect.initial_variance, self._kept)
         self._case: Case | None = None
 
     def case(self, rows: Array, weight: Array, bias: Array, *, training: bool) -> Case:
@@ -75,8 +89,8 @@ class ImplementationNorm:
         settings = self._settings
         return Case(
             self._given(rows),
-            weight=weight[0].astype(self._kept),
-            bias=bias[0].astype(self._kept),
+            weight=weight.ravel().astype(self._kept),
+            bias=bias.ravel().astype(self._kept),
             running_mean=self.running_mean,
             running_var=self.running_var,
             training=training,
@@ -93,18 +107,25 @@ class ImplementationNorm:
         outcome = self._call(self._case)
         if training:
             self.running_mean, self.running_var = _present(outcome.running_mean), _present(outcome.running_var)
-        return channel_rows(_present(outcome.y))[None]
+        return channel_rows(_present(outcome.y)).reshape(rows.shape)
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
         """See :class:`~bnconform.training.network.Norm`."""
         assert self._case is not None
         outcome = self._call(replace(self._case, dy=self._given(dy), before="load"))
         dx, dweight, dbias = (_present(array) for array in (outcome.dx, outcome.dweight, outcome.dbias))
-        return channel_rows(dx)[None], dweight.astype(np.float64)[None], dbias.astype(np.float64)[None]
+        dweight, dbias = (array.astype(np.float64).reshape(self._members, -1) for array in (dweight, dbias))
+        return channel_rows(dx).reshape(dy.shape), dweight, dbias
+
+    def use_population(self, rows: Array) -> None:
+        """Take the statistics of all that comes to the layer, (M, C, n), in the place of moving averages."""
+        x = _side_by_side(rows)
+        self.running_mean = x.mean(axis=1).astype(self._kept)
+        self.running_var = (x.var(axis=1) * self._dialect.bessel_factor(x.shape[1])).astype(self._kept)
 
     def _given(self, rows: Array) -> AnyArray:
         samples = rows.shape[2] // int(np.prod(self._shape[1:]))
-        return from_channel_rows(rows[0], (samples, *self._shape)).astype(DTYPES[self._settings.dtype])
+        return from_channel_rows(_side_by_side(rows), (samples, *self._shape)).astype(DTYPES[self._settings.dtype])
 
 
 def _present(array: AnyArray | None) -> AnyArray:
@@ -189,7 +210,7 @@ class RoundingNorm(OracleNorm):
 
     def forward(self, rows: Array, weight: Array, bias: Array, *, training: bool) -> Array:
         """See :class:`~bnconform.training.network.Norm`."""
-        case = self._twin.case(rows, weight, bias, training=training)
+        case = self._twin.case(rows[:1], weight[:1], bias[:1], training=training)
         self._case = replace(
             case,
             running_mean=self.running_mean[0].astype(DTYPES[self._parameter]),
