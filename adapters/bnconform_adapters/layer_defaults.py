@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform_adapters.calls import quiet
 from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.registry import Entry
 
@@ -54,12 +55,17 @@ class LayerDefaults:
 def layer_defaults(entry: Entry) -> LayerDefaults | None:
     """The defaults of a bundled implementation; None where it has no layer of its own, or cannot be asked.
 
-    What needs a process of its own is asked there.
+    What needs a process of its own is asked there. A framework may raise anything, and warn of anything: that must not
+    end a run.
     """
     if entry.name not in READ:
         return None
     if entry.environment is None:
-        return READ[entry.name]()
+        try:
+            with quiet():
+                return READ[entry.name]()
+        except Exception:
+            return None
     command = [sys.executable, "-W", "ignore", "-m", "bnconform_adapters.layer_defaults", entry.name]
     variables = {**os.environ, **dict(entry.environment)}
     try:

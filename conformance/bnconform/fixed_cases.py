@@ -114,7 +114,7 @@ def _drift(at: float, handed: Handed) -> tuple[Case, ...]:
     """Batches of a new layer's first steps; those of fewer steps are the first of those of more."""
     random = np.random.default_rng([LENGTH, int(OFFSET)])
     batch = f"standard_normal(({CHANNELS}, {LENGTH})) + {OFFSET:g}, a channel a row"
-    origin = f"default_rng([{LENGTH}, {int(OFFSET)}]): {at:g} batches of {batch}"
+    origin = f"default_rng([{LENGTH}, {int(OFFSET)}]): {at:g} batch{'es' if at > 1 else ''} of {batch}"
     start = (np.ones(CHANNELS), np.zeros(CHANNELS), handed.initial_mean, handed.initial_variance, origin)
     steps = [_case(random.standard_normal((CHANNELS, LENGTH)) + OFFSET, handed, *start) for _ in range(int(at))]
     return (replace(steps[0], before="reset"), *steps[1:])

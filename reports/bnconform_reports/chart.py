@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from bnconform_reports.curves import Curve, Curves
+from bnconform_reports.curves import Curve, Curves, error_text
 from bnconform_reports.together import Together
 from bnconform_reports.worst_cases import anchor_of
 
@@ -99,7 +99,7 @@ def _line(found: Together, of: Curves, curve: Curve, scale: _Scale, ink: int) ->
         ", ".join(curve.names),
         " ".join(scale.point(place, ulp) for place, ulp, _ in curve.errors),
         ink,
-        f"{ratio:.3g} times the allowed error at {_where(of, at)}",
+        f"{error_text(ratio)} at {_where(of, at)}",
         (scale.x(at), scale.y(ulp)),
         anchor_of(found, curve.names[0], of.kind, at) if ratio else "",
     )

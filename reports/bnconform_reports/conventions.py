@@ -14,6 +14,13 @@ from bnconform_reports.together import Together
 NOT_AS_CLAIMED = ("differs", "known")
 """Words of an answer that is not what the implementation claims."""
 NO_ANSWER = "no answer"
+WORDS = {
+    "raises": "raises",
+    "zero_variance": "gives bias",
+    "identity": "hands x on",
+    "keeps": "keeps the statistics",
+}
+"""What a dialect does with one value per channel, and with none."""
 _FEW = 3
 
 
@@ -140,8 +147,7 @@ def _steps(source: Kind, target: Kind) -> Iterator[str]:
         yield f"channels: {source.axis}, then {target.axis}; transpose what goes in, and the kernels beside"
     if (a.initial_mean, a.initial_variance) != (b.initial_mean, b.initial_variance):
         yield "the initial statistics differ: pass steps to convert_statistics"
-    words = {"raises": "raises", "zero_variance": "gives bias", "keeps": "keeps the statistics"}
     for what, field in (("one value per channel", "one_value"), ("an empty batch", "empty_batch")):
         before, after = getattr(a, field), getattr(b, field)
         if before != after:
-            yield f"training on {what}: {words[before]}, then {words[after]}"
+            yield f"training on {what}: {WORDS[before]}, then {WORDS[after]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,6 +15,11 @@ SHOWN: dict[Kind, dict[str, str]] = {
     "drift": {"running_mean": "running mean", "running_var": "running variance"},
 }
 """Quantities with a chart of their own, and their titles."""
+
+
+def error_text(ratio: float) -> str:
+    """The largest error of a curve in words."""
+    return f"{ratio:.3g} times the allowed error" if math.isfinite(ratio) else "not a finite number"
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
 from bnconform.fixed_cases import AXES, Handed, Kind
 from bnconform.measuring import PlaceError, describe_fixed, place
-from bnconform_reports.curves import Curves
+from bnconform_reports.curves import Curves, error_text
 from bnconform_reports.together import Together
 
 FEW = 3
@@ -56,11 +57,11 @@ class WorstCase:
 
 def anchor_of(found: Together, label: str, kind: str, at: float) -> str:
     """The id of the case that an implementation was handed: kind, place, and a number where numbers differ there."""
-    variants: list[Any] = []
+    own, variants = found.measures[label], list[Any]()
     for measures in found.measures.values():
-        if (handed := measures.get("handed")) not in variants:
+        if measures["dtype"] == own["dtype"] and (handed := measures.get("handed")) not in variants:
             variants.append(handed)
-    number = variants.index(found.measures[label].get("handed")) + 1
+    number = variants.index(own.get("handed")) + 1
     return re.sub(r"[^A-Za-z0-9.-]+", "", f"case-{kind}-{at:g}") + (f"-{number}" if number > 1 else "")
 
 
@@ -76,7 +77,7 @@ def worst_cases(found: Together, shown: list[Curves]) -> list[WorstCase]:
             anchor = anchor_of(found, curve.names[0], of.kind, at)
             handed[anchor] = found.measures[curve.names[0]].get("handed", {})
             again = tuple(_again(found, name, of.kind, at) for name in curve.names[:FEW])
-            met = Met(", ".join(curve.names), f"{of.title}: {ratio:.3g} times the allowed error", again)
+            met = Met(", ".join(curve.names), f"{of.title}: {error_text(ratio)}", again)
             gathered.setdefault((at, anchor), []).append((ratio, met))
     kind = shown[0].kind if shown else "length"
     return [
@@ -84,10 +85,19 @@ def worst_cases(found: Together, shown: list[Curves]) -> list[WorstCase]:
             anchor,
             f"{AXES[kind]} {at:g}" + _differing(handed[anchor], list(handed.values())),
             _text(kind, at, handed[anchor]),
-            tuple(one for _, one in sorted(met, key=lambda pair: -pair[0])),
+            _together(one for _, one in sorted(met, key=lambda pair: -pair[0])),
         )
         for (at, anchor), met in sorted(gathered.items(), key=lambda item: item[0])
     ]
+
+
+def _together(met: Iterable[Met]) -> tuple[Met, ...]:
+    """Quantities of the same implementations as one, since one command measures them all."""
+    by_names: dict[str, Met] = {}
+    for one in met:
+        first = by_names.get(one.names)
+        by_names[one.names] = one if first is None else replace(first, what=f"{first.what}; {one.what}")
+    return tuple(by_names.values())
 
 
 def _again(found: Together, label: str, kind: str, at: float) -> str:

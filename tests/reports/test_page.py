@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import permutations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from read_page import Node, parsed
-from sample_runs import LINK, SCRIPT_NAME, broken, cell, large, run, small
+from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, run, small
 
 from bnconform.findings import number
+from bnconform_reference.dialect import Dialect
+from bnconform_reports.conventions import moves
 from bnconform_reports.matrix import ratio_text
 from bnconform_reports.page import LOOKS, page
 from bnconform_reports.records import Results
@@ -285,6 +288,22 @@ def test_converter_has_every_ordered_pair(small_page: Node) -> None:
     assert "momentum and statistics as they are" in found["flax.linen", "keras.tensorflow"]
     assert "channels: axis 1, then the last" in found["torch", "flax.linen"]
     assert "channels" not in found["flax.linen", "keras.tensorflow"].replace("values per channel", "")
+
+
+def test_converter_has_words_for_every_dialect() -> None:
+    """Moves between any two choices of one value per channel and of an empty batch can be told."""
+    hints = get_type_hints(Dialect)
+    choices = list(product(get_args(hints["one_value"]), get_args(hints["empty_batch"])))
+    identities = {
+        f"kernel{i}": identity(f"kernel{i}", Dialect(one_value=one, empty_batch=empty))
+        for i, (one, empty) in enumerate(choices)
+    }
+    found = together(Runs.of([run([cell("F1", name) for name in identities], identities=identities)]))
+    told = {(move.source.names[0], move.target.names[0]): " ".join(move.steps) for move in moves(found)}
+    assert len(told) == len(choices) * (len(choices) - 1)
+    for (a, (one_a, empty_a)), (b, (one_b, empty_b)) in permutations(zip(identities, choices, strict=True), 2):
+        assert ("one value per channel" in told[a, b]) == (one_a != one_b)
+        assert ("an empty batch" in told[a, b]) == (empty_a != empty_b)
 
 
 def test_record_without_dialects_says_how_to_get_them() -> None:

@@ -92,7 +92,7 @@ def test_what_is_no_record_is_refused_in_one_line(text: str, told: str, tmp_path
 
 
 def test_what_is_published_hangs_together(publish: ModuleType) -> None:
-    """The sample in the tree, where there is one, is whole and small, its summary is its record's, the README shows it."""
+    """Where there is a sample in the tree it is whole and small, its summary is its record's, the README shows it."""
     there = FILES & {path.name for path in publish.PUBLISHED.iterdir()}
     assert there in (set(), FILES)
     assert (publish.PICTURE in (ROOT / "README.md").read_text(encoding="utf-8")) == bool(there)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from math import isinf
 
 import pytest
 from read_page import Node, parsed
@@ -52,7 +53,7 @@ def test_each_curve_leads_to_the_case_of_its_largest_ratio(root: Node) -> None:
             assert ratio in [worst["ratio"] for p in points if p["at"] == at for worst in p["worst"].values()]
             case = cases[f"case-{kind}-{at:g}".replace("+", "")]
             assert "\n".join(describe_fixed(kind, at, HANDED)) == next(case.all("pre")).text
-            assert f"{ratio:.3g} times the allowed error" in case.text
+            assert ("not a finite number" if isinf(ratio) else f"{ratio:.3g} times the allowed error") in case.text
 
 
 def test_command_of_a_case_measures_its_point(root: Node, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +82,16 @@ def test_cases_of_other_numbers_are_told_apart() -> None:
     assert [case.title for case in cases] == ["training steps 1, eps 1e-05", "training steps 1, eps 0.001"]
     assert len({case.anchor for case in cases}) == 2
     assert "eps 0.001" in cases[1].case
+
+
+def test_one_command_stands_for_all_quantities_of_a_case() -> None:
+    """Where several quantities of an implementation are at their worst in one case, it is named once."""
+    found = of(a=measures(3.0), b=measures(2.0))
+    (case,) = worst_cases(found, all_curves(found)["drift"])
+    assert [one.names for one in case.met] == ["a", "b"]
+    for one in case.met:
+        assert "running mean: " in one.what
+        assert "running variance: " in one.what
 
 
 def test_place_that_nobody_measures_makes_no_case() -> None:
