@@ -13,6 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
+from hypothesis.database import ExampleDatabase
 from hypothesis.errors import InvalidArgument
 
 from bnconform.coverage import histogram
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 
 INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
-BUNDLED = 120.0
-"""Seconds for a call of a bundled implementation in a worker: it may compile on a machine that has much else to do."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Implementation:
         if self.loaded is not None:
             return self.loaded
         assert self.entry is not None
-        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec, Limits(BUNDLED))
+        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec)
 
     @property
     def subject(self) -> Subject:
@@ -156,6 +155,10 @@ class Session:
         self._identify, self._measure = identify, measure
         self.profile = profile
         self.report = Path(report) if report else None
+        self.scripts = self.report is not None
+        """Whether findings get a script."""
+        self.database: ExampleDatabase | None = None
+        """Where failures are kept, and tried first."""
         self.not_run: dict[str, str] = {}
         self.implementations = self._implementations(specs, slow)
         self.cells: list[dict[str, Any]] = []
@@ -193,7 +196,7 @@ class Session:
     def _candidate(self, spec: str) -> Adapter:
         if self._in_process:
             return load(spec)
-        return WorkerAdapter(spec, Limits() if self._time_limit is None else Limits(self._time_limit))
+        return WorkerAdapter(spec, None if self._time_limit is None else Limits(self._time_limit))
 
     def close(self) -> None:
         """End the workers."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
+from bnconform_reports.benefits import Section
 from bnconform_reports.causes import causes
 from bnconform_reports.chart import Chart, charts, frame
 from bnconform_reports.comparison import GROUPS, ORDINARY, accuracies, pairs
@@ -30,6 +31,8 @@ FAMILIES = {
     "N": "numerics",
     "X": "special values",
     "P": "side effects",
+    "Y": "several devices",
+    "T": "training",
     "E": "errors",
 }
 
@@ -100,16 +103,16 @@ def look(cell: Cell) -> Look:
     return LOOKS["known" if cell.verdict == "breaks" and cell.known else cell.verdict]
 
 
-def page(found: Together) -> str:
+def page(found: Together, benefits: Section | None = None) -> str:
     """The page; with as much about every broken cell as there is room for."""
     for room in ROOMS:
-        text = _render(found, room)
+        text = _render(found, room, benefits)
         if len(text.encode()) <= LIMIT:
             break
     return text
 
 
-def _render(found: Together, room: Room) -> str:
+def _render(found: Together, room: Room, benefits: Section | None) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -146,6 +149,7 @@ def _render(found: Together, room: Room) -> str:
         ordinary=ORDINARY,
         ratio=ratio_text,
         trust=trust(),
+        benefits=benefits,
         style=Markup(style),
         script=Markup(script),
         digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),

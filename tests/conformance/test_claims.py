@@ -221,7 +221,7 @@ def test_equinox_ema_is_another_layer_in_training(mode: str) -> None:
     equinox, jax = pytest.importorskip("equinox"), pytest.importorskip("jax")
     claims = create(find("equinox.ema")).claims
     assert claims.modes == ("inference",)
-    assert (claims.default_eps, claims.default_momentum) == next(p for p in PLAIN if p.name == "equinox.ema").defaults()
+    assert (claims.default_eps, claims.default_momentum) == PLAIN["equinox.ema"].defaults()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         layer, state = equinox.nn.make_with_state(equinox.nn.BatchNorm)(1, "batch", momentum=0.5, mode=mode)
@@ -238,7 +238,7 @@ def test_smallest_momentum_is_not_0(name: str) -> None:
     """Where a batch of weight 0 makes the statistics NaN, a smallest weight is claimed, which works."""
     need(name)
     claims = create(find(name)).claims
-    plain = next(plain for plain in PLAIN if plain.name == name)
+    plain = PLAIN[name]
     x = array([[0.0], [4.0]])
     assert claims.momentum_min > 0
     assert np.isnan(plain.step(x, 1.0).mean).all()
