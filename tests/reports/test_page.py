@@ -13,10 +13,11 @@ from read_page import Node, parsed
 from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, run, small
 
 from bnconform.findings import number
+from bnconform.requirements import BY_ID
 from bnconform_reference.dialect import Dialect
 from bnconform_reports.conventions import moves
 from bnconform_reports.matrix import ratio_text
-from bnconform_reports.page import LOOKS, page
+from bnconform_reports.page import FAMILIES, LOOKS, page
 from bnconform_reports.records import Results
 from bnconform_reports.runs import Runs
 from bnconform_reports.together import together
@@ -239,6 +240,11 @@ def test_page_with_45_implementations_is_under_2_mb(every: int) -> None:
     count = sum(c.verdict == "breaks" for c in results.cells)
     scripts = text.count('class="script"')
     assert scripts == count if every == 40 else scripts < count
+
+
+def test_every_family_of_laws_has_a_name() -> None:
+    """A family that is added to the catalogue is named in the filter."""
+    assert {id[0] for id in BY_ID} <= set(FAMILIES)
 
 
 def test_headers_of_the_matrix_have_their_scope(small_page: Node) -> None:
