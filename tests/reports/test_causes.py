@@ -6,7 +6,9 @@ import pytest
 from read_page import Node, parsed
 from sample_runs import KNOWN, broken, cell, run
 
+from bnconform.requirements import BY_ID
 from bnconform_reports.causes import causes
+from bnconform_reports.details import Room, details
 from bnconform_reports.page import page
 from bnconform_reports.runs import Runs
 from bnconform_reports.summary import summary
@@ -51,6 +53,26 @@ def test_page_shows_a_shared_cause_once(section: Node) -> None:
     everywhere = {node.attributes["id"] for node in section.all("details") if "id" in node.attributes}
     assert everywhere == inside | {"E1-torch", "F1-torch"}
     assert "4 cells, 2 causes" in section.text
+
+
+def test_cells_of_one_cause_give_way_where_there_is_no_room(found: Together) -> None:
+    """With little room the first cells of a cause are told in full, and the others in a line that links still reach."""
+    told = details(found, Room(0, 200, 1))
+    assert sum(one.brief for one in told) == 2
+    assert not any(one.brief for one in told if one.cell.known is None)
+    assert not any(one.brief for one in details(found, Room(0, 200)))
+
+
+def test_page_of_one_cause_in_every_cell_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one cause breaks a thousand cells, their lines are on the page, each with its id."""
+    names = [f"framework{i}.implementation" for i in range(30)]
+    ids = list(BY_ID)[:40]
+    found = together(Runs.of([run([broken(id, name, known=EMPTY) for name in names for id in ids])]))
+    monkeypatch.setattr("bnconform_reports.page.LIMIT", 900_000)
+    text = page(found)
+    assert len(text.encode()) <= 900_000
+    section = parsed(text).one("section", id="broken")
+    assert {f"{id}-{name}" for name in names for id in ids} <= {n.attributes.get("id") for n in section.all()}
 
 
 def test_summary_has_a_row_for_each_cause(found: Together) -> None:

@@ -82,10 +82,11 @@ if (one("#moves")) for (const select of all("#from, #to")) select.addEventListen
 // A link to a broken cell or a case opens it; paper shows all.
 function open() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (!target || target.tagName !== "DETAILS") return;
-  for (let outer = target; outer; outer = outer.parentElement.closest("details")) outer.open = true;
+  const inner = target && target.closest("details");
+  if (!inner) return;
+  for (let outer = inner; outer; outer = outer.parentElement.closest("details")) outer.open = true;
   target.scrollIntoView();
-  target.firstElementChild.focus({ preventScroll: true });
+  if (inner === target) target.firstElementChild.focus({ preventScroll: true });
 }
 addEventListener("hashchange", open);
 open();
