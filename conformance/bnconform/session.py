@@ -22,7 +22,7 @@ from bnconform.profiles import CI_SEED, EXAMPLES
 from bnconform.requirements import BY_ID
 from bnconform.script import Subject
 from bnconform_adapters.contract import Adapter, AdapterError, describe_error
-from bnconform_adapters.frameworks import import_framework
+from bnconform_adapters.frameworks import forget_compiled, import_framework
 from bnconform_adapters.registry import REGISTRY, Entry, create, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
@@ -74,6 +74,13 @@ class Implementation:
         adapter = self.loaded or vars(self).get("adapter")  # not made just to be closed
         if isinstance(adapter, WorkerAdapter):
             adapter.close()
+
+    def rest(self) -> None:
+        """Give back what a bundled implementation holds, until it is called again: its worker, what it has compiled."""
+        adapter = None if self.entry is None else vars(self).pop("adapter", None)
+        if isinstance(adapter, WorkerAdapter):
+            adapter.close()
+        forget_compiled()
 
     @cached_property
     def problem(self) -> str | None:
