@@ -25,12 +25,14 @@ class Curve:
         Number of its colour; 0 for what is no batch norm.
     points, band : str
         As SVG's polyline and polygon take them.
+    width : float
     """
 
     label: str
     ink: int
     points: str
     band: str
+    width: float
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,21 @@ def benefit_chart(panel: dict[str, Any], subjects: Sequence[str]) -> BenefitChar
     across = Scale.over(places, LEFT, WIDTH - RIGHT, log=panel["x_log"])
     up = Scale.over(everything, HEIGHT - BOTTOM, TOP, log=panel["y_log"])
     curves = []
-    for line in panel["lines"]:
+    for i, line in enumerate(panel["lines"]):
         kept = _thinned(list(zip(line["x"], line["y"], strict=True)))
         shown = [(x, y) for x, y in kept if None not in y.values()]
         low = [(x, y["low"]) for x, y in shown]
         high = [(x, y["high"]) for x, y in reversed(shown)]
         ink = subjects.index(line["subject"]) % INKS + 1 if line["subject"] in subjects else 0
         middle = [(x, y["mean"]) for x, y in shown]
-        curves.append(Curve(line["label"], ink, _text(middle, across, up), _text(low + high, across, up)))
+        width = line_width(i, len(panel["lines"]))
+        curves.append(Curve(line["label"], ink, _text(middle, across, up), _text(low + high, across, up), width))
     return BenefitChart(panel["title"], panel["x"], panel["y"], curves, across.ticks(), up.ticks())
+
+
+def line_width(number: int, lines: int) -> float:
+    """Of one line among others: the first ones are wider, so that they show beside a later one that covers them."""
+    return round(1.2 + 3.6 * (lines - 1 - number) / max(lines - 1, 1), 1)
 
 
 def _thinned(points: list[Any]) -> list[Any]:

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from bnconform_reports.benefit_charts import line_width
 from bnconform_reports.figure import DPI, INKS
 
 WIDTH, HEIGHT = 6.0, 5.2
@@ -48,14 +49,14 @@ def _panel(axes: Any, panel: dict[str, Any], subjects: list[str]) -> None:
         dash = _DASHES[seen.get(line["subject"] if known else "", 0) % len(_DASHES)]
         seen[line["subject"] if known else ""] = seen.get(line["subject"] if known else "", 0) + 1
         mean, low, high = ([_number(y[name]) for y in line["y"]] for name in ("mean", "low", "high"))
-        width = 1.5 + 1.2 * (len(lines) - 1 - i) / max(len(lines) - 1, 1)
+        width = line_width(i, len(lines))
         axes.plot(line["x"], mean, color=colour, linestyle=dash, linewidth=width, label=_plain(line["label"]))
         axes.fill_between(line["x"], low, high, color=colour, alpha=0.15, linewidth=0)
     if panel["x_log"]:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     if panel["y_log"] and any(y["mean"] for line in lines for y in line["y"]):
-        axes.set_yscale("log", nonpositive="clip")
+        axes.set_yscale("log", base=2, nonpositive="clip")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set(title=_plain(panel["title"]), xlabel=_plain(panel["x"]), ylabel=_plain(panel["y"]))
     axes.grid(axis="y", color="#d0d7de", linewidth=0.5)

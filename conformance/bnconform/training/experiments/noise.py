@@ -22,10 +22,10 @@ from bnconform.training.norms import Settings
 
 WIDE = Architecture((64, 64))
 SIZES = (4, 8, 16, 32, 64)
-DRAWS = 16
+DRAWS = 8
 PROBED = 8
 FEW = 128
-GROUPS = (4, 8, 16, 32, 64, 128)
+GROUPS = (4, 8, 16, 32, 128)
 RATE = 0.25
 
 

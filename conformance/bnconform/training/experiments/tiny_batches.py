@@ -12,7 +12,7 @@ from bnconform.training.experiments.trials import Effort, Subject, Trial, altern
 from bnconform.training.network import CONVOLUTIONAL, Architecture, Array
 
 SIZES = (2, 4, 8, 16, 32)
-SAMPLES_A_STEP = 16
+SAMPLES_A_STEP = 12
 """Samples that all sizes see are this many for each step of the effort."""
 RATE = 0.05
 POPULATION = 512

@@ -46,7 +46,7 @@ class Effort:
         return [*values[:-1][:: self.fine], values[-1]]
 
 
-FULL = Effort(seeds=8, steps=120, fine=1)
+FULL = Effort(seeds=6, steps=120, fine=1)
 SHORT = Effort(seeds=3, steps=24, fine=3)
 
 
