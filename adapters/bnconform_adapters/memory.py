@@ -40,12 +40,15 @@ class Placed:
 
     def overrun(self) -> bool:
         """Whether memory outside the array was written."""
+        data = self.buffer.tobytes()
+        if data == self.before:
+            return False
         outside = np.ones(self.buffer.shape, bool)
         mark = np.lib.stride_tricks.as_strided(
             outside[self.offset :], self.array.shape, [s // self.buffer.itemsize for s in self.array.strides]
         )
         mark[...] = False
-        now = np.frombuffer(self.buffer.tobytes(), np.uint8).reshape(self.buffer.size, -1)
+        now = np.frombuffer(data, np.uint8).reshape(self.buffer.size, -1)
         then = np.frombuffer(self.before, np.uint8).reshape(self.buffer.size, -1)
         return bool((now != then)[outside].any())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import which
 
 from bnconform_adapters.contract import Adapter, AdapterError
+from bnconform_adapters.frameworks import settle
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def load(spec: str) -> Adapter:
     AdapterError
         There is no such adapter or file, or the file offers nothing to test.
     """
+    settle()
     if is_file(spec):
         from bnconform_adapters.candidate import load_candidate
 

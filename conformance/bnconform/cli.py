@@ -30,6 +30,8 @@ OF_A_RUN = {
     "-n": "PROCESSES",
 }
 """Options with a value that `bnconform report` passes on to pytest; were they unknown, their value would be a file."""
+FIXED = ("conditioning", "length", "drift")
+"""Kinds of the report's fixed cases, as :mod:`bnconform.fixed_cases` has them; importing that takes NumPy."""
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Thousands of small products take many times as long where several threads wait for one another."""
 HIDDEN_BY_NAME = ("numpy", "torch", "jax")
@@ -56,6 +58,27 @@ def seconds(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text!r}; pass a number of seconds above 0")
     return value
+
+
+def count(text: str) -> int:
+    """A number of things, from the command line."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}; pass a whole number above 0")
+    return int(text)
+
+
+def campaign(parsed: argparse.Namespace) -> int:
+    """Run a campaign; return its exit status."""
+    from bnconform.campaign.command import Wishes
+    from bnconform.campaign.command import campaign as begin
+    from bnconform.campaign.running import Budget
+
+    if parsed.cases is None and parsed.minutes is None and not parsed.until_dry:
+        print("bnconform: when is it to end? pass --cases N, --minutes M or --until-dry", file=sys.stderr)
+        return USAGE_ERROR
+    budget = Budget(parsed.cases, parsed.minutes and 60 * parsed.minutes, parsed.until_dry)
+    given = ("adapter", "requirement", "out", "processes", "scheduler", "database", "seed", "time_limit")
+    return begin(Wishes(budget=budget, **{name: getattr(parsed, name) for name in given}))
 
 
 def new(path: Path, form: str) -> int:
@@ -165,6 +188,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     identifying.add_argument("--evidence", action="store_true", help="show the evidence of every answer")
     identifying.add_argument("--in-process", action="store_true", help="run a file in this process, not in a worker")
     identifying.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
+    measuring = commands.add_parser("measure", help="errors on the report's fixed cases, or on one of them")
+    measuring.add_argument("spec", metavar="NAME|PATH.py[:NAME]")
+    measuring.add_argument("--kind", choices=FIXED, help="with --at: one case of this kind, shown with its errors")
+    measuring.add_argument("--at", type=float, metavar="PLACE", help="|mean|/sd, values per channel, or training steps")
+    measuring.add_argument("--in-process", action="store_true", help="call your file in this process")
     bench = commands.add_parser("bench", help="time the bundled kernel on a GPU, beside torch and a device copy")
     bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
@@ -188,6 +216,20 @@ def _main(arguments: Sequence[str] | None) -> int:
     )
     reporting.add_argument("results", nargs="*", type=Path, metavar="results.json")
     reporting.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write it")
+    campaigning = commands.add_parser(
+        "campaign", help="search for hours, on many processes; goes on where it was killed"
+    )
+    campaigning.add_argument("--adapter", action="append", default=[], metavar="NAME|PATH.py[:NAME]")
+    campaigning.add_argument("--requirement", action="append", default=[], metavar="ID", help="default: all")
+    campaigning.add_argument("--cases", type=count, metavar="N", help="end after about so many, and one round at least")
+    campaigning.add_argument("--minutes", type=seconds, metavar="M", help="end after so many")
+    campaigning.add_argument("--until-dry", action="store_true", help="end when nothing new comes up any more")
+    campaigning.add_argument("--processes", type=count, metavar="N", help="on this machine; default: one for each core")
+    campaigning.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, which judges instead")
+    campaigning.add_argument("--database", metavar="DIR|URL", help="example database, redis://... or github:OWNER/REPO")
+    campaigning.add_argument("--seed", type=int, metavar="N", help="equal seeds give equal cases")
+    campaigning.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
+    campaigning.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="its folder, new or begun")
     for option, metavar in OF_A_RUN.items():
         reporting.add_argument(
             option, action="append", default=[], metavar=metavar, help="of the run, as pytest takes it"
@@ -211,6 +253,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         return vet(parsed.spec, rest, parsed.json, parsed.junit)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if parsed.command == "campaign":
+        return campaign(parsed)
     if parsed.command == "benefits":
         for variable in ONE_THREAD:
             os.environ.setdefault(variable, "1")
@@ -225,6 +269,10 @@ def _main(arguments: Sequence[str] | None) -> int:
             in_process=parsed.in_process,
             time_limit=parsed.time_limit,
         )
+    if parsed.command == "measure":
+        from bnconform.measuring import run
+
+        return run(parsed.spec, parsed.kind, parsed.at, in_process=parsed.in_process)
     if parsed.command == "new":
         return new(parsed.path, parsed.form)
     if parsed.command == "replay":

@@ -7,8 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from bnconform import case_file, ledger
+from bnconform.database import with_database
 from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
 from bnconform.profiles import settings_for
@@ -62,7 +64,7 @@ class Examiner:
                 self._implementation.adapter,
                 claims,
                 tally=tally,
-                settings=settings_for(self._session.profile, claims.cost, parts=len(judged)),
+                settings=self._settings(law, claims, parts=len(judged)),
                 seed=self._session.seed,
                 pool=signature_pool(claims, self._session.seed),
                 spec=self._implementation.spec,
@@ -81,6 +83,12 @@ class Examiner:
         differs = [f for f in fields if getattr(dialect, f) != getattr(PYTORCH, f)]
         reason = ", ".join(f"{f.replace('_', ' ')}: {getattr(dialect, f)}" for f in differs)
         return self._cell(law, "differs" if differs else "meets", tally, reason=reason)
+
+    def _settings(self, law: Law, claims: Claims, parts: int) -> settings:
+        given = settings_for(self._session.profile, claims.cost, parts)
+        if self._session.database is None:
+            return given
+        return with_database(given, self._session.database, f"{law.requirement} {self._implementation.name}")
 
     def _expect_failure(self, law: Law, deviation: ledger.Deviation) -> None:
         __tracebackhide__ = True
@@ -117,9 +125,9 @@ class Examiner:
         return text
 
     def _script(self, broken: Broken) -> str:
-        """The finding as a program of its own, where a report was asked for and there is plain code to call it by."""
+        """The finding as a program of its own, where they are asked for and there is plain code to call it by."""
         subject = self._implementation.subject
-        return script(broken, subject) if self._session.report is not None and subject.plain_code else ""
+        return script(broken, subject) if self._session.scripts and subject.plain_code else ""
 
     def _cell(
         self,

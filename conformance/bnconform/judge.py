@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from math import inf, isnan
 from typing import NoReturn
 
 import numpy as np
@@ -14,7 +15,7 @@ from bnconform.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
 from bnconform_adapters.calls import Life as LayersLife
-from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order
+from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome, dtype_name
 from bnconform_adapters.worker.client import run_once
 from bnconform_reference.double_double import Array, high
@@ -145,6 +146,11 @@ class Judge:
     def attempt(self, case: Case) -> Outcome:
         """Call a new layer once; an exception is the law's to judge."""
         return self.attempt_steps([case])[0]
+
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Make one step of a new layer over several devices, a case on each; an exception breaks the law."""
+        outcomes = [self._returned(outcome) for outcome in self._note("shards", cases, shards(self.adapter, cases))]
+        return [self._shaped(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
 
     def population(self, cases: Sequence[Case]) -> Outcome:
         """The statistics that the implementation gives for a whole data set."""
@@ -284,7 +290,8 @@ class Judge:
         index = comparison.worst
         ratio, dtype = float(comparison.ratio[index]), dtype_name(actual)
         expected = float(high(quantity.value)[index])
-        error = float(np.nan_to_num(comparison.error[index], nan=np.inf))
+        error = float(comparison.error[index])
+        error = inf if isnan(error) else error
         ulps = error / ulp(expected, dtype) if ratio else 0.0
         self.tally.note_ratio(ratio, ulps, self._steps)
         if not ratio <= 1.0:

@@ -19,6 +19,7 @@ from bnconform.requirements import BY_ID
 from bnconform.strategies import Signature, Source, Steps
 from bnconform.tally import Tally
 from bnconform_adapters.contract import Adapter, Case, Claims
+from bnconform_adapters.stack import with_room
 
 LawFunction = Callable[Concatenate[Judge, ...], None]
 
@@ -93,6 +94,7 @@ def law_seed(seed: int, requirement: str) -> int:
     return int.from_bytes(blake2b(f"{seed} {requirement}".encode(), digest_size=8).digest(), "little")
 
 
+@with_room
 def search(
     law: Law,
     adapter: Adapter,
@@ -135,7 +137,7 @@ def search(
                 law.source.explore(judge, pool, fewer, seeded)
             else:
                 wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
-                seeded(fewer(wrapped))()
+                fewer(seeded(wrapped))()  # a seed would take the database away
     except Broken as broken:
         return broken
     except (errors.FlakyFailure, errors.Flaky):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -172,9 +173,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def implementation(request: pytest.FixtureRequest) -> Implementation:
+def implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
     """The implementation under test."""
-    return _session(request.config).implementation(request.param)
+    found = _session(request.config).implementation(request.param)
+    yield found
+    found.rest()  # pytest runs all tests of one before those of the next
 
 
 @pytest.fixture

@@ -143,6 +143,18 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("P6", "what memory held before makes no difference", _PURE, "robust"),
     Requirement("P7", "calls from several threads do not mix", _PURE, "robust"),
     Requirement("P8", "a fresh process gives the same answer", _PURE, "robust"),
+    Requirement("P9", "second-order gradients and forward mode leave their inputs alone and repeat", _PURE, "robust"),
+    Requirement("Y1", "shards on several devices, of any sizes, get the whole batch's y", _TRAINING, "more"),
+    Requirement(
+        "Y2", "dx of the shards, and the sums of their dweight and dbias, are the whole batch's", _BACKWARD, "more"
+    ),
+    Requirement(
+        "Y3",
+        "every device's running statistics become the whole batch's",
+        _DIALECT,
+        "more",
+        ("momentum_weighs", "stored_variance"),
+    ),
     Requirement(
         "T1", "training on real data follows the oracle's course: loss, parameters and statistics", _TRAINING_OF, "more"
     ),

@@ -113,7 +113,7 @@ class Verdict:
         name, key = self._calls.name(case), place.key
         if life.what in ("second order", "jvp"):
             return f'derivatives({name})["{key}"]'
-        if life.what in ("population", "interleaved") or key.endswith("after"):
+        if life.what in ("population", "interleaved", "shards") or key.endswith("after"):
             return None
         mean, var = f"{name}.running_mean", f"{name}.running_var"
         start = max((i for i in range(position + 1) if life.cases[i].before != "nothing"), default=0)

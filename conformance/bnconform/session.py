@@ -13,6 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
+from hypothesis.database import ExampleDatabase
 from hypothesis.errors import InvalidArgument
 
 from bnconform.coverage import histogram
@@ -21,7 +22,7 @@ from bnconform.profiles import CI_SEED, EXAMPLES
 from bnconform.requirements import BY_ID
 from bnconform.script import Subject
 from bnconform_adapters.contract import Adapter, AdapterError, describe_error
-from bnconform_adapters.frameworks import import_framework
+from bnconform_adapters.frameworks import forget_compiled, import_framework
 from bnconform_adapters.registry import REGISTRY, Entry, create, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 
 INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
-BUNDLED = 120.0
-"""Seconds for a call of a bundled implementation in a worker: it may compile on a machine that has much else to do."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Implementation:
         if self.loaded is not None:
             return self.loaded
         assert self.entry is not None
-        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec, Limits(BUNDLED))
+        return create(self.entry) if self.entry.environment is None else WorkerAdapter(self.spec)
 
     @property
     def subject(self) -> Subject:
@@ -75,6 +74,13 @@ class Implementation:
         adapter = self.loaded or vars(self).get("adapter")  # not made just to be closed
         if isinstance(adapter, WorkerAdapter):
             adapter.close()
+
+    def rest(self) -> None:
+        """Give back what a bundled implementation holds, until it is called again: its worker, what it has compiled."""
+        adapter = None if self.entry is None else vars(self).pop("adapter", None)
+        if isinstance(adapter, WorkerAdapter):
+            adapter.close()
+        forget_compiled()
 
     @cached_property
     def problem(self) -> str | None:
@@ -156,6 +162,10 @@ class Session:
         self._identify, self._measure = identify, measure
         self.profile = profile
         self.report = Path(report) if report else None
+        self.scripts = self.report is not None
+        """Whether findings get a script."""
+        self.database: ExampleDatabase | None = None
+        """Where failures are kept, and tried first."""
         self.not_run: dict[str, str] = {}
         self.implementations = self._implementations(specs, slow)
         self.cells: list[dict[str, Any]] = []
@@ -193,7 +203,7 @@ class Session:
     def _candidate(self, spec: str) -> Adapter:
         if self._in_process:
             return load(spec)
-        return WorkerAdapter(spec, Limits() if self._time_limit is None else Limits(self._time_limit))
+        return WorkerAdapter(spec, None if self._time_limit is None else Limits(self._time_limit))
 
     def close(self) -> None:
         """End the workers."""
@@ -215,9 +225,10 @@ class Session:
 
     def add(self, cell: dict[str, Any]) -> None:
         """Take a verdict in, and what was drawn for it."""
-        drawn = cell.pop("drawn", {})
-        self._drawn.setdefault(cell["implementation"], Counter()).update(drawn)
-        self.cells.append(cell)
+        rest = dict(cell)  # the cell itself still travels from pytest-xdist's workers to where the record is written
+        drawn = rest.pop("drawn", {})
+        self._drawn.setdefault(rest["implementation"], Counter()).update(drawn)
+        self.cells.append(rest)
 
     def results(self) -> Results:
         """What was found, as a record."""

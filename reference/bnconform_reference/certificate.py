@@ -15,6 +15,7 @@ from math import ceil, log2
 
 import numpy as np
 
+from bnconform_reference.blocks import by_blocks
 from bnconform_reference.definition import Gradients, Normalized
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.error_bounds import ForwardBounds, GradientBounds, unbounded_if_nan
@@ -34,6 +35,7 @@ def sum_error(n: int) -> float:
     return (2 * levels**2 + 16) * U2
 
 
+@by_blocks
 @_unbounded
 def certify_forward(
     x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, *, training: bool
@@ -57,6 +59,7 @@ def certify_forward(
     return ForwardBounds(*(unbounded_if_nan(bound) for bound in (mean, variance, invstd, y)))
 
 
+@by_blocks
 @_unbounded
 def certify_backward(
     x: Array,

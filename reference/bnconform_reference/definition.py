@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnconform_reference.blocks import by_blocks
 from bnconform_reference.double_double import Array, Real, exactly, rsqrt, total
 
 # A constant channel with eps = 0, or an infinity in the data, gives NaN as IEEE arithmetic does: no warning.
@@ -43,6 +44,7 @@ class Gradients:
     dbias: Real
 
 
+@by_blocks
 @_ieee
 def forward_training(x: Array, weight: Array, bias: Array, eps: float, *, exact: bool = False) -> Normalized:
     """Normalize each channel by its own mean and biased variance.
@@ -63,6 +65,7 @@ def forward_training(x: Array, weight: Array, bias: Array, eps: float, *, exact:
     return _normalize(deviation, mean, variance, weight, bias, eps)
 
 
+@by_blocks
 @_ieee
 def forward_inference(
     x: Array,
@@ -86,6 +89,7 @@ def _normalize(deviation: Real, mean: Real, variance: Real, weight: Array, bias:
     return Normalized(mean, variance, invstd, xhat, weight * xhat + bias)
 
 
+@by_blocks
 @_ieee
 def backward_training(dy: Array, weight: Array, forward: Normalized, *, exact: bool = False) -> Gradients:
     """Gradients when the statistics depend on x: both paths through mean and variance count.
@@ -106,6 +110,7 @@ def backward_training(dy: Array, weight: Array, forward: Normalized, *, exact: b
     return Gradients(weight * forward.invstd * centred, dweight, dbias)
 
 
+@by_blocks
 @_ieee
 def backward_inference(dy: Array, weight: Array, forward: Normalized, *, exact: bool = False) -> Gradients:
     """Gradients when the statistics are constants: dx = weight invstd dy; the others as in training."""

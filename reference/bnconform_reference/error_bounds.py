@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnconform_reference.blocks import by_blocks
 from bnconform_reference.definition import Gradients, Normalized
 from bnconform_reference.double_double import Array, Real, high
 from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Precision, underflow_loss
@@ -54,6 +55,7 @@ def rounded(bound: Array, value: Array, dtype: DtypeName) -> Array:
     return unbounded_if_nan(bound + UNIT_ROUNDOFF[dtype] * (np.abs(value) + bound) + underflow_loss(dtype))
 
 
+@by_blocks
 @_unbounded
 def training_forward_bounds(
     x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, precision: Precision
@@ -107,6 +109,7 @@ def training_forward_bounds(
     return ForwardBounds(unbounded_if_nan(mean), unbounded_if_nan(variance), invstd, y)
 
 
+@by_blocks
 @_unbounded
 def inference_forward_bounds(
     x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, precision: Precision
@@ -172,6 +175,7 @@ def stored_variance_bound(variance: Real, bound: Array, factor: float, precision
     return factor * bound + 2 * precision.u * factor * high(variance)
 
 
+@by_blocks
 @_unbounded
 def training_backward_bounds(
     x: Array,
@@ -225,6 +229,7 @@ def training_backward_bounds(
     )
 
 
+@by_blocks
 @_unbounded
 def inference_backward_bounds(
     dy: Array,

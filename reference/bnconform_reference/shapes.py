@@ -20,13 +20,13 @@ def channel_rows(x: NDArray[Any]) -> NDArray[np.float64]:
         raise ValueError(f"x has shape {x.shape}; pass (N, C) or (N, C, *spatial)")
     n = x.shape[0] * int(np.prod(x.shape[2:]))  # spelled out: -1 cannot be inferred when C = 0
     # float16, float32 and bfloat16 widen to float64 without rounding.
-    return np.ascontiguousarray(np.moveaxis(x, 1, 0).reshape(x.shape[1], n).astype(np.float64))
+    return np.ascontiguousarray(x.swapaxes(0, 1).reshape(x.shape[1], n), dtype=np.float64)
 
 
 def from_channel_rows(rows: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Turn rows (C, n) back into (N, C, *spatial)."""
     moved = rows.reshape(shape[1], shape[0], *shape[2:])
-    return np.ascontiguousarray(np.moveaxis(moved, 0, 1))
+    return np.ascontiguousarray(moved.swapaxes(0, 1))
 
 
 def channel_column(parameter: NDArray[Any] | None, channels: int, default: float) -> NDArray[np.float64]:

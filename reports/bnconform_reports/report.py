@@ -11,7 +11,7 @@ from bnconform_reports.badge import badge
 from bnconform_reports.benefit_figure import draw_benefits
 from bnconform_reports.benefit_records import is_benefits, read_benefits
 from bnconform_reports.benefits import section
-from bnconform_reports.figure import draw_conditioning
+from bnconform_reports.figure import draw_curves
 from bnconform_reports.junit import junit
 from bnconform_reports.page import page
 from bnconform_reports.picture import draw
@@ -71,7 +71,7 @@ def write_report(paths: Sequence[Path], folder: Path) -> Together:
         if trained:
             write_json(trained, folder / "benefits.json")
             draw_benefits(trained, folder)
-        draw_conditioning(found, folder)
+        draw_curves(found, folder)
     except OSError as error:
         raise ReportError(f"cannot write {error.filename or folder}: {error.strerror}") from error
     return found

@@ -141,7 +141,7 @@ def together(runs: Runs) -> Together:
         identities |= {labels[name]: found for name, found in run.identities.items() if name in labels}
         measures |= {labels[name]: found for name, found in run.measures.items() if name in labels}
         notes |= {labels[name]: note for name, note in run.notes.items() if name in labels}
-    cells = {place: _worst(found) for place, found in gathered.items()}
+    cells = {place: worst_of(found) for place, found in gathered.items()}
     present = {label for _, label in cells}
     ran = {column.name for column in columns if column.label in present}
     return Together(
@@ -182,7 +182,7 @@ def _place(id: str) -> tuple[int, str]:
     return (known.index(id) if id in BY_ID else len(known), id)
 
 
-def _worst(cells: Sequence[Cell]) -> Cell:
+def worst_of(cells: Sequence[Cell]) -> Cell:
     """One cell for those of several runs; the same for any order of them."""
     worst = max(cells, key=_badness)
     grades = [cell.grade for cell in cells if cell.grade]

@@ -135,3 +135,16 @@ def test_pytest_fails_and_marks_only_the_broken_laws(tmp_path: Path) -> None:
     rows = {line.split()[0]: line.split()[1] for line in found.out.splitlines() if re.match(r"[FSG]\d +[✓✗]", line)}
     assert rows == {"F1": "✓", "S2": "✗", "G1": "✓"}
     assert f"S2 broken by {path.name}: the stored variance divides by n - 1 or n, as declared" in found.out
+
+
+def test_frameworks_find_their_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that imports its framework itself gets it with the suite's settings, and what the user has set stays."""
+    path = tmp_path / "kernel.py"
+    path.write_text(starter() + "\nimport os\nassert os.environ['OMP_WAIT_POLICY'] == os.environ['DUE']\n")
+    for variable in ("OMP_WAIT_POLICY", "DUE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DUE", "PASSIVE")
+    load(str(path))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.setenv("DUE", "ACTIVE")
+    load(str(path))

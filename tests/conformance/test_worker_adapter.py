@@ -179,6 +179,21 @@ def test_fresh_process_is_fresh(tmp_path: Path) -> None:
         assert "in a fresh process and here" in str(broken) or "not every time" in str(broken)
 
 
+def test_fresh_processes_remember_nothing_but_what_is_imported(tmp_path: Path) -> None:
+    """What a call leaves behind is not there in the next fresh process, which is there at once all the same."""
+    path = tmp_path / "kernel.py"
+    path.write_text(
+        starter() + "\nCALLS = []\n_inference = forward_inference\n\n\n"
+        "def forward_inference(*arrays, **scalars):\n"
+        "    CALLS.append(1)\n"
+        "    return _inference(*arrays, **scalars) * len(CALLS)\n"
+    )
+    one = replace(case(), training=False, dy=None)
+    first, second = (run_once(str(path), one) for _ in range(2))
+    assert first.error is None
+    np.testing.assert_array_equal(first.y, second.y)
+
+
 def test_fresh_process_that_cannot_be_had_is_an_error() -> None:
     """An implementation that cannot be loaded again is told as an error of the call."""
     outcome = run_once("nowhere.py", case())
@@ -249,7 +264,7 @@ from test_worker_adapter import case
 from bnconform_adapters.calls import run
 from bnconform_adapters.worker.client import WorkerAdapter
 adapter = WorkerAdapter(sys.argv[1])
-print(adapter._process._pid, adapter._keeper._process.pid, flush=True)
+print(adapter._process._pid, adapter._starter.keeper._process.pid, flush=True)
 run(adapter, case((2, 4)))
 """
 

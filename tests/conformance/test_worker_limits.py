@@ -15,6 +15,12 @@ def test_limits_are_generous_until_they_are_reached() -> None:
     assert limits.call(first=False) == 10.0 < limits.call(first=True) < limits.loading
 
 
+def test_bundled_implementations_get_longer() -> None:
+    """What comes with the suite may compile for longer than a user's file may hang."""
+    assert Limits.of("onnxruntime").seconds > Limits.of("kernel.py").seconds == Limits.of("kernel.py:BN").seconds
+    assert Limits.of("kernel.py").seconds == Limits().seconds
+
+
 def test_time_limit_is_lowered_after_a_hang() -> None:
     """After a hang the limit is a multiple of the longest call that came back, first calls by themselves."""
     limits = Limits(10.0)

@@ -51,6 +51,8 @@ SHOWN = (
     ("P3", "FoldByMean", "blind"),
     ("P4", "GradientsShareMemory", "effects"),
     ("P5", "WritesGuardZone", "effects"),
+    ("P9", "OverwritesDdx", "second_order"),
+    ("P9", "TangentOverwritesTangent", "second_order"),
     ("T1", "WeightKeptWhenClose", "training"),
     ("T2", "FoldKeptWhenClose", "training"),
     ("E1", "LengthOneBroadcasts", "errors"),

@@ -11,11 +11,34 @@ from types import TracebackType
 from typing import Any
 
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome
-from bnconform_adapters.registry import load, own_process
+from bnconform_adapters.registry import find, is_file, load, own_process
 from bnconform_adapters.worker.keeping import Keeper
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.process import Ending, Lost, Process
+from bnconform_adapters.worker.serve import imported_early
 from bnconform_adapters.worker.wire import from_case, to_claims
+
+
+class Starter:
+    """What forks workers: a keeper, and what it is to import before, since another worker had it."""
+
+    def __init__(self, modules: list[str] | None = None) -> None:
+        self.keeper, self.modules = Keeper(), modules or []
+
+
+_kept: tuple[object, Starter] | None = None
+"""Of the last fresh process; one at a time, since a framework takes memory."""
+
+
+def _starter_of(spec: str) -> Starter:
+    """A starter for fresh processes that has imported what `spec` needs, if the last one was for the like."""
+    global _kept
+    key = spec if is_file(spec) else find(spec).packages
+    if _kept is None or _kept[0] != key or not _kept[1].keeper.close.alive:
+        if _kept is not None:
+            _kept[1].keeper.close()
+        _kept = key, Starter([] if is_file(spec) else imported_early(spec))
+    return _kept[1]
 
 
 class WorkerAdapter:
@@ -28,7 +51,9 @@ class WorkerAdapter:
     spec : str
         ``PATH.py[:NAME]``, or the name of a bundled implementation.
     limits : Limits or None
-        None takes the default ones.
+        None takes the default ones, see :meth:`Limits.of`.
+    started_by : Starter or None
+        What forks its processes, which stays open when this is closed; None makes one for this alone.
 
     Raises
     ------
@@ -36,27 +61,31 @@ class WorkerAdapter:
         The implementation cannot be loaded: it is not there, raises, crashes, hangs or exits.
     """
 
-    def __init__(self, spec: str, limits: Limits | None = None) -> None:
+    def __init__(self, spec: str, limits: Limits | None = None, started_by: Starter | None = None) -> None:
         self._spec = spec
-        self._limits = limits or Limits()
+        self._limits = limits or Limits.of(spec)
         self._numbers, self._lock = count(), RLock()
-        self._keeper, self._modules = Keeper(), list[str]()
+        self._starter, self._own = started_by or Starter(), started_by is None
         try:
             self._process = self._start()
         except Lost as lost:
-            self._keeper.close()
+            self._close_starter()
             raise AdapterError(f"{spec} cannot be imported: {lost.ending.fate}: {lost.ending.text}") from None
         except AdapterError:
-            self._keeper.close()
+            self._close_starter()
             raise
         self.name: str = self._process.about["name"]
         self.plain_code: str = self._process.about["plain_code"]
         self.claims: Claims = replace(to_claims(self._process.about["claims"]), own_process=True)
 
     def _start(self) -> Process:
-        process = Process(self._keeper, self._spec, self._limits, self._modules)
-        self._modules = process.about["modules"]
+        process = Process(self._starter.keeper, self._spec, self._limits, self._starter.modules)
+        self._starter.modules = process.about["modules"]
         return process
+
+    def _close_starter(self) -> None:
+        if self._own:
+            self._starter.keeper.close()
 
     def __enter__(self) -> WorkerAdapter:
         return self
@@ -69,7 +98,7 @@ class WorkerAdapter:
     def close(self) -> None:
         """End the processes. They end with the adapter, or with this program, in any case."""
         self._process.end()
-        self._keeper.close()
+        self._close_starter()
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`. What building it raises, its steps tell."""
@@ -92,6 +121,10 @@ class WorkerAdapter:
     def population(self, cases: Sequence[Case]) -> Outcome:
         """The statistics of a whole data set, where the implementation claims to give them."""
         return self._ask({"do": "population", "cases": list(map(from_case, cases))}, 1)[0]
+
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """One step over several devices, where the implementation claims to make it."""
+        return self._ask({"do": "shards", "cases": list(map(from_case, cases))}, len(cases))
 
     def second_order(self, case: Case) -> Outcome:
         """Second-order gradients, where the implementation claims to give them."""
@@ -168,9 +201,9 @@ def opened(spec: str, *, in_process: bool = False, time_limit: float | None = No
 
 
 def run_once(spec: str, case: Case) -> Outcome:
-    """Call an implementation, named as for `--adapter`, once in a process that has done nothing before."""
+    """Call an implementation, named as for `--adapter`, once in a process that has called nothing before."""
     try:
-        with WorkerAdapter(spec) as adapter:
+        with WorkerAdapter(spec, started_by=_starter_of(spec)) as adapter:
             return adapter.run_steps([case])[0]
     except AdapterError as error:
         return Outcome(error=str(error))

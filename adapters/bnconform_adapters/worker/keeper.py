@@ -13,9 +13,9 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from importlib import import_module
 from typing import Any
 
+from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.worker.serve import serve
 from bnconform_adapters.worker.wire import FAILED
 
@@ -48,9 +48,7 @@ def main(descriptor: int) -> None:
 
 def _start(control: socket.socket, request: dict[str, Any], descriptors: list[int]) -> int:
     """Fork a worker; it serves the connection and prints to the output that the descriptors stand for."""
-    for name in request["modules"]:
-        with suppress(Exception):
-            import_module(name)
+    _import(request["modules"])
     pid = os.fork()  # OpenBLAS has threads, and handlers that stop and restart them around a fork
     if pid == 0:
         status = FAILED
@@ -70,6 +68,23 @@ def _start(control: socket.socket, request: dict[str, Any], descriptors: list[in
     for descriptor in descriptors:
         os.close(descriptor)
     return pid
+
+
+def _import(names: list[str]) -> None:
+    """Import what the worker will need, if it is not here yet; what that prints is nobody's affair."""
+    wanted = [name for name in names if name not in sys.modules]
+    if not wanted:
+        return
+    shown, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        for name in wanted:
+            with suppress(Exception):
+                import_framework(name)
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
+        os.close(nothing)
 
 
 def _end(pid: int, grace: float) -> dict[str, Any]:

@@ -10,7 +10,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from bnconform_adapters.registry import is_file
+
 CALL_SECONDS = 10.0
+BUNDLED_SECONDS = 120.0
+"""For a bundled implementation: it may compile on a machine that has much else to do."""
 FIRST_CALL = 6
 """The first call in a process may take this many times as long: it may compile, or start a device."""
 LOADING = 12
@@ -49,6 +53,11 @@ class Limits:
     _lowered_memory: bool = False
     _longest: dict[bool, float] = field(default_factory=lambda: {True: 0.0, False: 0.0})
     _most_memory: int = 0
+
+    @classmethod
+    def of(cls, spec: str) -> Limits:
+        """The default ones of what a user named: a file, or a bundled implementation."""
+        return cls() if is_file(spec) else cls(BUNDLED_SECONDS)
 
     @property
     def loading(self) -> float:

@@ -11,19 +11,21 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from bnconform_adapters.calls import Life, jvp, population, run_together, second_order
+from bnconform_adapters.calls import Life, jvp, population, run_together, second_order, shards
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
 from bnconform_adapters.memory import spoil_memory
 from bnconform_adapters.registry import find, is_file, load
+from bnconform_adapters.stack import with_room
 from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
 
 CHUNK = 1 << 18
-IMPORTED_EARLY = ("torch",)
+IMPORTED_EARLY = ("torch", "jax", "tensorflow")
 """What the keeper imports before it forks the next worker, if this one has it: slow to import, safe to fork unused."""
 CAUGHT = BaseException
 """In the suite's process Ctrl-C must end the run; here nothing that an implementation raises is meant for others."""
 
 
+@with_room
 def serve(connection: socket.socket, output: int, spec: str) -> None:
     """Serve requests until the client closes the connection.
 
@@ -45,8 +47,7 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
     except CAUGHT as error:
         connection.sendall(pack({"refused": f"{spec} cannot be imported: {describe_error(error)}"}))
         return
-    modules = [name for name in IMPORTED_EARLY if name in sys.modules]
-    about = {"name": adapter.name, "claims": from_claims(adapter.claims), "modules": modules}
+    about = {"name": adapter.name, "claims": from_claims(adapter.claims), "modules": imported_early(spec)}
     connection.sendall(pack(about | {"plain_code": getattr(adapter, "plain_code", "")}))
     worker, frames, number = _Worker(adapter), Frames(), 0
     while data := connection.recv(CHUNK):
@@ -55,6 +56,12 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
             for answer in worker.answers(request):
                 number += 1  # two processes, after a fork, give the same ones
                 connection.sendall(_packed(answer, number))
+
+
+def imported_early(spec: str) -> list[str]:
+    """What the keeper may import for an implementation: of a file what it has imported by now."""
+    needed = sys.modules if is_file(spec) else dict(find(spec).packages)
+    return [name for name in IMPORTED_EARLY if name in needed]
 
 
 def _settle(output: int) -> None:
@@ -108,6 +115,8 @@ class _Worker:
                 yield self._finishes[request["number"]]()
             case "population":
                 yield population(self._adapter, cases, CAUGHT)
+            case "shards":
+                yield from shards(self._adapter, cases, CAUGHT)
             case "second_order":
                 yield second_order(self._adapter, cases[0], CAUGHT)
             case "jvp":

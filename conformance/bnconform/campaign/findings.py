@@ -1,0 +1,67 @@
+"""Findings of a campaign: one for each requirement, implementation and signature, with its smallest case."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_NUMBER = re.compile(r"[-+]?(\d[\d.,]*(e[-+]?\d+)?|inf|nan)\b")
+
+
+def signature_of(cell: dict[str, Any]) -> str | None:
+    """What a broken cell has in common with others of the same fault; None where nothing new is broken.
+
+    It is the quantity and the problem, without its numbers.
+    """
+    if cell["verdict"] != "breaks" or "known" in cell:
+        return None
+    finding = cell.get("finding")
+    if finding is None:
+        return str(cell["reason"])
+    return f"{finding['quantity']} {_NUMBER.sub('#', finding['problem'])}"
+
+
+def smaller(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """The cell with the smaller witness; of equal ones that with the smaller command, whatever came first."""
+    return other if one is None else min(one, other, key=_size)
+
+
+def _size(cell: dict[str, Any]) -> tuple[int, str]:
+    witness = cell.get("witness") or {"steps": []}
+    arrays = [value for step in witness["steps"] for value in step.values() if isinstance(value, dict)]
+    return sum(len(array["bytes"]) for array in arrays), cell.get("again", "")
+
+
+def gathered(cells: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """The smallest cell of every requirement, implementation and signature, sorted, whatever their order was."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for cell in cells:
+        if signature := signature_of(cell):
+            key = (cell["requirement"], cell["implementation"], signature)
+            found[key] = smaller(found.get(key), cell)
+    return dict(sorted(found.items()))
+
+
+def write_findings(found: dict[tuple[str, str, str], dict[str, Any]], folder: Path) -> list[Path]:
+    """Write each finding's case file and script; give the paths of the case files.
+
+    The second finding of a requirement and implementation has "-2" in its name, and so on.
+    """
+    paths, numbers = [], dict[tuple[str, str], int]()
+    for (requirement, implementation, signature), cell in found.items():
+        if not cell.get("witness"):
+            continue
+        number = numbers[requirement, implementation] = numbers.get((requirement, implementation), 0) + 1
+        name = f"{requirement}-{implementation.removesuffix('.py').replace(':', '-')}"
+        path = folder / f"{name}{f'-{number}' if number > 1 else ''}.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"requirement": requirement, "implementation": implementation, "spec": cell["spec"]}
+        witness = cell["witness"] | about | {"signature": signature, "again": cell["again"]}
+        path.write_text(json.dumps(witness, indent=1) + "\n")
+        if cell["script"]:
+            path.with_suffix(".py").write_text(cell["script"])
+        paths.append(path)
+    return paths

@@ -1,0 +1,36 @@
+"""How far a campaign is, on a terminal: one line that is written over; nothing where standard error is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bnconform.campaign.running import Budget, Progress
+
+
+@contextmanager
+def shown(budget: Budget) -> Iterator[Callable[[Progress], None]]:
+    """What takes progress in and shows it."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    try:
+        yield lambda progress: print(f"\r\033[K{line(progress, budget)}", end="", file=sys.stderr, flush=True)
+    finally:
+        print(file=sys.stderr)
+
+
+def line(progress: Progress, budget: Budget) -> str:
+    """Progress in one line: round, cases, rate, findings, and the time left where it can be told."""
+    rate = progress.new_cases / progress.seconds if progress.seconds else 0.0
+    text = f"round {progress.round}, {progress.cases} cases, {rate:.0f} a second, {progress.findings} findings"
+    left = [] if budget.seconds is None else [budget.seconds - progress.seconds]
+    if budget.cases is not None and rate:
+        left.append((budget.cases - progress.cases) / rate)
+    return f"{text}, {_duration(max(0.0, min(left)))} left" if left else text
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"

@@ -1,0 +1,140 @@
+"""Running a campaign: plan a round, have its items judged, write each on the ledger as it comes in."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bnconform.campaign.findings import signature_of
+from bnconform.campaign.items import Item, Pair, packed
+from bnconform.campaign.judging import Orders
+from bnconform.campaign.ledger import Ledger
+from bnconform.campaign.plan import DRY, next_round
+from bnconform.campaign.workers import Lost, Workers
+from bnconform.findings import Finding
+
+TRIES = 2
+"""How often an item is given out before what became of it is a finding."""
+PATIENCE = 0.5
+"""Seconds between two looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a campaign ends: at whatever comes first.
+
+    Attributes
+    ----------
+    cases : int or None
+    seconds : float or None
+    until_dry : bool
+        After some rounds that brought nothing new.
+    """
+
+    cases: int | None = None
+    seconds: float | None = None
+    until_dry: bool = False
+
+
+@dataclass
+class Progress:
+    """How far a campaign is.
+
+    Attributes
+    ----------
+    round, cases, findings : int
+    new_cases : int
+        Since this process goes on with it.
+    seconds : float
+        Likewise.
+    """
+
+    round: int = 0
+    cases: int = 0
+    findings: int = 0
+    new_cases: int = 0
+    seconds: float = 0.0
+
+
+def run(
+    ledger: Ledger,
+    pairs: Sequence[Pair],
+    names: dict[str, str],
+    orders: Orders,
+    workers: Workers,
+    budget: Budget,
+    tell: Callable[[Progress], None],
+) -> None:
+    """Judge rounds until the budget is used up.
+
+    Parameters
+    ----------
+    names : dict of str to str
+        What each implementation is called, by how `--adapter` takes it.
+    tell : callable
+        Is told of every item.
+    """
+    start, known = time.monotonic(), len(ledger.entries)
+    lost: Counter[Item] = Counter()
+
+    def over() -> bool:
+        return budget.seconds is not None and time.monotonic() - start > budget.seconds
+
+    while not over() and (plan := next_round(ledger.entries, pairs, budget.cases)):
+        if budget.until_dry and plan.dry >= DRY:
+            return
+        pending = deque(packed(plan.due, _seconds_a_seed(ledger.entries)))
+        while workers.busy or (pending and not over()):
+            if not over():
+                workers.fill(pending)
+            for item, result in workers.finished(PATIENCE):
+                if isinstance(result, Lost):
+                    lost[item] += 1
+                    if lost[item] < TRIES:
+                        pending.append(item)
+                        continue
+                    result = _as_finding(item, names[item.spec], result, orders)
+                ledger.append({"item": item.as_data(), "round": plan.number} | result)
+                tell(_progress(ledger.entries, known, plan.number, time.monotonic() - start))
+
+
+def _seconds_a_seed(entries: Sequence[dict[str, Any]]) -> dict[Pair, float]:
+    """What a seed of each pair took when it was last judged."""
+    found = {}
+    for entry in entries:
+        item = Item(**entry["item"])
+        found[item.pair] = entry["seconds"] / (item.stop - item.start)
+    return found
+
+
+def _progress(entries: Sequence[dict[str, Any]], known: int, number: int, seconds: float) -> Progress:
+    def cases(some: Sequence[dict[str, Any]]) -> int:
+        return sum(entry["cell"].get("cases", 0) for entry in some)
+
+    found = {
+        (cell["requirement"], cell["implementation"], signature_of(cell))
+        for entry in entries
+        for cell in entry["broken"]
+    }
+    return Progress(number, cases(entries), len(found), cases(entries[known:]), seconds)
+
+
+def _as_finding(item: Item, name: str, lost: Lost, orders: Orders) -> dict[str, Any]:
+    """The entry of an item that was lost each time it was given out."""
+    problem = f"came to nothing, {TRIES} times with seeds {orders.seed + item.start} to {orders.seed + item.stop - 1}"
+    finding = Finding(item.requirement, name, "call", f"{problem}: {lost.why}")
+    again = (
+        f"pytest --pyargs bnconform --adapter {item.spec} --requirement {item.requirement} "
+        f"--hypothesis-profile={orders.profile} --hypothesis-seed={orders.seed + item.start}"
+    )
+    cell: dict[str, Any] = {
+        "requirement": item.requirement,
+        "implementation": name,
+        "verdict": "breaks",
+        "again": again,
+    }
+    cell |= {"finding": asdict(finding), "worst_ratio": finding.ratio, "worst_ulp": finding.ulp}
+    return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": [cell | {"spec": item.spec, "script": ""}]}

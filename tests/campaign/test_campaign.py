@@ -1,0 +1,189 @@
+"""Campaigns of the real command: killed at any point, with workers that die, and what they leave."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from campaigns import (
+    DEADLY,
+    FAULTY,
+    LUCKY,
+    RARE,
+    REQUIREMENTS,
+    STARTER,
+    UNLUCKY,
+    command,
+    entries,
+    findings,
+    kernel,
+    ran,
+    seeds,
+)
+
+from bnconform.again import replay_file
+from bnconform.case_file import read as read_case
+from bnconform_reports.records import read
+
+CASES = "1500"
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a faulty kernel and a whole campaign on it, in `whole`."""
+    folder = tmp_path_factory.mktemp("faulty")
+    path = kernel(folder, FAULTY)
+    status, printed = ran(path, folder / "whole", "--cases", CASES)
+    assert status == 1, printed
+    return folder
+
+
+def test_campaign_killed_at_any_moment_loses_and_repeats_nothing(faulty: Path) -> None:
+    """With SIGKILL after random times, the campaign that goes on ends with the seeds and findings of a whole one."""
+    out, chance, kills = faulty / "killed", random.Random(0), 0
+    while kills < 4:
+        lines = len(entries(out)) if (out / "ledger.jsonl").exists() else 0
+        child = subprocess.Popen(
+            command(faulty / "kernel.py", out, "--cases", CASES), start_new_session=True, stdout=subprocess.DEVNULL
+        )
+        more = chance.randint(0, 2)  # lines that it gets to write, whatever the machine's speed; then some time
+        while child.poll() is None and (not out.joinpath("ledger.jsonl").exists() or len(entries(out)) < lines + more):
+            time.sleep(0.01)
+        time.sleep(chance.random() * 0.3)
+        if child.poll() is not None:
+            break
+        child.kill()  # it alone: its workers have to notice
+        child.wait()
+        kills += 1
+    assert kills >= 2
+    _wait_for_nobody(child.pid)
+    status, printed = ran(faulty / "kernel.py", out, "--cases", CASES)
+    assert status == 1, printed
+    whole = entries(faulty / "whole")
+    assert seeds(entries(out)) == seeds(whole)
+    assert set(seeds(whole).values()) == {1}
+    assert findings(entries(out)) == findings(whole)
+
+
+def _wait_for_nobody(session: int) -> None:
+    """Workers of a killed campaign end by themselves."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not any(
+            _session_of(int(entry.name)) == session for entry in Path("/proc").iterdir() if entry.name.isdigit()
+        ):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"processes of session {session} are left")
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        state, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0:4:3]
+    except OSError:
+        return None
+    return None if state == "Z" else int(session)
+
+
+def test_what_a_campaign_leaves_is_read_by_the_others(faulty: Path) -> None:
+    """results.json is a record, and every finding has a case file that breaks its law again, with a script."""
+    out = faulty / "whole"
+    record = read(out / "results.json")
+    broken = {cell.requirement for cell in record.cells if cell.verdict == "breaks"}
+    assert {"S2", "I1"} <= broken
+    assert {cell.requirement for cell in record.cells} == set(REQUIREMENTS)
+    assert sum(cell.cases for cell in record.cells) == sum(entry["cell"]["cases"] for entry in entries(out))
+    for id in broken:
+        path = out / "cases" / f"{id}-kernel.json"
+        assert read_case(path)
+        assert replay_file(path, None)
+        assert path.with_suffix(".py").exists()
+
+
+def test_budget_goes_where_errors_are_high(faulty: Path) -> None:
+    """What is broken already gets fewer seeds than what holds."""
+    counts = {
+        id: sum(n for (one, _), n in seeds(entries(faulty / "whole")).items() if one == id) for id in REQUIREMENTS
+    }
+    assert counts["S2"] < counts["F1"]
+
+
+def test_more_cases_go_on_from_fewer(tmp_path: Path) -> None:
+    """A finished campaign that is asked for more does what is missing; one that is over does nothing."""
+    path, out = kernel(tmp_path, STARTER), tmp_path / "out"
+    assert ran(path, out, "--cases", "200", requirements=("I1",))[0] == 0
+    before = entries(out)
+    assert ran(path, out, "--cases", "200", requirements=("I1",))[0] == 0
+    assert entries(out) == before
+    assert ran(path, out, "--cases", "400", requirements=("I1",))[0] == 0
+    assert entries(out)[: len(before)] == before
+    assert set(seeds(entries(out)).values()) == {1}
+    assert sum(entry["cell"]["cases"] for entry in entries(out)) >= 400
+
+
+def test_another_campaign_is_refused(tmp_path: Path) -> None:
+    """A folder is for one kernel as it is, one set of requirements and one seed."""
+    path, out = kernel(tmp_path, STARTER), tmp_path / "out"
+    assert ran(path, out, "--cases", "1", requirements=("I1",))[0] == 0
+    path.write_text(FAULTY)
+    assert ran(path, out, "--cases", "1", requirements=("I1",)) == (
+        2,
+        f"bnconform: {out} holds a campaign of other implementations; pass another -o\n",
+    )
+
+
+def test_worker_that_dies_costs_its_item_once(tmp_path: Path) -> None:
+    """An item whose process was killed is judged again; nothing is broken by that."""
+    path, out = kernel(tmp_path, DEADLY.replace("ONCE", "True")), tmp_path / "out"
+    status, printed = ran(path, out, "--cases", "1", requirements=("F1", "I1"))
+    assert (tmp_path / "kernel.killed").exists()
+    assert status == 0, printed
+    assert set(seeds(entries(out))) == {("F1", 0), ("I1", 0)}
+
+
+def test_worker_that_dies_again_is_a_finding(tmp_path: Path) -> None:
+    """An item that kills its process each time is recorded as broken, and the others are judged."""
+    path, out = kernel(tmp_path, DEADLY.replace("ONCE", "False")), tmp_path / "out"
+    status, printed = ran(path, out, "--cases", "1", requirements=("F1", "I1"))
+    assert status == 1
+    assert (
+        "I1  kernel.py: call came to nothing, 2 times with seeds 11 to 11: the process that judged it died" in printed
+    )
+    record = read(out / "results.json")
+    assert {cell.requirement: cell.verdict for cell in record.cells} == {"F1": "meets", "I1": "breaks"}
+
+
+def test_one_process_at_a_time_has_a_folder(faulty: Path) -> None:
+    """A campaign that another process is at work on is refused."""
+    from bnconform.campaign.ledger import Ledger
+
+    with Ledger(faulty / "whole" / "ledger.jsonl"):
+        status, printed = ran(faulty / "kernel.py", faulty / "whole", "--cases", CASES)
+    assert status == 2
+    assert "another process is at work on" in printed
+
+
+def test_shared_database_is_a_cache(tmp_path: Path) -> None:
+    """What one campaign found by luck, another with its database tries first; the record stays in the folders."""
+    path, database = kernel(tmp_path, RARE), tmp_path / "examples"
+
+    def found(out: str, seed: str, *more: str) -> bool:
+        status, printed = ran(path, tmp_path / out, "--cases", "1", "--seed", seed, *more, requirements=("F1",))
+        assert status in (0, 1), printed
+        return status == 1
+
+    assert found("lucky", LUCKY, "--database", str(database))
+    assert not found("unlucky", UNLUCKY)
+    assert found("told", UNLUCKY, "--database", str(database))
+    assert [key for key, *_ in findings(entries(tmp_path / "told"))] == ["F1"]
+
+
+def test_end_has_to_be_named(tmp_path: Path) -> None:
+    """A campaign without an end is not begun."""
+    status, printed = ran(kernel(tmp_path, STARTER), tmp_path / "out")
+    assert status == 2
+    assert "pass --cases N, --minutes M or --until-dry" in printed
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,47 @@
+"""What an implementation holds is given back when the next one is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bnconform.session import Session
+from bnconform_adapters.calls import run
+from bnconform_adapters.contract import Case
+from bnconform_adapters.worker.client import WorkerAdapter
+
+
+def case() -> Case:
+    """A training step."""
+    x, vector = np.arange(24, dtype=np.float32).reshape(4, 3, 2), np.ones(3, np.float32)
+    return Case(x, None, vector, vector, 0 * vector, vector)
+
+
+def test_worker_ends_until_it_is_needed_again() -> None:
+    """A bundled implementation's process ends when it rests; a call finds a new one."""
+    session = Session(["onnxruntime"], seed=0)
+    (one,) = session.implementations
+    first = one.adapter
+    assert isinstance(first, WorkerAdapter)
+    due = run(first, case())
+    pid = first._process._pid
+    assert due.error is None
+    assert Path(f"/proc/{pid}").exists()
+    one.rest()
+    assert not Path(f"/proc/{pid}").exists()
+    np.testing.assert_array_equal(run(one.adapter, case()).y, due.y)
+    session.close()
+
+
+def test_programs_are_forgotten() -> None:
+    """What JAX has compiled for one implementation is gone, and is compiled again where it is called again."""
+    session = Session(["flax.linen"], seed=0)
+    (one,) = session.implementations
+    assert one.problem is None
+    due = run(one.adapter, case())
+    step = one.adapter.program().step
+    assert step._cache_size() == 1
+    one.rest()
+    assert step._cache_size() == 0
+    np.testing.assert_array_equal(run(one.adapter, case()).y, due.y)
