@@ -169,6 +169,18 @@ def jvp(adapter: Adapter, case: Case, caught: Caught = CAUGHT) -> Outcome:
     return _guarded(lambda: adapter.jvp(case), caught)()  # type: ignore[attr-defined]
 
 
+def shards(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> list[Outcome]:
+    """One step of a new layer over several devices, a case on each; an exception becomes every Outcome's `error`."""
+    found: list[Outcome] = []
+
+    def step() -> Outcome:
+        found.extend(adapter.shards(cases))  # type: ignore[attr-defined]
+        return Outcome()
+
+    failed = _guarded(step, caught)()
+    return found if failed.error is None else [failed] * len(cases)
+
+
 def population(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> Outcome:
     """Running statistics of the data set whose batches are the cases' x; an exception becomes the Outcome's `error`."""
     return _guarded(lambda: adapter.population(cases), caught)()  # type: ignore[attr-defined]

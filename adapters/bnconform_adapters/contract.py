@@ -20,6 +20,7 @@ Parameters: TypeAlias = Literal["both", "weight", "bias", "neither"]
 Mode: TypeAlias = Literal["training", "inference"]
 Cost: TypeAlias = Literal["cheap", "compiles per shape", "interpreted"]
 Before: TypeAlias = Literal["nothing", "load", "reset"]
+Split: TypeAlias = Literal["equal", "unequal", "empty"]
 
 DTYPES: dict[DtypeName, np.dtype[Any]] = {
     "float16": np.dtype(np.float16),
@@ -228,6 +229,12 @@ class Claims:
         Whether it runs in a process of its own, so that a crash or a hang can be told from an answer.
     population : bool
         Whether the adapter has `population`, which gives the statistics of a whole data set.
+    shards : tuple of str
+        Splits of a training batch over devices that the adapter has `shards` for: "equal", "unequal", "empty".
+        ``shards(cases)`` makes one step of one layer whose statistics are those of all cases together, each on a device
+        of its own, and gives an Outcome for each; dweight and dbias are the device's own part of the whole batch's.
+    devices : int
+        The most shards that there can be.
     bitwise : bool
         Whether scaling x by a power of 2, negating it, and permuting or changing other channels keep the bits;
         otherwise they keep within the allowed errors.
@@ -267,6 +274,8 @@ class Claims:
     gradient_subsets: bool = False
     empty_batches: bool = True
     population: bool = False
+    shards: tuple[Split, ...] = ()
+    devices: int = 4
     own_process: bool = False
     bitwise: bool = True
     fixed_eps: float | None = None

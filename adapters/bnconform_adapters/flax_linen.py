@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 from bnconform_adapters.contract import Claims
-from bnconform_adapters.jax_arrays import JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import DEVICES, JaxAdapter, Program, State, compiled
 from bnconform_reference.dialect import FLAX
 from bnconform_reference.precision import DtypeName
 
@@ -20,6 +20,8 @@ CLAIMS = Claims(
     layouts=("contiguous",),
     second_order=("training", "inference"),
     forward_mode=("training", "inference"),
+    shards=("equal",),
+    devices=2,
     bitwise=False,  # vector loops and their tails round differently
     default_eps=1e-5,
     default_momentum=0.99,
@@ -32,7 +34,14 @@ def _program(fast_variance: bool) -> Program:
     from flax import linen
 
     def forward(
-        parameters: Mapping[str, Any], x: Any, state: State, *, momentum: Any, eps: Any, training: bool
+        parameters: Mapping[str, Any],
+        x: Any,
+        state: State,
+        *,
+        momentum: Any,
+        eps: Any,
+        training: bool,
+        axis_name: str | None = None,
     ) -> tuple[Any, State]:
         module = linen.BatchNorm(
             use_running_average=not training,
@@ -42,6 +51,7 @@ def _program(fast_variance: bool) -> Program:
             use_scale="weight" in parameters,
             use_bias="bias" in parameters,
             use_fast_variance=fast_variance,
+            axis_name=axis_name,
         )
         names = {"weight": "scale", "bias": "bias"}
         variables = {
@@ -51,7 +61,7 @@ def _program(fast_variance: bool) -> Program:
         y, updated = module.apply(variables, x, mutable=["batch_stats"])
         return y, (updated["batch_stats"]["mean"], updated["batch_stats"]["var"])
 
-    return compiled(forward)
+    return compiled(forward, synchronised=partial(forward, axis_name=DEVICES))
 
 
 def linen() -> JaxAdapter:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from bnconform_adapters.flax_linen import CLAIMS, HALF_TYPES
-from bnconform_adapters.jax_arrays import JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import DEVICES, JaxAdapter, Program, State, compiled
 
 
 @cache
@@ -16,7 +16,14 @@ def _program() -> Program:
     from flax import nnx
 
     def forward(
-        parameters: Mapping[str, Any], x: Any, state: State, *, momentum: Any, eps: Any, training: bool
+        parameters: Mapping[str, Any],
+        x: Any,
+        state: State,
+        *,
+        momentum: Any,
+        eps: Any,
+        training: bool,
+        axis_name: str | None = None,
     ) -> tuple[Any, State]:
         module = nnx.BatchNorm(
             state[0].shape[0],
@@ -26,6 +33,7 @@ def _program() -> Program:
             dtype=x.dtype if x.dtype.name in HALF_TYPES else None,
             use_scale="weight" in parameters,
             use_bias="bias" in parameters,
+            axis_name=axis_name,
             rngs=nnx.Rngs(0),
         )
         module.mean[...], module.var[...] = state
@@ -35,7 +43,7 @@ def _program() -> Program:
         y = module(x)
         return y, (module.mean[...], module.var[...])
 
-    return compiled(forward)
+    return compiled(forward, synchronised=partial(forward, axis_name=DEVICES))
 
 
 def nnx() -> JaxAdapter:

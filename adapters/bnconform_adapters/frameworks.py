@@ -14,7 +14,12 @@ from types import ModuleType
 BEFORE = {"tensorflow": ("triton",), "keras": ("triton",)}
 """What has to be imported first: TensorFlow and Triton both bring LLVM, and Triton as the second aborts."""
 
-SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "OMP_WAIT_POLICY": "PASSIVE"}
+SETTINGS = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",  # for layers that synchronise statistics
+}
 """Environment variables that frameworks read when they are imported; what the user has set stays.
 
 OpenMP's threads otherwise spin while they wait, which makes thousands of small calls many times as slow wherever
@@ -49,4 +54,15 @@ def import_framework(name: str) -> ModuleType:
     for other in BEFORE.get(name.partition(".")[0], ()):
         if find_spec(other) is not None:
             import_module(other)
-    return import_module(name)
+    module = import_module(name)
+    if name == "tensorflow":
+        _have_two_cpus(module)
+    return module
+
+
+def _have_two_cpus(tf: ModuleType) -> None:
+    """Split TensorFlow's CPU into two logical ones, as long as nothing has used it; sums stay as they are."""
+    (cpu, *_), logical = tf.config.list_physical_devices("CPU"), tf.config.LogicalDeviceConfiguration()
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        with suppress(RuntimeError):  # somebody has used it
+            tf.config.set_logical_device_configuration(cpu, [logical, logical])

@@ -10,11 +10,11 @@ Half types are not claimed: parameters and statistics are of x's dtype there, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from bnconform_adapters.contract import Claims
-from bnconform_adapters.jax_arrays import MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import DEVICES, MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
 from bnconform_reference.dialect import HAIKU
 
 CLAIMS = Claims(
@@ -23,6 +23,8 @@ CLAIMS = Claims(
     layouts=("contiguous",),
     second_order=("training", "inference"),
     forward_mode=("training", "inference"),
+    shards=("equal",),
+    devices=2,
     bitwise=False,  # vector loops and their tails round differently
     momentum_min=MOMENTUM_MIN,  # decay_rate is below 1
     default_eps=1e-5,
@@ -45,10 +47,18 @@ def _program() -> Program:
     import haiku as hk
 
     def forward(
-        parameters: Mapping[str, Any], x: Any, state: State, *, momentum: Any, eps: Any, training: bool
+        parameters: Mapping[str, Any],
+        x: Any,
+        state: State,
+        *,
+        momentum: Any,
+        eps: Any,
+        training: bool,
+        axis_name: str | None = None,
     ) -> tuple[Any, State]:
         def call(x: Any) -> Any:
-            layer = hk.BatchNorm("weight" in parameters, "bias" in parameters, 1 - momentum, eps, name="layer")
+            present = "weight" in parameters, "bias" in parameters
+            layer = hk.BatchNorm(*present, 1 - momentum, eps, cross_replica_axis=axis_name, name="layer")
             return layer(x, is_training=training)
 
         def shaped(vector: Any) -> Any:
@@ -67,7 +77,12 @@ def _program() -> Program:
         found = mean["average"], var["average"], mean["hidden"], var["hidden"]
         return y, (*(array.reshape(-1) for array in found), mean["counter"])
 
-    return compiled(forward, _begin, variance=CLAIMS.dialect.initial_variance)
+    return compiled(
+        forward,
+        _begin,
+        variance=CLAIMS.dialect.initial_variance,
+        synchronised=partial(forward, axis_name=DEVICES),
+    )
 
 
 def haiku() -> JaxAdapter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +17,9 @@ State: TypeAlias = tuple[Any, ...]
 TRAINED_FOR_LONG = 1 << 30
 """Batches after which initial statistics weigh nothing in any dtype: (1 - m)^k is 0 for every m that is claimed."""
 MOMENTUM_MIN = 2.0**-20
+
+DEVICES = "devices"
+"""Name of the axis over which synchronised layers average."""
 
 
 class Forward(Protocol):
@@ -54,6 +57,8 @@ class Program:
     """Whether channels are on the last axis, not the second."""
     variance: float
     """Running variance of a new layer; its mean is 0."""
+    shards: Callable[..., Any] | None = None
+    """Forward and backward on several devices."""
 
     def given(self, array: Any) -> Any:
         """An array of the case, as the layer takes it."""
@@ -72,8 +77,9 @@ def compiled(
     *,
     channels_last: bool = True,
     variance: float = 1.0,
+    synchronised: Forward | None = None,
 ) -> Program:
-    """Compile a layer and its derivatives."""
+    """Compile a layer and its derivatives; `synchronised` is the layer that averages over the axis :data:`DEVICES`."""
     import jax
 
     def step(
@@ -102,7 +108,33 @@ def compiled(
     first, second, forward_mode = (
         jax.jit(function, static_argnames=("training",)) for function in (step, double_backward, jvp)
     )
-    return Program(first, second, forward_mode, begin, channels_last, variance)
+    shards = None if synchronised is None else jax.jit(_over_devices(synchronised))
+    return Program(first, second, forward_mode, begin, channels_last, variance, shards)
+
+
+def _over_devices(forward: Forward) -> Callable[..., Any]:
+    """Forward and backward of a layer on stacked shards, one for each device where there are so many, else mapped."""
+    import jax
+
+    def step(parameters: Any, x: Any, state: State, dy: Any, momentum: Any, eps: Any) -> tuple[Any, Any, Any]:
+        def one_device(parameters: Any, x: Any) -> tuple[Any, State]:
+            return forward(parameters, x, state, momentum=momentum, eps=eps, training=True)
+
+        many, devices = jax.vmap(one_device, axis_name=DEVICES), jax.devices()
+        if len(devices) >= len(x):
+
+            def first(tree: Any) -> Any:
+                return jax.tree.map(lambda leaf: leaf[0], tree)
+
+            def block(parameters: Any, x: Any) -> Any:
+                return jax.tree.map(lambda leaf: leaf[None], one_device(first(parameters), first(x)))
+
+            mesh, spec = jax.sharding.Mesh(np.array(devices[: len(x)]), (DEVICES,)), jax.P(DEVICES)
+            many = jax.shard_map(block, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+        y, pullback, new = jax.vjp(many, parameters, x, has_aux=True)
+        return y, new, pullback(dy.astype(y.dtype))
+
+    return step
 
 
 @dataclass(frozen=True)
@@ -125,6 +157,10 @@ class JaxAdapter:
         """See :class:`~bnconform_adapters.contract.Adapter`."""
         return layer(case, self.program())
 
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """See :class:`~bnconform_adapters.contract.Claims`."""
+        return shards(cases, self.program())
+
     def second_order(self, case: Case) -> Outcome:
         """See :class:`~bnconform_adapters.contract.Claims`."""
         return second_order(case, self.program())
@@ -132,6 +168,26 @@ class JaxAdapter:
     def jvp(self, case: Case) -> Outcome:
         """See :class:`~bnconform_adapters.contract.Claims`."""
         return jvp(case, self.program())
+
+
+def shards(cases: Sequence[Case], program: Program) -> list[Outcome]:
+    """A step on several devices, with parameters of its own on each, so that each has gradients of its own."""
+    import jax
+
+    assert program.shards is not None
+    parameters, state, scalars = _constants(cases[0], program)
+    with jax.enable_x64(cases[0].dtype == "float64"):
+        x = np.stack([program.given(case.x) for case in cases])
+        dy = np.stack([program.given(np.zeros_like(case.x) if case.dy is None else case.dy) for case in cases])
+        own = {name: np.stack([value] * len(cases)) for name, value in parameters.items()}
+        y, (mean, var, *_), (by_parameters, dx) = program.shards(own, x, state, dy, *scalars)
+        outcomes = []
+        for i, case in enumerate(cases):
+            gradients: dict[str, Any] = {}
+            if case.dy is not None:
+                gradients = {"dx": program.found(dx[i])} | {f"d{k}": np.asarray(v[i]) for k, v in by_parameters.items()}
+            outcomes.append(Outcome(program.found(y[i]), np.asarray(mean[i]), np.asarray(var[i]), **gradients))
+        return outcomes
 
 
 def second_order(case: Case, program: Program) -> Outcome:

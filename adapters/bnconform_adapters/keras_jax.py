@@ -29,4 +29,4 @@ def _program() -> Program:
 def jax() -> JaxAdapter:
     """The adapter of keras.layers.BatchNormalization under JAX."""
     on_backend("jax")
-    return JaxAdapter("keras.jax", replace(CLAIMS, cost="compiles per shape"), _program)
+    return JaxAdapter("keras.jax", replace(CLAIMS, shards=(), cost="compiles per shape"), _program)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.frameworks import import_framework
 from bnconform_adapters.memory import channels_last
 from bnconform_adapters.tensorflow_arrays import finish_with_tape, jvp, second_order
+from bnconform_adapters.tensorflow_devices import mirrored, run_mirrored
 from bnconform_reference.dialect import KERAS
 
 # Half types as Keras users have them: computation in half, variables in float32.
@@ -22,6 +24,8 @@ CLAIMS = Claims(
     layouts=("contiguous",),
     second_order=("training", "inference"),
     forward_mode=("training", "inference"),
+    shards=("equal", "unequal", "empty"),
+    devices=2,
     bitwise=False,  # vector loops and their tails round differently
     default_eps=1e-3,
     default_momentum=0.99,
@@ -81,6 +85,17 @@ class _KerasTensorFlow:
 
         return step
 
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """``synchronized=True`` under a MirroredStrategy, one replica for each shard."""
+        strategy = mirrored(len(cases))
+        with strategy.scope():
+            built, _ = self._build(cases[0], synchronized=True)
+        variables = {"dweight": built.gamma, "dbias": built.beta}
+        sources = {name: variable.value for name, variable in variables.items() if variable is not None}
+        outcomes = run_mirrored(cases, strategy, lambda x: built(x, training=True), sources)
+        mean, var = np.array(built.moving_mean), np.array(built.moving_variance)
+        return [replace(outcome, running_mean=mean, running_var=var) for outcome in outcomes]
+
     def second_order(self, case: Case) -> Outcome:
         built, parameters = self._build(case)
         return second_order(case, lambda x: built(x, training=case.training), parameters)
@@ -89,11 +104,11 @@ class _KerasTensorFlow:
         built, parameters = self._build(case)
         return jvp(case, lambda x: built(x, training=case.training), parameters)
 
-    def _build(self, case: Case) -> tuple[Any, dict[str, Any]]:
+    def _build(self, case: Case, **settings: Any) -> tuple[Any, dict[str, Any]]:
         """The layer, and its variables that are present, under the names of the Case's fields."""
         on_backend("tensorflow")
         present = [name for name in ("weight", "bias") if getattr(case, name) is not None]
-        built = new_layer(case.dtype, present, **settings_of(case))
+        built = new_layer(case.dtype, present, **settings_of(case), **settings)
         built.build((None,) * (case.x.ndim - 1) + (case.channels,))
         variables = {"weight": (built.gamma, case.weight), "bias": (built.beta, case.bias)}
         for variable, value in (

@@ -47,4 +47,6 @@ def _module(case: Case) -> Any:
 def torch() -> ModuleAdapter:
     """The adapter of keras.layers.BatchNormalization under PyTorch."""
     on_backend("torch")
-    return ModuleAdapter("keras.torch", replace(CLAIMS, layouts=LAYOUTS, gradient_subsets=True), _module, composed=True)
+    return ModuleAdapter(
+        "keras.torch", replace(CLAIMS, shards=(), layouts=LAYOUTS, gradient_subsets=True), _module, composed=True
+    )

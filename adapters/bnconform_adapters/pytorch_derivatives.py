@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnconform_adapters.contract import Case, Outcome
+from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_adapters.torch_arrays import place_tensor, to_array, to_tensor
 
 Function = Callable[[Any, Mapping[str, Any]], Any]
@@ -36,7 +36,8 @@ def second_order(case: Case, function: Function, device: str = "cpu") -> Outcome
         allow_unused=True,
         materialize_grads=True,
     )
-    return Outcome(**{name: to_array(tensor) for name, tensor in zip(sources, found, strict=True)})  # type: ignore[arg-type]
+    named: dict[str, Any] = {name: to_array(tensor) for name, tensor in zip(sources, found, strict=True)}
+    return Outcome(**named, inputs_after=_after(x=x, dy=dy, **parameters, **_by_field(cotangents)))
 
 
 def jvp(case: Case, function: Function, device: str = "cpu") -> Outcome:
@@ -51,7 +52,17 @@ def jvp(case: Case, function: Function, device: str = "cpu") -> Outcome:
             return forward_ad.make_dual(primal, tangents[name]) if name in tangents else primal
 
         y = function(dual("dx", x), {name: dual(f"d{name}", tensor) for name, tensor in parameters.items()})
-        return Outcome(y_tangent=to_array(forward_ad.unpack_dual(y).tangent))
+        tangent = to_array(forward_ad.unpack_dual(y).tangent)
+    return Outcome(y_tangent=tangent, inputs_after=_after(x=x, **parameters, **_by_field(tangents)))
+
+
+def _by_field(cotangents: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"d{name}": vector for name, vector in cotangents.items()}
+
+
+def _after(**given: Any) -> dict[str, AnyArray]:
+    """What was handed in, as it is now."""
+    return {name: array for name, tensor in given.items() if (array := to_array(tensor)) is not None}
 
 
 def _arguments(case: Case, device: str) -> tuple[Any, dict[str, Any]]:

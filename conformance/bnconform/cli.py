@@ -30,6 +30,10 @@ OF_A_RUN = {
     "-n": "PROCESSES",
 }
 """Options with a value that `bnconform report` passes on to pytest; were they unknown, their value would be a file."""
+FIXED = ("conditioning", "length", "drift")
+"""Kinds of the report's fixed cases, as :mod:`bnconform.fixed_cases` has them; importing that takes NumPy."""
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Thousands of small products take many times as long where several threads wait for one another."""
 HIDDEN_BY_NAME = ("numpy", "torch", "jax")
 """What a file of the same name could not import."""
 
@@ -184,6 +188,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     identifying.add_argument("--evidence", action="store_true", help="show the evidence of every answer")
     identifying.add_argument("--in-process", action="store_true", help="run a file in this process, not in a worker")
     identifying.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
+    measuring = commands.add_parser("measure", help="errors on the report's fixed cases, or on one of them")
+    measuring.add_argument("spec", metavar="NAME|PATH.py[:NAME]")
+    measuring.add_argument("--kind", choices=FIXED, help="with --at: one case of this kind, shown with its errors")
+    measuring.add_argument("--at", type=float, metavar="PLACE", help="|mean|/sd, values per channel, or training steps")
+    measuring.add_argument("--in-process", action="store_true", help="call your file in this process")
     bench = commands.add_parser("bench", help="time the bundled kernel on a GPU, beside torch and a device copy")
     bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
@@ -225,6 +234,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         reporting.add_argument(
             option, action="append", default=[], metavar=metavar, help="of the run, as pytest takes it"
         )
+    working = commands.add_parser(
+        "benefits", help="train small networks with each implementation, and report what batch norm does for them"
+    )
+    working.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write page and figures")
+    working.add_argument("--adapter", action="append", default=[], metavar="NAME|PATH.py[:NAME]", help="repeatable")
+    working.add_argument("--short", action="store_true", help="a few steps and seeds, to see that everything works")
     parsed, rest = parser.parse_known_args(arguments)
     if parsed.command == "report":
         from bnconform.reporting import report
@@ -240,6 +255,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if parsed.command == "campaign":
         return campaign(parsed)
+    if parsed.command == "benefits":
+        for variable in ONE_THREAD:
+            os.environ.setdefault(variable, "1")
+        from bnconform.benefits import benefits
+
+        return benefits(parsed.adapter, parsed.out, short=parsed.short)
     if parsed.command == "identify":
         return identify(
             parsed.spec,
@@ -248,6 +269,10 @@ def _main(arguments: Sequence[str] | None) -> int:
             in_process=parsed.in_process,
             time_limit=parsed.time_limit,
         )
+    if parsed.command == "measure":
+        from bnconform.measuring import run
+
+        return run(parsed.spec, parsed.kind, parsed.at, in_process=parsed.in_process)
     if parsed.command == "new":
         return new(parsed.path, parsed.form)
     if parsed.command == "replay":

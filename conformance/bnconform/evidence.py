@@ -16,7 +16,15 @@ from bnconform_adapters.contract import AnyArray, Case, Claims, Outcome
 from bnconform_reference.double_double import Real
 
 What: TypeAlias = Literal[
-    "steps", "steps in spoilt memory", "interleaved", "together", "second order", "jvp", "population", "fresh process"
+    "steps",
+    "steps in spoilt memory",
+    "interleaved",
+    "together",
+    "second order",
+    "jvp",
+    "population",
+    "shards",
+    "fresh process",
 ]
 
 

@@ -14,7 +14,8 @@ from bnconform.evidence import Evidence, Life, Of, Pass, Turned, What
 from bnconform.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.oracle import Expected, Quantity, expect
 from bnconform.tally import Tally
-from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order
+from bnconform_adapters.calls import Life as LayersLife
+from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome, dtype_name
 from bnconform_adapters.worker.client import run_once
 from bnconform_reference.double_double import Array, high
@@ -146,9 +147,34 @@ class Judge:
         """Call a new layer once; an exception is the law's to judge."""
         return self.attempt_steps([case])[0]
 
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Make one step of a new layer over several devices, a case on each; an exception breaks the law."""
+        outcomes = [self._returned(outcome) for outcome in self._note("shards", cases, shards(self.adapter, cases))]
+        return [self._shaped(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
+
     def population(self, cases: Sequence[Case]) -> Outcome:
         """The statistics that the implementation gives for a whole data set."""
         return self._note("population", cases, [population(self.adapter, cases)])[0]
+
+    def new_layer(self) -> Callable[[Case], Outcome]:
+        """A new layer to be called with case after case, each made of what the ones before gave.
+
+        An exception breaks the law, and so does an output that the case asks for and that is not there.
+        """
+        note, layer = Life("steps", []), LayersLife(self.adapter)
+        self._lives.append(note)
+
+        def call(case: Case) -> Outcome:
+            note.cases.append(case)
+            note.outcomes.append(layer.call(case))
+            outcome = self._shaped(case, self._returned(self.came_back(case, note.outcomes[-1])))
+            due = ("y", *(STATISTICS if case.training else ()), *(GRADIENTS if case.dy is not None else ()))
+            for name in due:
+                if getattr(outcome, name) is None and _due_shape(case, name) is not None:
+                    self.missing(name, note)
+            return outcome
+
+        return call
 
     def second_order(self, case: Case) -> Outcome:
         """Second-order gradients of a new layer; an exception breaks the law."""
@@ -250,10 +276,12 @@ class Judge:
         *,
         got: Of | None = None,
         expected_of: Of | None = None,
+        shown: bool = True,
     ) -> None:
         """Break the law unless one output is within its allowed error.
 
-        `got` and `expected_of` say how what is compared was made of outputs, where it is none itself.
+        `got` and `expected_of` say how what is compared was made of outputs, where it is none itself; `shown` is false
+        where a script of the calls cannot show it.
         """
         comparison = self._compare(name, actual, quantity)
         assert actual is not None
@@ -284,6 +312,8 @@ class Judge:
             if isinstance(got, Turned) or isinstance(expected_of, Turned):
                 got, expected_of = got.at(index), expected_of and expected_of.at(index)
                 value, allowed = high(value)[index], allowed[index]
+            if not shown:
+                self._report(finding, Evidence((), self.claims))
             self._report(finding, Evidence((), self.claims, got, expected_of, value, allowed))
 
     def _compare(self, name: str, actual: AnyArray | None, quantity: Quantity) -> Comparison:
@@ -299,10 +329,11 @@ class Judge:
             self.mistrust()
         return comparison
 
-    def missing(self, name: str) -> NoReturn:
-        """Report an output that is not there."""
+    def missing(self, name: str, life: Life | None = None) -> NoReturn:
+        """Report an output that is not there, in one of the calls of this life or of the last one."""
         __tracebackhide__ = True
-        shown = Of(f"any(one.get({name!r}) is None for one in {{}})", self._lives[-1]) if self._lives else None
+        life = life or (self._lives[-1] if self._lives else None)
+        shown = Of(f"any(one.get({name!r}) is None for one in {{}})", life) if life else None
         self.broken(name, "is missing", shown)
 
     def near(

@@ -7,26 +7,31 @@ of two implementations' deviations is their difference with the conventions set 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnconform.comparison import ulp
-from bnconform.identify.probe import CHANNELS, Probe, Unanswered, got
-from bnconform.oracle import Quantity, expect
-from bnconform_adapters.contract import DTYPES, Adapter, Case, dtype_name
+from bnconform.drift import trajectory
+from bnconform.fixed_cases import Handed, Kind, fixed_case
+from bnconform.identify.probe import Probe, Unanswered, got
+from bnconform.oracle import Expected, Quantity, expect
+from bnconform_adapters.contract import Adapter, Case, Outcome, dtype_name
 from bnconform_reference.double_double import Array, distance, high
 from bnconform_reference.precision import Grade
-from bnconform_reference.shapes import channel_rows, from_channel_rows
+from bnconform_reference.shapes import channel_rows
 
 RATIOS = (0.0, 1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 """|mean| / sd of the cases of conditioning."""
-LENGTH = 16
-"""Their values per channel."""
 LENGTHS = (2, 16, 128, 1024, 8192)
-"""Values per channel of the cases of length, all with |mean| / sd = 3."""
+"""Values per channel of the cases of length."""
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200)
+"""Of a new layer's training, after which its statistics are looked at."""
+FEW_STEPS = 20
+"""The most where every step takes long."""
 GRADE: Grade = "NW"
 """By which errors are allowed here, whatever is claimed: any order of summation, two passes or Welford."""
 _DIGITS = 5
@@ -38,27 +43,31 @@ def measure(adapter: Adapter) -> dict[str, Any]:
     Returns
     -------
     dict
-        `dtype`, and `points`: each with `kind` ("conditioning" or "length"), `at`, and per quantity the worst error
-        (`ulp`, and `ratio` of the allowed one). Points of conditioning also have all `deviations` and what was
-        `allowed`. The unit in the last place is that of the largest expected value of the channel: near a zero of y
-        its own unit would say nothing. A point that raised has its `error` instead.
+        `dtype`; `handed`, from which :func:`~bnconform.fixed_cases.fixed_case` makes the cases again; and `points`:
+        each with `kind`, `at`, and per quantity the worst error (`ulp`, `ratio` of the allowed one, and what was
+        `allowed`). Points of conditioning also have all `deviations` and what was `allowed` of each. The unit in the
+        last place is that of the largest expected value of the channel: near a zero of y its own unit would say
+        nothing. A point that raised has its `error` instead.
     """
-    probe = Probe(adapter)
-    points = []
-    if "training" in probe.claims.modes:
-        points = [_point(probe, "conditioning", ratio, LENGTH, ratio) for ratio in RATIOS]
-        points += [_point(probe, "length", float(n), n, 3.0) for n in LENGTHS]
-    return {"dtype": probe.dtype, "points": points}
+    handed, points = Handed.to(adapter.claims), []
+    if "training" in adapter.claims.modes:
+        points = [measure_point(adapter, "conditioning", ratio) for ratio in RATIOS]
+        points += [measure_point(adapter, "length", float(n)) for n in LENGTHS]
+        slow = adapter.claims.cost == "interpreted"
+        points += _drift(adapter, tuple(k for k in STEPS if not slow or k <= FEW_STEPS))
+    return {"dtype": handed.dtype, "handed": asdict(handed), "points": points}
 
 
-def _point(probe: Probe, kind: str, at: float, n: int, ratio: float) -> dict[str, Any]:
-    case = _case(probe, n, ratio)
+def measure_point(adapter: Adapter, kind: Kind, at: float) -> dict[str, Any]:
+    """One point of :func:`measure`; `at` need not be one of its places."""
+    if kind == "drift":
+        return _drift(adapter, (int(at),))[-1]
+    (case,) = fixed_case(kind, at, Handed.to(adapter.claims))
     point: dict[str, Any] = {"kind": kind, "at": at, "worst": {}}
+    claims = replace(adapter.claims, grade=GRADE)
     try:
-        outcome = probe.run(case)[0]
-        claims = replace(probe.claims, grade=GRADE)
-        for name, quantity in expect(case, claims).items():
-            deviation, allowed = _in_ulp(got(outcome, name, case), quantity, case)
+        outcome = Probe(adapter).run(case)[0]
+        for name, (deviation, allowed) in _deviations(outcome, expect(case, claims), case):
             point["worst"][name] = _worst(deviation, allowed)
             if kind == "conditioning":
                 point.setdefault("deviations", {})[name] = _rounded(deviation)
@@ -68,18 +77,26 @@ def _point(probe: Probe, kind: str, at: float, n: int, ratio: float) -> dict[str
     return point
 
 
-def _case(probe: Probe, n: int, ratio: float) -> Case:
-    """The case of a length and a ratio; its numbers depend on these alone."""
-    random = np.random.default_rng([n, int(ratio)])
-    rows = random.standard_normal((CHANNELS, n)) + ratio
-    weight, bias = random.uniform(0.5, 2.0, CHANNELS), random.uniform(-1.0, 1.0, CHANNELS)
-    dy = random.standard_normal((CHANNELS, n))
-    eps, *_ = probe.claims.usable_eps((1e-5, 1e-3, 1.0))
-    momentum, *_ = probe.claims.usable_momenta((0.1,))
-    case = probe.case(rows, weight=weight, bias=bias, eps=eps, momentum=momentum)
-    if "training" not in probe.claims.gradients:
-        return case
-    return replace(case, dy=from_channel_rows(dy, case.x.shape).astype(DTYPES[probe.dtype]))
+def _drift(adapter: Adapter, places: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Points of drift: statistics after so many steps of one layer."""
+    steps = fixed_case("drift", max(places), Handed.to(adapter.claims))
+    points: list[dict[str, Any]] = []
+    try:
+        outcomes = Probe(adapter).run(*steps)
+        expected = list(trajectory(steps, replace(adapter.claims, grade=GRADE)))
+        for k in places:
+            found = _deviations(outcomes[k - 1], expected[k - 1], steps[k - 1])
+            worst = {name: _worst(deviation, allowed) for name, (deviation, allowed) in found}
+            points.append({"kind": "drift", "at": float(k), "worst": worst})
+    except Unanswered as unanswered:
+        points.append({"kind": "drift", "at": float(max(places)), "worst": {}, "error": str(unanswered)})
+    return points
+
+
+def _deviations(outcome: Outcome, expected: Expected, case: Case) -> Iterator[tuple[str, tuple[Array, Array]]]:
+    """Signed deviations and allowed errors of every expected output, in ULP."""
+    for name, quantity in expected.items():
+        yield name, _in_ulp(got(outcome, name, case), quantity, case)
 
 
 def _in_ulp(actual: NDArray[Any], quantity: Quantity, case: Case) -> tuple[Array, Array]:

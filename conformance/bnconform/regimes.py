@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bnconform.training.digits import everything
 
 Rows = NDArray[np.float64]
 
@@ -71,8 +72,7 @@ REGIMES: dict[str, Callable[[np.random.Generator, int, int], Rows]] = {
 @cache
 def digit_images() -> NDArray[np.float64]:
     """The first 256 images of scikit-learn's digits set, shape (256, 8, 8), grey values 0 to 16."""
-    file = resources.files("bnconform") / "data" / "digits.bin"
-    return np.frombuffer(file.read_bytes(), np.uint8).reshape(IMAGES, 8, 8).astype(np.float64)
+    return everything().images[:IMAGES]
 
 
 def digits(rng: np.random.Generator, shape: tuple[int, ...]) -> Rows:

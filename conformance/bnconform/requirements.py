@@ -44,6 +44,7 @@ _INFERENCE = f"{_PAPER}, Algorithm 2"
 _BACKWARD = f"{_PAPER}, section 3"
 _FORMULA = "follows from the formula"
 _DIALECT = "each framework's documentation"
+_TRAINING_OF = f"{_PAPER}, Algorithm 2; Hoeffding 1963"
 _PURE = "a batch norm is a function of its arguments and its state"
 _VARIANCE = "Chan, Golub and LeVeque 1983"
 
@@ -116,6 +117,11 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("M8", "repeating the batch keeps y", _FORMULA),
     Requirement("M9", "memory layout does not change results", _PURE),
     Requirement(
+        "M10",
+        "instance normalization is batch norm with samples laid out as channels",
+        "Ulyanov et al. 2016, section 2",
+    ),
+    Requirement(
         "N1", "the arithmetic is no worse than its claimed grade", f"Higham 2002, section 4.2; {_VARIANCE}", "numerics"
     ),
     Requirement(
@@ -137,6 +143,24 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("P6", "what memory held before makes no difference", _PURE, "robust"),
     Requirement("P7", "calls from several threads do not mix", _PURE, "robust"),
     Requirement("P8", "a fresh process gives the same answer", _PURE, "robust"),
+    Requirement("P9", "second-order gradients and forward mode leave their inputs alone and repeat", _PURE, "robust"),
+    Requirement("Y1", "shards on several devices, of any sizes, get the whole batch's y", _TRAINING, "more"),
+    Requirement(
+        "Y2", "dx of the shards, and the sums of their dweight and dbias, are the whole batch's", _BACKWARD, "more"
+    ),
+    Requirement(
+        "Y3",
+        "every device's running statistics become the whole batch's",
+        _DIALECT,
+        "more",
+        ("momentum_weighs", "stored_variance"),
+    ),
+    Requirement(
+        "T1", "training on real data follows the oracle's course: loss, parameters and statistics", _TRAINING_OF, "more"
+    ),
+    Requirement(
+        "T2", "inference during and after training gives what the oracle's network gives", _TRAINING_OF, "more"
+    ),
     Requirement("E1", "wrong shapes and a negative eps raise", _DIALECT, "robust"),
     Requirement("E2", "every call returns or raises: none crashes, hangs, exits or grows without end", _PURE, "robust"),
 )

@@ -93,6 +93,8 @@ class Calls:
                 return f"[attempt(second_order, {listed})]"
             case "jvp":
                 return f"[attempt(jvp, {listed})]"
+            case "shards":
+                return f"attempt_all(shards, ({listed}))"
             case "population":
                 return f"[attempt(population, {listed})]"
 

@@ -28,6 +28,11 @@ class Verdict:
     def lines(self) -> list[str]:
         """Statements that print what came out and end the script."""
         got, expected = self._evidence.got, self._evidence.expected
+        if got is None and self._finding.got is not None:
+            return [
+                'print("cannot tell: no single call is off, but what training makes of them is; see bnconform replay")',
+                f"sys.exit({CANNOT_TELL})",
+            ]
         if got is None:
             return [
                 "for result in " + " + ".join(f"results_{i}" for i in range(1, len(self._calls.lives) + 1)) + ":",
@@ -108,7 +113,7 @@ class Verdict:
         name, key = self._calls.name(case), place.key
         if life.what in ("second order", "jvp"):
             return f'derivatives({name})["{key}"]'
-        if life.what in ("population", "interleaved") or key.endswith("after"):
+        if life.what in ("population", "interleaved", "shards") or key.endswith("after"):
             return None
         mean, var = f"{name}.running_mean", f"{name}.running_var"
         start = max((i for i in range(position + 1) if life.cases[i].before != "nothing"), default=0)

@@ -225,9 +225,10 @@ class Session:
 
     def add(self, cell: dict[str, Any]) -> None:
         """Take a verdict in, and what was drawn for it."""
-        drawn = cell.pop("drawn", {})
-        self._drawn.setdefault(cell["implementation"], Counter()).update(drawn)
-        self.cells.append(cell)
+        rest = dict(cell)  # the cell itself still travels from pytest-xdist's workers to where the record is written
+        drawn = rest.pop("drawn", {})
+        self._drawn.setdefault(rest["implementation"], Counter()).update(drawn)
+        self.cells.append(rest)
 
     def results(self) -> Results:
         """What was found, as a record."""

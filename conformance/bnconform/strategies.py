@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate
 from random import Random
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -27,7 +28,7 @@ from bnconform.shapes import (
 )
 from bnconform.spaces import Space
 from bnconform.tape import Tape, tapes
-from bnconform_adapters.contract import Case, Claims, Layout, Parameters
+from bnconform_adapters.contract import Case, Claims, Layout, Parameters, Split
 from bnconform_reference.precision import DtypeName
 
 T = TypeVar("T")
@@ -164,6 +165,44 @@ class Cases:
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
         """See :class:`Source`."""
         return recipes(self.space, claims, pool).map(lambda recipe: (build(recipe),))
+
+
+def _samples(case: Case, start: int, end: int) -> Case:
+    """Some samples of a case."""
+    return replace(case, x=case.x[start:end], dy=None if case.dy is None else case.dy[start:end])
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A batch in shards on several devices, as one case for each; the first of them is the space's."""
+
+    space: Space
+
+    def why_not(self, claims: Claims) -> str | None:
+        """See :class:`Source`."""
+        return self.space.why_not(claims)
+
+    def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
+        """See :class:`Source`."""
+        sizes: dict[Split, tuple[int | None, ...]] = {"equal": (None,), "unequal": (1, 2, 3), "empty": (0,)}
+        others = tuple(dict.fromkeys(size for split in claims.shards for size in sizes[split]))
+        later = st.lists(_sampled_from(others), min_size=1, max_size=claims.devices - 1)
+
+        @st.composite
+        def shards(draw: st.DrawFn) -> Steps:
+            first = draw(recipes(self.space, claims, pool))
+            samples = [first.shape[0], *(first.shape[0] if n is None else n for n in draw(later))]
+            at = draw(st.integers(0, len(samples) - 1))
+            samples = [*samples[at:], *samples[:at]]
+            if draw(st.booleans()):  # alike: parts of one batch
+                whole = build(replace(first, shape=(sum(samples), *first.shape[1:])))
+                return tuple(_samples(whole, end - n, end) for n, end in zip(samples, accumulate(samples), strict=True))
+            apart = (
+                replace(first, shape=(n, *first.shape[1:]), salt=first.salt + SALTS * i) for i, n in enumerate(samples)
+            )
+            return one_layer(tuple(build(recipe) for recipe in apart))
+
+        return shards()
 
 
 @dataclass(frozen=True)

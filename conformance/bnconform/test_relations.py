@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -172,8 +173,7 @@ def test_spatial_positions_are_samples(judge: Judge, case: Case) -> None:
     flat = with_values(rank, case.values_per_channel, case.channels)
 
     def reshaped(array: AnyArray) -> AnyArray:
-        rows = np.moveaxis(array, 1, 0).reshape(case.channels, case.values_per_channel)
-        return np.ascontiguousarray(np.moveaxis(rows.reshape(flat[1], flat[0], *flat[2:]), 0, 1))
+        return _as_shape(np.moveaxis(array, 1, 0).reshape(case.channels, case.values_per_channel), flat)
 
     def back(name: str, array: Array) -> Array:
         if name in PER_CHANNEL:
@@ -184,6 +184,47 @@ def test_spatial_positions_are_samples(judge: Judge, case: Case) -> None:
     base = replace(case, layout="contiguous", dy_layout="contiguous")
     other = replace(base, x=reshaped(case.x), dy=None if case.dy is None else reshaped(case.dy))
     _compare(judge, _both(judge, base), _both(judge, other), f"as {list(flat)}", back=back)
+
+
+@requirement("M10", given=Cases(ANY), share=0.2)
+def test_samples_as_channels_are_normalized_each_by_itself(judge: Judge, case: Case) -> None:
+    """Instance normalization is batch norm with the samples laid out as channels: each gives what it gives alone."""
+    samples = 3 if case.values_per_channel % 3 == 0 else 2
+    length = case.values_per_channel // samples
+    if length < 2:
+        return judge.mistrust()
+    rank, channels = next((rank for rank in judge.claims.ranks if rank > 2), 2), case.channels
+    base = replace(case, layout="contiguous", dy_layout="contiguous")
+
+    def sample(array: AnyArray, i: int) -> AnyArray:
+        rows = np.moveaxis(array, 1, 0).reshape(channels, -1)
+        return _as_shape(rows[:, i * length : (i + 1) * length], with_values(rank, length, channels))
+
+    def beside(array: AnyArray) -> AnyArray:
+        return np.concatenate([sample(array, i) for i in range(samples)], axis=1)
+
+    def repeated(vector: AnyArray | None) -> AnyArray | None:
+        return None if vector is None else np.tile(vector, samples)
+
+    vectors: dict[str, Any] = {
+        name: repeated(getattr(case, name)) for name in ("weight", "bias", "running_mean", "running_var")
+    }
+    dy = None if case.dy is None else beside(case.dy)
+    together = _both(judge, replace(base, x=beside(case.x), dy=dy, **vectors))
+    for i in range(samples):
+        own = slice(i * channels, (i + 1) * channels)
+
+        def back(name: str, array: Array, own: slice = own) -> Array:
+            return array[own] if name in PER_CHANNEL else array[:, own]
+
+        alone = replace(base, x=sample(case.x, i), dy=None if case.dy is None else sample(case.dy, i))
+        _compare(judge, _both(judge, alone), together, f"among {samples} samples laid out as channels", back=back)
+    return None
+
+
+def _as_shape(rows: AnyArray, shape: tuple[int, ...]) -> AnyArray:
+    """Rows (C, n) as x of a shape."""
+    return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[1], shape[0], *shape[2:]), 0, 1))
 
 
 @requirement("M8", given=Cases(replace(ANY, gradients=False)), share=0.5)

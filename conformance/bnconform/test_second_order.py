@@ -10,14 +10,11 @@ from bnconform.judge import GRADIENTS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import Quantity
 from bnconform.second_order import expect_second_order, expect_tangent
-from bnconform.spaces import TRAINING, Space
+from bnconform.spaces import FORWARD_MODE, SECOND_ORDER, Space
 from bnconform.strategies import AnyOf, Cases
 from bnconform_adapters.contract import AnyArray, Case
 from bnconform_reference.double_double import Array, DoubleDouble, exactly, total
 from bnconform_reference.shapes import channel_rows
-
-SECOND_ORDER = replace(TRAINING, gradients=True, derivative="second_order", cotangents=("all", "ddx", "ddweight"))
-FORWARD_MODE = replace(SECOND_ORDER, gradients="where claimed", derivative="forward_mode")
 
 
 def _both_modes(space: Space) -> AnyOf:

@@ -1,13 +1,14 @@
 """P: side effects."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bnconform.evidence import Of
 from bnconform.judge import GRADIENTS, STATISTICS, Judge, raised
 from bnconform.law import requirement
-from bnconform.spaces import INFERENCE, TRAINING
+from bnconform.spaces import FORWARD_MODE, INFERENCE, SECOND_ORDER, TRAINING
 from bnconform.strategies import AnyOf, Cases
-from bnconform_adapters.contract import Case
+from bnconform_adapters.contract import Case, Outcome
 
 THREADS = 4
 FEW = 1 / 30
@@ -118,3 +119,30 @@ def test_fresh_process_gives_the_same_answer(judge: Judge, case: Case) -> None:
         judge.broken("call", f"raised {there.error} in a fresh process", raised(there))
     for name in ("y", *STATISTICS, *GRADIENTS):
         judge.same_bits(name, getattr(there, name), getattr(here, name), "in a fresh process and here")
+
+
+DERIVATIVES = AnyOf(
+    tuple(
+        Cases(replace(space, mode=mode, cotangents=("all",)))
+        for space in (SECOND_ORDER, FORWARD_MODE)
+        for mode in ("training", "inference")
+    )
+)
+
+
+@requirement("P9", given=DERIVATIVES)
+def test_derivatives_of_gradients_have_no_side_effects(judge: Judge, case: Case) -> None:
+    """All that second-order gradients and forward mode are given keeps its bits, and two calls give equal bits."""
+    mode = "training" if case.training else "inference"
+    if mode in judge.claims.second_order and case.dy is not None:
+        _repeats(judge, case, judge.second_order, ("ddy", "dx", "dweight"))
+    if mode in judge.claims.forward_mode:
+        _repeats(judge, case, judge.jvp, ("y_tangent",))
+
+
+def _repeats(judge: Judge, case: Case, call: Callable[[Case], Outcome], names: Sequence[str]) -> None:
+    first, second = call(case), call(case)
+    for name, array in first.inputs_after.items():
+        judge.same_bits(name, array, getattr(case, name), "after the call and before it")
+    for name in names:
+        judge.same_bits(name, getattr(second, name), getattr(first, name), "in two calls with equal inputs")

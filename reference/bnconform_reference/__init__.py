@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bnconform_reference.convert import Converted, convert_statistics
     from bnconform_reference.layer import BatchNorm
     from bnconform_reference.running_statistics import Moments, merge, moments, population_moments
+    from bnconform_reference.synchronised import merged_moments
 
 _HOMES = {
     "BatchNorm": "layer",
@@ -22,6 +23,7 @@ _HOMES = {
     "Moments": "running_statistics",
     "convert_statistics": "convert",
     "merge": "running_statistics",
+    "merged_moments": "synchronised",
     "moments": "running_statistics",
     "population_moments": "running_statistics",
 }
@@ -33,6 +35,7 @@ __all__ = [
     "Moments",
     "convert_statistics",
     "merge",
+    "merged_moments",
     "moments",
     "population_moments",
 ]

@@ -19,6 +19,7 @@ from bnconform_reference.definition import (
 from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.running_statistics import (
+    Moments,
     cumulative_momentum,
     population_moments,
     stored_variance,
@@ -160,20 +161,30 @@ class BatchNorm:
             return np.array(x, np.float64)
         else:
             forward = forward_training(rows, weight, bias, self.eps)
-            self._move_statistics(forward, n)
+            self._move_statistics(high(forward.mean)[:, 0], high(forward.variance)[:, 0], n)
         self._saved = forward, x.shape, self.training
         return from_channel_rows(high(forward.y), x.shape)
 
-    def _move_statistics(self, forward: Normalized, n: int) -> None:
+    def move_statistics(self, batch: Moments) -> None:
+        """Take a training batch that was normalized elsewhere into the running statistics.
+
+        Raises
+        ------
+        ValueError
+            The batch is empty.
+        """
+        self._move_statistics(batch.mean, batch.variance(), batch.count)
+
+    def _move_statistics(self, mean: Array, variance: Array, n: int) -> None:
         self.batches_seen += 1
         momentum = self.momentum
         if momentum is None:
             momentum = cumulative_momentum(self.batches_seen)
         elif self.dialect.debiased:
             momentum = debiased_momentum(momentum, self.batches_seen)
-        variance = high(stored_variance(forward.variance, n, self.dialect))
-        self.running_mean = high(update(self.running_mean, high(forward.mean)[:, 0], momentum))
-        self.running_var = high(update(self.running_var, variance[:, 0], momentum))
+        variance = high(stored_variance(variance, n, self.dialect))
+        self.running_mean = high(update(self.running_mean, mean, momentum))
+        self.running_var = high(update(self.running_var, variance, momentum))
 
     def backward(self, dy: NDArray[Any]) -> Array:
         """Return dx for the last call, and set `dweight` and `dbias`.

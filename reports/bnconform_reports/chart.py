@@ -1,4 +1,4 @@
-"""Errors against conditioning as lines: coordinates for a template, which draws them as SVG."""
+"""Errors as lines: coordinates for a template, which draws them as SVG."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from bnconform_reports.curves import Curves, curves
+from bnconform_reports.curves import Curve, Curves, error_text
 from bnconform_reports.together import Together
+from bnconform_reports.worst_cases import anchor_of
 
 WIDTH, HEIGHT = 400, 240
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
+LEFT, RIGHT, TOP, BOTTOM = 46, 16, 10, 34
 LEAST = 0.1
 """ULP; smaller errors lie on the lowest line."""
-_DECADES = 2
-"""Between two lines of the grid."""
+_LINES = 4
+"""Of the grid, about."""
 INKS = 6
 """Colours for lines that cross what is allowed; further ones start again."""
 
@@ -32,12 +33,18 @@ class Line:
         Number of its colour, from 1; 0 where every error is allowed.
     told : str
         The largest error as a multiple of the allowed one, and where.
+    worst : tuple of (float, float)
+        Where on the drawing that is.
+    anchor : str
+        The id of its case on the page.
     """
 
     names: str
     points: str
     ink: int
     told: str
+    worst: tuple[float, float]
+    anchor: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Chart:
     """One quantity: the lines, and the largest error that is allowed."""
 
     title: str
+    axis: str
     dtype: str
     lines: list[Line]
     allowed: str
@@ -53,35 +61,52 @@ class Chart:
 
 
 def place_text(place: float) -> str:
-    """|mean| / sd in few characters."""
-    return f"{place:.0e}".replace("e+0", "e") if place >= 1e3 else f"{place:g}"
+    """A place in few characters."""
+    return f"{place:.0e}".replace("e+0", "e") if place >= 1e4 else f"{place:g}"
 
 
-def charts(found: Together) -> list[Chart]:
-    """A chart for each quantity of which there are numbers, in ULP on logarithmic axes."""
-    return [_chart(of) for of in curves(found)]
+def charts(found: Together, shown: list[Curves]) -> list[Chart]:
+    """A chart for each quantity, in ULP on logarithmic axes."""
+    return [_chart(found, of) for of in shown]
 
 
-def _chart(of: Curves) -> Chart:
+def _chart(found: Together, of: Curves) -> Chart:
     errors = [ulp for curve in of.curves for _, ulp, _ in curve.errors] + list(of.allowed.values())
     top = math.ceil(math.log10(max([10.0, *filter(math.isfinite, errors)])))
     scale = _Scale(of.places, top)
     lines, ink = [], 0
     for curve in of.curves:
-        ratio, at = curve.worst
+        ratio, _ = curve.worst
         ink += ratio > 1
-        told = f"{ratio:.3g} times the allowed error at |mean|/sd = {at:g}"
-        points = " ".join(scale.point(place, ulp) for place, ulp, _ in curve.errors)
-        lines.append(Line(", ".join(curve.names), points, (ink - 1) % INKS + 1 if ratio > 1 else 0, told))
-    decades = range(math.ceil(math.log10(LEAST)), top + 1)
+        lines.append(_line(found, of, curve, scale, (ink - 1) % INKS + 1 if ratio > 1 else 0))
+    low = math.ceil(math.log10(LEAST))
+    step = max(1, round((top - low) / _LINES))
     return Chart(
         of.title,
+        of.axis,
         of.dtype,
         lines,
         " ".join(scale.point(place, of.allowed[place]) for place in of.places),
         [(scale.x(place), place_text(place)) for place in of.places],
-        [(scale.y(10.0**decade), f"1e{decade}") for decade in decades if decade % _DECADES == 0],
+        [(scale.y(10.0**decade), f"1e{decade}") for decade in range(low, top + 1) if (decade - low) % step == 0],
     )
+
+
+def _line(found: Together, of: Curves, curve: Curve, scale: _Scale, ink: int) -> Line:
+    ratio, at = curve.worst
+    ulp = next(ulp for place, ulp, _ in curve.errors if place == at)
+    return Line(
+        ", ".join(curve.names),
+        " ".join(scale.point(place, ulp) for place, ulp, _ in curve.errors),
+        ink,
+        f"{error_text(ratio)} at {_where(of, at)}",
+        (scale.x(at), scale.y(ulp)),
+        anchor_of(found, curve.names[0], of.kind, at) if ratio else "",
+    )
+
+
+def _where(of: Curves, at: float) -> str:
+    return {"conditioning": "|mean|/sd = ", "length": "n = ", "drift": "step "}[of.kind] + f"{at:g}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bnconform.identify.defaults import AXIS
 from bnconform.identify.page import steps
 from bnconform_reference.dialect import Dialect
 from bnconform_reports.together import Together
@@ -13,6 +14,13 @@ from bnconform_reports.together import Together
 NOT_AS_CLAIMED = ("differs", "known")
 """Words of an answer that is not what the implementation claims."""
 NO_ANSWER = "no answer"
+WORDS = {
+    "raises": "raises",
+    "zero_variance": "gives bias",
+    "identity": "hands x on",
+    "keeps": "keeps the statistics",
+}
+"""What a dialect does with one value per channel, and with none."""
 _FEW = 3
 
 
@@ -65,12 +73,15 @@ class Kind:
     dialect : Dialect or None
         None where it was not found out.
     default_eps, default_momentum : float or None
+    axis : str
+        Of the channels; empty where it is the caller's choice, or was not asked.
     """
 
     names: tuple[str, ...]
     dialect: Dialect | None
     default_eps: float | None
     default_momentum: float | None
+    axis: str = ""
 
     @property
     def brief(self) -> str:
@@ -96,7 +107,8 @@ def kinds(found: Together) -> list[Kind]:
         if identity := found.identities.get(column.label):
             dialect = Dialect(**identity["dialect"]) if identity["decided"] else None
             defaults = [_default(identity, f"default {what}") for what in ("eps", "momentum")]
-            grouped.setdefault((dialect, *defaults), []).append(column.label)
+            axis = next((answer["value"] for answer in identity["answers"] if answer["field"] == AXIS), "")
+            grouped.setdefault((dialect, *defaults, axis), []).append(column.label)
     return [Kind(tuple(names), *key) for key, names in grouped.items()]
 
 
@@ -108,7 +120,7 @@ def moves(found: Together) -> list[Move]:
 
 def _default(identity: dict[str, Any], field: str) -> float | None:
     for answer in identity["answers"]:
-        if answer["field"] == field and answer["word"] == "documented":
+        if answer["field"] == field and answer["word"] in ("documented", "read"):
             try:
                 return float(answer["value"])
             except ValueError:
@@ -131,10 +143,11 @@ def _steps(source: Kind, target: Kind) -> Iterator[str]:
         carried = source.default_momentum if same_sense else 1 - source.default_momentum
         if abs(carried - target.default_momentum) > 1e-9:
             yield f"give momentum, the default is {target.default_momentum:g}"
+    if source.axis and target.axis and source.axis != target.axis:
+        yield f"channels: {source.axis}, then {target.axis}; transpose what goes in, and the kernels beside"
     if (a.initial_mean, a.initial_variance) != (b.initial_mean, b.initial_variance):
         yield "the initial statistics differ: pass steps to convert_statistics"
-    words = {"raises": "raises", "zero_variance": "gives bias", "keeps": "keeps the statistics"}
     for what, field in (("one value per channel", "one_value"), ("an empty batch", "empty_batch")):
         before, after = getattr(a, field), getattr(b, field)
         if before != after:
-            yield f"training on {what}: {words[before]}, then {words[after]}"
+            yield f"training on {what}: {WORDS[before]}, then {WORDS[after]}"

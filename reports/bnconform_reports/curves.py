@@ -1,14 +1,25 @@
-"""Errors against conditioning, as numbers: one curve for implementations of equal errors, and what is allowed."""
+"""Errors against conditioning, length and steps, as numbers: one curve for implementations of equal errors."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
+from bnconform.fixed_cases import AXES, KINDS, Kind
 from bnconform_reports.together import Together
 
-SHOWN = {"y": "y", "running_var": "running variance", "dx": "dx"}
+SHOWN: dict[Kind, dict[str, str]] = {
+    "conditioning": {"y": "y", "running_var": "running variance", "dx": "dx"},
+    "length": {"y": "y", "running_var": "running variance", "dx": "dx"},
+    "drift": {"running_mean": "running mean", "running_var": "running variance"},
+}
 """Quantities with a chart of their own, and their titles."""
+
+
+def error_text(ratio: float) -> str:
+    """The largest error of a curve in words."""
+    return f"{ratio:.3g} times the allowed error" if math.isfinite(ratio) else "not a finite number"
 
 
 @dataclass(frozen=True)
@@ -19,7 +30,7 @@ class Curve:
     ----------
     names : tuple of str
     errors : tuple of (float, float, float)
-        |mean| / sd, the worst error in ULP, and as a multiple of the allowed one.
+        The place, the worst error in ULP, and as a multiple of the allowed one.
     """
 
     names: tuple[str, ...]
@@ -34,17 +45,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """One quantity.
+    """One quantity over the places of one kind.
 
     Attributes
     ----------
+    kind : str
     title, dtype : str
     curves : tuple of Curve
         Those that cross the line come last, so that they are drawn over the others.
     allowed : dict of float to float
-        |mean| / sd to the allowed error in ULP.
+        Place to the allowed error in ULP.
     """
 
+    kind: Kind
     title: str
     dtype: str
     curves: tuple[Curve, ...]
@@ -52,31 +65,41 @@ class Curves:
 
     @property
     def places(self) -> list[float]:
-        """|mean| / sd of all points."""
+        """The places of all points."""
         return sorted(self.allowed)
 
+    @property
+    def axis(self) -> str:
+        """What a place is."""
+        return AXES[self.kind]
 
-def curves(found: Together) -> list[Curves]:
+
+def curves(found: Together, kind: Kind) -> list[Curves]:
     """The curves of each quantity of which there are numbers, of the commonest dtype."""
     dtypes = Counter(measures["dtype"] for measures in found.measures.values() if measures["points"])
     if not dtypes:
         return []
     ((dtype, _),) = dtypes.most_common(1)
-    return [of for name in SHOWN if (of := _curves(found, name, dtype)).curves]
+    return [of for name in SHOWN[kind] if (of := _curves(found, kind, name, dtype)).curves]
 
 
-def _curves(found: Together, name: str, dtype: str) -> Curves:
+def all_curves(found: Together) -> dict[Kind, list[Curves]]:
+    """The same of every kind of which there are numbers."""
+    return {kind: of for kind in KINDS if (of := curves(found, kind))}
+
+
+def _curves(found: Together, kind: Kind, name: str, dtype: str) -> Curves:
     grouped: dict[tuple[tuple[float, float, float], ...], list[str]] = {}
     allowed: dict[float, float] = {}
     for column in found.columns:
         measures = found.measures.get(column.label, {"dtype": "", "points": ()})
         errors = []
         for point in measures["points"] if measures["dtype"] == dtype else ():
-            if point["kind"] == "conditioning" and name in point["worst"]:
+            if point["kind"] == kind and name in point["worst"]:
                 worst = point["worst"][name]
                 errors.append((point["at"], worst["ulp"], worst["ratio"]))
                 allowed[point["at"]] = max(allowed.get(point["at"], 0.0), worst["allowed"])
         if errors:
             grouped.setdefault(tuple(errors), []).append(column.label)
     told = [Curve(tuple(names), errors) for errors, names in grouped.items()]
-    return Curves(SHOWN[name], dtype, tuple(sorted(told, key=lambda curve: curve.worst[0] > 1)), allowed)
+    return Curves(kind, SHOWN[kind][name], dtype, tuple(sorted(told, key=lambda curve: curve.worst[0] > 1)), allowed)

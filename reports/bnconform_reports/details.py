@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bnconform.case_file import from_json
 from bnconform.findings import describe_steps, number
 from bnconform.script import script_name
+from bnconform_reports.causes import causes
 from bnconform_reports.matrix import ratio_text
 from bnconform_reports.records import Cell
 from bnconform_reports.together import Together
@@ -27,10 +28,13 @@ class Room:
         Characters of all scripts together.
     case : int
         Characters of one case as text.
+    alike : int
+        Of the cells of one known cause, so many are told in full; the others in a line.
     """
 
     scripts: int
     case: int
+    alike: int = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Detail:
         The command that judges it again; the standalone script and a name for it; empty where there are none.
     link : str
         The upstream thread; empty where there is none that a browser may open.
+    brief : bool
+        Whether a line is all there is room for, beside others of its cause.
     """
 
     anchor: str
@@ -68,6 +74,7 @@ class Detail:
     script: str
     file: str
     link: str
+    brief: bool
 
 
 def anchors(cells: Iterable[Cell]) -> dict[tuple[str, str], str]:
@@ -84,15 +91,20 @@ def anchors(cells: Iterable[Cell]) -> dict[tuple[str, str], str]:
 def details(found: Together, room: Room) -> list[Detail]:
     """All broken cells, in the order of :attr:`Together.broken`; scripts as long as there is room."""
     ids = anchors(found.broken)
+    brief = {_place(cell) for cause in causes(found.broken) for cell in cause.cells[room.alike :]}
     left, told = room.scripts, []
     for cell in found.broken:
         script = cell.script if len(cell.script) <= min(LONGEST_SCRIPT, left) else ""
         left -= len(script)
-        told.append(_detail(cell, found, ids[cell.requirement, cell.implementation], script, room.case))
+        told.append(_detail(cell, found, ids[_place(cell)], script, room.case, brief=_place(cell) in brief))
     return told
 
 
-def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int) -> Detail:
+def _place(cell: Cell) -> tuple[str, str]:
+    return cell.requirement, cell.implementation
+
+
+def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int, *, brief: bool) -> Detail:
     link = (cell.known or {}).get("link", "")
     case = "\n".join(describe_steps(from_json(cell.witness))) if cell.witness else ""
     return Detail(
@@ -107,6 +119,7 @@ def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int)
         script=script,
         file=script_name(cell.requirement, cell.implementation),
         link=link if link.startswith(("https://", "http://")) else "",
+        brief=brief,
     )
 
 

@@ -1,4 +1,4 @@
-"""Errors against conditioning as a figure of its own, PNG and SVG."""
+"""Errors against conditioning, length and steps as figures of their own, PNG and SVG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bnconform_reports.chart import LEAST, place_text
-from bnconform_reports.curves import Curve, Curves, curves
+from bnconform_reports.curves import Curve, Curves, all_curves
 from bnconform_reports.together import Together
 
 SIZE = (15.0, 5.4)
@@ -19,15 +19,16 @@ _LONGEST = 28
 """Characters of a name."""
 
 
-def draw_conditioning(found: Together, folder: Path) -> list[Path]:
-    """Write conditioning.png and conditioning.svg into a folder; none where nothing was measured."""
+def draw_curves(found: Together, folder: Path) -> list[Path]:
+    """Write conditioning, length and drift, each as PNG and SVG, into a folder; none of what was not measured."""
+    return [path for kind, shown in all_curves(found).items() for path in _draw(kind, shown, folder)]
+
+
+def _draw(name: str, shown: list[Curves], folder: Path) -> list[Path]:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = curves(found)
-    if not shown:
-        return []
     settings: dict[str, Any] = {"svg.hashsalt": "bnconform", "font.family": "DejaVu Sans", "text.parse_math": False}
     with rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a name in a script that the font lacks
@@ -36,7 +37,7 @@ def draw_conditioning(found: Together, folder: Path) -> list[Path]:
         figure.subplots_adjust(left=0.04, right=0.99, top=0.93, bottom=0.34, wspace=0.15)  # the legends lie below
         for axes, of in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
             _panel(axes, of)
-        paths = [folder / "conditioning.png", folder / "conditioning.svg"]
+        paths = [folder / f"{name}.png", folder / f"{name}.svg"]
         figure.savefig(paths[0], metadata={"Software": None})
         figure.savefig(paths[1], metadata={"Date": None})
     return paths
@@ -59,7 +60,7 @@ def _panel(axes: Any, of: Curves) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: f"1e{round(math.log10(value))}")
     axes.set_xticks(range(len(places)), [place_text(place) for place in places])
-    axes.set(title=f"{of.title}: error in ULP of {of.dtype}", xlabel="|mean| / sd")
+    axes.set(title=f"{of.title}: error in ULP of {of.dtype}", xlabel=of.axis)
     axes.grid(axis="y", color="#d0d7de", linewidth=0.5)
     told = f"{ink - len(INKS)} more lines are above the allowed" if ink > len(INKS) else None
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), fontsize=9, frameon=False, title=told, alignment="left")

@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
-from bnconform_reports.chart import charts, frame
+from bnconform_reports.benefits import Section
+from bnconform_reports.causes import causes
+from bnconform_reports.chart import Chart, charts, frame
 from bnconform_reports.comparison import GROUPS, ORDINARY, accuracies, pairs
 from bnconform_reports.conventions import conventions, kinds, moves
+from bnconform_reports.curves import all_curves
 from bnconform_reports.details import Room, anchors, details, problem
 from bnconform_reports.headline import headline
 from bnconform_reports.matrix import ratio_text, value_text
 from bnconform_reports.records import Cell
 from bnconform_reports.together import Together, families
+from bnconform_reports.trust import trust
+from bnconform_reports.worst_cases import WorstCase, worst_cases
 
 FAMILIES = {
     "F": "forward",
@@ -26,6 +31,8 @@ FAMILIES = {
     "N": "numerics",
     "X": "special values",
     "P": "side effects",
+    "Y": "several devices",
+    "T": "training",
     "E": "errors",
 }
 
@@ -34,7 +41,7 @@ SHOWN_PAIRS = 40
 """Of the pairs of implementations, those that differ most."""
 LIMIT = 1_900_000
 """Bytes of a page."""
-ROOMS = (Room(800_000, 6_000), Room(300_000, 2_000), Room(0, 1_000), Room(0, 200))
+ROOMS = (Room(800_000, 6_000), Room(300_000, 2_000), Room(0, 1_000), Room(0, 1_000, 3), Room(0, 200, 1))
 """What is tried in turn until the page is small enough; scripts and cases are in results.json in any event."""
 
 
@@ -71,6 +78,14 @@ class Square:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """The charts of one kind, and the cases in which their curves are at their worst."""
+
+    charts: list[Chart]
+    cases: list[WorstCase]
+
+
+@dataclass(frozen=True)
 class Row:
     """One requirement of the matrix."""
 
@@ -88,16 +103,16 @@ def look(cell: Cell) -> Look:
     return LOOKS["known" if cell.verdict == "breaks" and cell.known else cell.verdict]
 
 
-def page(found: Together) -> str:
+def page(found: Together, benefits: Section | None = None) -> str:
     """The page; with as much about every broken cell as there is room for."""
     for room in ROOMS:
-        text = _render(found, room)
+        text = _render(found, room, benefits)
         if len(text.encode()) <= LIMIT:
             break
     return text
 
 
-def _render(found: Together, room: Room) -> str:
+def _render(found: Together, room: Room, benefits: Section | None) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -108,6 +123,7 @@ def _render(found: Together, room: Room) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    shown = details(found, room)
     style, script = _own("style.css"), _own("page.js")
     return environment.get_template("index.html").render(
         found=found,
@@ -117,7 +133,9 @@ def _render(found: Together, room: Room) -> str:
         frameworks=list(dict.fromkeys(column.framework for column in found.columns)),
         families={letter: FAMILIES.get(letter, letter) for letter in families(found.requirements)},
         rows=list(_rows(found)),
-        details=details(found, room),
+        details=shown,
+        detail_of={(one.cell.requirement, one.cell.implementation): one for one in shown},
+        causes=causes(found.broken),
         glyph=LOOKS["breaks"].glyph,
         conventions=conventions(found),
         kinds=kinds(found),
@@ -125,15 +143,21 @@ def _render(found: Together, room: Room) -> str:
         accuracies=accuracies(found),
         pairs=pairs(found),
         shown_pairs=SHOWN_PAIRS,
-        charts=charts(found),
+        curves=_drawn(found),
         frame=frame(),
         groups=list(GROUPS),
         ordinary=ORDINARY,
         ratio=ratio_text,
+        trust=trust(),
+        benefits=benefits,
         style=Markup(style),
         script=Markup(script),
         digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _drawn(found: Together) -> dict[str, Drawn]:
+    return {kind: Drawn(charts(found, of), worst_cases(found, of)) for kind, of in all_curves(found).items()}
 
 
 def packages(found: Together) -> list[str]:

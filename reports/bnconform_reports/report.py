@@ -8,10 +8,14 @@ from importlib import util
 from pathlib import Path
 
 from bnconform_reports.badge import badge
-from bnconform_reports.figure import draw_conditioning
+from bnconform_reports.benefit_figure import draw_benefits
+from bnconform_reports.benefit_records import is_benefits, read_benefits
+from bnconform_reports.benefits import section
+from bnconform_reports.figure import draw_curves
 from bnconform_reports.junit import junit
 from bnconform_reports.page import page
 from bnconform_reports.picture import draw
+from bnconform_reports.records import write_json
 from bnconform_reports.runs import Runs, read_runs
 from bnconform_reports.summary import summary
 from bnconform_reports.together import Together, together
@@ -36,6 +40,8 @@ def ready(folder: Path) -> None:
 def write_report(paths: Sequence[Path], folder: Path) -> Together:
     """Merge the records and write the page, its companions and the merged record; give what they say.
 
+    A record of `bnconform benefits` among them becomes a section of its own.
+
     Raises
     ------
     ResultsError
@@ -43,18 +49,29 @@ def write_report(paths: Sequence[Path], folder: Path) -> Together:
     ReportError
         There is nothing to report, or no place to write to.
     """
-    runs = reduce(Runs.merge, map(read_runs, paths), Runs(()))
+    at_work = [path for path in paths if is_benefits(path)]
+    if len(at_work) > 1:
+        raise ReportError(f"{at_work[0]} and {at_work[1]} are both of bnconform benefits; pass one")
+    trained = read_benefits(at_work[0]) if at_work else None
+    runs = reduce(Runs.merge, (read_runs(path) for path in paths if path not in at_work), Runs(()))
     found = together(runs)
     if not found.cells:
         raise ReportError("the records hold no verdict; pass one of a run that judged something")
     ready(folder)
-    texts = {"index.html": page(found), "summary.md": summary(found), "junit.xml": junit(found)}
+    texts = {
+        "index.html": page(found, section(trained) if trained else None),
+        "summary.md": summary(found),
+        "junit.xml": junit(found),
+    }
     try:
         runs.write(folder / "results.json")
         for name, text in (texts | {"badge.json": badge(found)}).items():
             (folder / name).write_text(text, encoding="utf-8")
         draw(found, folder)
-        draw_conditioning(found, folder)
+        if trained:
+            write_json(trained, folder / "benefits.json")
+            draw_benefits(trained, folder)
+        draw_curves(found, folder)
     except OSError as error:
         raise ReportError(f"cannot write {error.filename or folder}: {error.strerror}") from error
     return found

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from bnconform.case_file import CaseFileError, from_json
+from bnconform.fixed_cases import Handed
+from bnconform_adapters.contract import DTYPES, Parameters
 from bnconform_reference.dialect import Dialect
 
 if TYPE_CHECKING:
     from bnconform_reports.records import Cell, Results
 
 TEXTS = ("requirement", "implementation", "verdict", "reason", "worst_case", "grade", "again", "script")
+RANKS = (2, 3, 4, 5)
 COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing")
 
 
@@ -86,6 +90,8 @@ def _identity(identity: dict[str, Any], what: str) -> None:
 
 def _measures(measures: dict[str, Any], what: str) -> None:
     _has(measures, {"dtype": str, "points": list}, what)
+    if "handed" in measures:
+        _handed(measures["handed"], f"handed of {what}")
     for point in measures["points"]:
         _is(point, dict, f"a point in {what}")
         _has(point, {"kind": str, "at": float, "worst": dict}, f"a point in {what}")
@@ -101,6 +107,19 @@ def _measures(measures: dict[str, Any], what: str) -> None:
             for numbers in values.values():
                 for number in numbers:
                     _is(number, float, f"a deviation in {what}")
+
+
+def _handed(handed: dict[str, Any], what: str) -> None:
+    """What a case can be made of, and no larger one than an implementation is handed."""
+    _is(handed, dict, what)
+    kinds = {"dtype": str, "rank": int, "parameters": str, "gradients": bool}
+    _has(handed, kinds | dict.fromkeys(("eps", "momentum", "initial_mean", "initial_variance"), float), what)
+    allowed = {"dtype": tuple(DTYPES), "rank": RANKS, "parameters": get_args(Parameters)}
+    if set(handed) != {field.name for field in fields(Handed)}:
+        raise ValueError(f"{what} has other fields than a case is made of")
+    for name, values in allowed.items():
+        if handed[name] not in values:
+            raise ValueError(f"{name} in {what} is {handed[name]!r}")
 
 
 def _has(value: dict[str, Any], kinds: dict[str, type], what: str) -> None:

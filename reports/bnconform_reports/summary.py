@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bnconform_reports.causes import causes
 from bnconform_reports.details import problem
 from bnconform_reports.headline import headline
 from bnconform_reports.matrix import ratio_text
@@ -45,7 +46,7 @@ def _lines(found: Together) -> Iterator[str]:
     if known:
         yield ""
         yield "### Known deviations"
-        yield from _broken(found, known)
+        yield from _known(known)
     yield from (f"- {plain(name)} not run: {plain(reason)}" for name, reason in found.not_run.items())
     yield from (f"- {plain(name)} {plain(note)}" for name, note in found.notes.items())
     yield ""
@@ -55,14 +56,25 @@ def _lines(found: Together) -> Iterator[str]:
         yield plain(f"{run.created}, profile {run.profile}, seed {run.seed}, {run.machine}")
 
 
+def _known(cells: list[Cell]) -> Iterator[str]:
+    """A row for each cause."""
+    yield ""
+    yield "| cause | kind | laws | implementations |"
+    yield "|---|---|---|---|"
+    for cause in causes(cells):
+        names = [plain(name) for name in cause.implementations]
+        told = f"{plain(' '.join(cause.laws))} | {', '.join(names)}"
+        yield f"| {plain(cause.reason)} | {plain(cause.kind)} | {told} |"
+    yield ""
+
+
 def _broken(found: Together, cells: list[Cell]) -> Iterator[str]:
     yield ""
     yield "| law | implementation | what | |"
     yield "|---|---|---|---|"
     for cell in cells:
         alone = "alone in failing" if (cell.requirement, cell.implementation) in found.alone else ""
-        told = problem(cell) + (f"; known {cell.known['kind']}: {cell.known['reason']}" if cell.known else "")
-        yield f"| {plain(cell.requirement)} | {plain(cell.implementation)} | {plain(told)} | {alone} |"
+        yield f"| {plain(cell.requirement)} | {plain(cell.implementation)} | {plain(problem(cell))} | {alone} |"
     yield ""
 
 

@@ -16,6 +16,7 @@ from suite_runs import names_apart, names_here, run_apart
 
 from bnconform import ledger
 from bnconform_adapters.contract import DTYPES, Claims
+from bnconform_adapters.layer_defaults import layer_defaults
 from bnconform_adapters.registry import REGISTRY, create, find
 
 MOMENTUM = 0.25
@@ -115,6 +116,17 @@ def test_default_eps_and_momentum(plain: Plain) -> None:
     assert plain.defaults() == (claims.default_eps, claims.default_momentum)
 
 
+def test_defaults_are_read_from_the_framework(plain: Plain) -> None:
+    """What is read for the report is what the framework's own signature says, and its statistics start as claimed."""
+    found = layer_defaults(find(plain.name))
+    if found is None:
+        assert plain.defaults() == (None, None)
+        return
+    assert (found.eps, found.momentum) == plain.defaults()
+    dialect = claims_of(plain).dialect
+    assert (found.mean, found.variance) in ((None, None), (dialect.initial_mean, dialect.initial_variance))
+
+
 def test_momentum_sense_and_stored_variance(trained: Plain) -> None:
     """On the values 0 and 4 the stored mean and variance are what the claimed sense and divisor make of them."""
     claims = claims_of(trained)
@@ -209,7 +221,7 @@ def test_equinox_ema_is_another_layer_in_training(mode: str) -> None:
     equinox, jax = pytest.importorskip("equinox"), pytest.importorskip("jax")
     claims = create(find("equinox.ema")).claims
     assert claims.modes == ("inference",)
-    assert (claims.default_eps, claims.default_momentum) == next(p for p in PLAIN if p.name == "equinox.ema").defaults()
+    assert (claims.default_eps, claims.default_momentum) == PLAIN["equinox.ema"].defaults()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         layer, state = equinox.nn.make_with_state(equinox.nn.BatchNorm)(1, "batch", momentum=0.5, mode=mode)
@@ -226,7 +238,7 @@ def test_smallest_momentum_is_not_0(name: str) -> None:
     """Where a batch of weight 0 makes the statistics NaN, a smallest weight is claimed, which works."""
     need(name)
     claims = create(find(name)).claims
-    plain = next(plain for plain in PLAIN if plain.name == name)
+    plain = PLAIN[name]
     x = array([[0.0], [4.0]])
     assert claims.momentum_min > 0
     assert np.isnan(plain.step(x, 1.0).mean).all()

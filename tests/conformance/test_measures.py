@@ -8,7 +8,10 @@ from typing import Any
 
 from suite_runs import replaced, starter
 
-from bnconform.measures import LENGTHS, RATIOS, measure
+from bnconform.case_file import same
+from bnconform.fixed_cases import Handed, fixed_case
+from bnconform.measures import LENGTHS, RATIOS, STEPS, measure
+from bnconform_adapters.contract import Case, Layer
 from bnconform_adapters.registry import load
 
 ONE_PASS = "np.square(wide).mean(axis=reduced_axes(x)) - np.square(mean)"
@@ -29,9 +32,11 @@ def worst(measures: dict[str, Any], name: str, kind: str = "conditioning") -> li
 def test_correct_kernel_is_within_the_allowed_everywhere(tmp_path: Path) -> None:
     """A correct kernel is above the allowed error at no point, and has numbers at all of them."""
     found = measured(tmp_path)
-    assert [p["at"] for p in found["points"]] == [*RATIOS, *map(float, LENGTHS)]
+    assert [p["at"] for p in found["points"]] == [*RATIOS, *map(float, LENGTHS), *map(float, STEPS)]
+    statistics = {"running_mean", "running_var"}
     for point in found["points"]:
-        assert set(point["worst"]) == {"y", "running_mean", "running_var", "dx", "dweight", "dbias"}
+        more = set() if point["kind"] == "drift" else {"y", "dx", "dweight", "dbias"}
+        assert set(point["worst"]) == statistics | more
         assert all(0 <= one["ratio"] <= 1 for one in point["worst"].values())
     assert json.loads(json.dumps(found)) == found
 
@@ -79,6 +84,7 @@ def test_point_that_raises_says_so(tmp_path: Path) -> None:
         tmp_path, ("    if n == 1:\n", "    if n == 128:\n        raise ValueError('no')\n    if n == 1:\n")
     )
     errors = {point["at"]: point["error"] for point in found["points"] if "error" in point}
+    assert [point["kind"] for point in found["points"] if "error" in point] == ["length"]
     assert errors == {128.0: "raises: ValueError: no"}
     assert len([point for point in found["points"] if point["worst"]]) == len(found["points"]) - 1
 
@@ -93,3 +99,29 @@ def test_inference_only_has_no_points(tmp_path: Path) -> None:
     """What does not train has nothing to compare here."""
     found = measured(tmp_path, ("def forward_training(", "def another_function("), ("def backward(", "def unused("))
     assert found["points"] == []
+
+
+def test_case_is_made_again_from_what_the_record_holds(tmp_path: Path) -> None:
+    """The record says what was handed over: with kind and place it gives the very bits that were measured."""
+    seen: list[Case] = []
+
+    class Watched:
+        name, claims = "watched", load(str(write(tmp_path))).claims
+
+        def layer(self, case: Case) -> Layer:
+            call = load(str(tmp_path / "kernel.py")).layer(case)
+            return lambda given: (seen.append(given), call(given))[1]
+
+    found = json.loads(json.dumps(measure(Watched())))
+    again = Handed(**found["handed"])
+    made = [case for p in found["points"] if p["kind"] != "drift" for case in fixed_case(p["kind"], p["at"], again)]
+    made += fixed_case("drift", max(STEPS), again)
+    for name in ("x", "dy", "weight", "bias", "running_mean", "running_var"):
+        assert all(same(getattr(a, name), getattr(b, name)) for a, b in zip(seen, made, strict=True))
+
+
+def write(tmp_path: Path) -> Path:
+    """The starter file."""
+    path = tmp_path / "kernel.py"
+    path.write_text(starter())
+    return path

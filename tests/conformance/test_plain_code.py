@@ -19,7 +19,7 @@ from bnconform.case_file import same
 from bnconform.recipe import Recipe
 from bnconform.script import PARTS
 from bnconform_adapters import plain
-from bnconform_adapters.calls import forward_passes, jvp, quiet, run_steps, second_order
+from bnconform_adapters.calls import forward_passes, jvp, quiet, run_steps, second_order, shards
 from bnconform_adapters.contract import Adapter, Case, Outcome
 from bnconform_adapters.registry import create, find, load
 
@@ -142,6 +142,21 @@ def test_derivatives_give_the_same_bits(name: str, cotangents: str) -> None:
                 assert_same(jvp(adapter, case), found)
 
 
+@pytest.mark.parametrize("name", HERE)
+def test_shards_give_the_same_bits(name: str) -> None:
+    """Steps over several devices have the adapter's bits."""
+    adapter, module = implementation(name)
+    for split in adapter.claims.shards:
+        for case in cases(adapter)[:2]:
+            assert case.dy is not None
+            n = {"equal": len(case.x), "unequal": 1, "empty": 0}[split]
+            steps = [case, replace(case, x=-2 * case.x[:n], dy=case.dy[:n] + 1)]
+            with quiet():
+                results = module.shards(*steps)
+            for outcome, found in zip(shards(adapter, steps), results, strict=True):
+                assert_same(outcome, found)
+
+
 def top_level(module: str) -> tuple[list[str], list[str]]:
     """Names that a module of the plain code defines, and its neighbours that it imports from."""
     body = ast.parse(plain.text(module)).body
@@ -152,7 +167,7 @@ def top_level(module: str) -> tuple[list[str], list[str]]:
     return defined, [name.removeprefix(own) for name in neighbours if name.startswith(own)]
 
 
-CALLED = ("Layer", "second_order", "jvp")
+CALLED = ("Layer", "second_order", "jvp", "shards")
 """What a script calls of the subject's own module, which is taken in last; a neighbour's is then of no use."""
 
 

@@ -16,7 +16,7 @@ from bnconform.recipe import Recipe
 from bnconform_adapters.calls import jvp, second_order
 from bnconform_adapters.candidate import Candidate, load_candidate
 from bnconform_adapters.contract import Case, Mode, Outcome
-from bnconform_adapters.registry import REGISTRY, create
+from bnconform_adapters.registry import REGISTRY, create, load
 from bnconform_adapters.worker.client import opened
 
 CANDIDATE = """
@@ -77,6 +77,28 @@ def test_functions_are_given_the_cases_arrays(tmp_path: Path) -> None:
         np.testing.assert_array_equal(got, wanted)
     assert eps == case.eps
     np.testing.assert_array_equal(tangent, 4 * case.ddx)
+
+
+@pytest.mark.parametrize("name", ["reference", "torch", "torch.functional", "torch.vmap"])
+def test_inputs_are_handed_back(name: str) -> None:
+    """Where memory can be written, all that went in is there to be compared with what it was."""
+    case = build(ORDINARY)
+    names = {"x", "weight", "bias", "ddx", "ddweight", "ddbias"}
+    for call, given in ((second_order, names | {"dy"}), (jvp, names)):
+        after = call(load(name), case).inputs_after
+        assert set(after) == given
+        for one in given:
+            np.testing.assert_array_equal(after[one], getattr(case, one))
+
+
+def test_written_inputs_are_seen(tmp_path: Path) -> None:
+    """What a function does to ddx is in what is handed back."""
+    candidate, _ = loaded(tmp_path, CANDIDATE.replace("    return dy * 1", "    ddx += 1\n    return dy * 1"))
+    case = build(ORDINARY)
+    assert case.ddx is not None
+    before = case.ddx.copy()
+    np.testing.assert_array_equal(second_order(candidate, case).inputs_after["ddx"], before + 1)
+    np.testing.assert_array_equal(case.ddx, before)
 
 
 def test_absent_parameters_have_none_and_absent_vectors_zeros(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from suite_runs import ROOT, conformance, run, starter
 
 PACKAGES = ("bnconform_reference", "bnconform_adapters", "bnconform", "bnconform_reports")
-DATA_SUFFIXES = {".toml", ".json", ".bin", ".typed", ".html", ".css", ".js", ".j2"}
+DATA_SUFFIXES = {".toml", ".json", ".npz", ".typed", ".html", ".css", ".js", ".j2"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_wheel_has_every_module_and_data_file(wheel: zipfile.Path, room: str) ->
 
 def test_wheel_has_the_ledger_with_its_witnesses_and_the_digits(wheel: zipfile.Path) -> None:
     """The ledger, its witnesses and the digits are among them."""
-    assert {"bnconform/deviations/ledger.toml", "bnconform/data/digits.bin"} <= names(wheel)
+    assert {"bnconform/deviations/ledger.toml", "bnconform/data/digits.npz"} <= names(wheel)
     assert any(name.startswith("bnconform/deviations/") and name.endswith(".json") for name in names(wheel))
 
 

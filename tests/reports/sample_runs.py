@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from bnconform.case_file import to_json
+from bnconform.fixed_cases import Handed
 from bnconform.requirements import BY_ID
-from bnconform_adapters.contract import Case
+from bnconform_adapters.contract import Case, Claims
 from bnconform_reference.dialect import FLAX, PYTORCH, Dialect
+from bnconform_reference.precision import DtypeName
 from bnconform_reports.records import Cell, Results
 
 SCRIPT_NAME = "<script>alert(1)</script>"
 """A candidate's name that would run where it is not escaped."""
 CASE = Case(x=np.array([[0.0, 1.5], [0.25, 1.25]], np.float32), origin="shape=(2,2)")
+HANDED = Handed.to(Claims())
 KNOWN = {"kind": "bug", "reason": "counts an empty batch", "versions": "torch==2.13.0"}
 LINK = "https://github.com/pytorch/pytorch/issues/1"
 
@@ -57,7 +60,8 @@ def identity(name: str, dialect: Dialect, default_eps: str = "1e-05") -> dict[st
     fields = {
         "momentum weighs": (dialect.momentum_weighs, "agrees"),
         "stored variance": (dialect.stored_variance, "differs" if dialect is FLAX else "agrees"),
-        "default eps": (default_eps, "documented"),
+        "default eps": (default_eps, "read"),
+        "axis of the channels": ("the last" if dialect is FLAX else "axis 1", "read"),
         "grade of arithmetic": ("TT", "agrees"),
     }
     return {
@@ -70,7 +74,7 @@ def identity(name: str, dialect: Dialect, default_eps: str = "1e-05") -> dict[st
     }
 
 
-def measures(*factors: float, dtype: str = "float32") -> dict[str, Any]:
+def measures(*factors: float, dtype: DtypeName = "float32") -> dict[str, Any]:
     """Deviations of two elements at |mean| / sd 1, 10, 100, ...: each factor times 0.5 and -0.25 of the allowed."""
     points: list[dict[str, Any]] = []
     for place, factor in enumerate(factors):
@@ -87,7 +91,10 @@ def measures(*factors: float, dtype: str = "float32") -> dict[str, Any]:
             }
         )
     points.append({"kind": "length", "at": 128.0, "worst": {"y": {"ulp": 3.5, "ratio": 0.125, "allowed": 28.0}}})
-    return {"dtype": dtype, "points": points}
+    for steps, factor in zip((1.0, 20.0, 200.0), factors, strict=False):
+        worst = {"ulp": abs(factor) * 4.0, "ratio": abs(factor) * 0.25, "allowed": 16.0}
+        points.append({"kind": "drift", "at": steps, "worst": {"running_mean": worst, "running_var": worst}})
+    return {"dtype": dtype, "handed": asdict(replace(HANDED, dtype=dtype)), "points": points}
 
 
 def run(cells: Sequence[Cell], **more: Any) -> Results:

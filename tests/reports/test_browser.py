@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from sample_runs import SCRIPT_NAME, large, small
+from sample_runs import SCRIPT_NAME, broken, large, run, small
 
 from bnconform_reports.page import page
 from bnconform_reports.runs import Runs
@@ -226,13 +226,42 @@ def test_link_to_a_broken_cell_opens_it(tmp_path: Path) -> None:
     assert played(tmp_path, actions, hash="#X3-torch")["before"] is True
 
 
+def test_link_to_a_case_opens_all_that_it_lies_in(tmp_path: Path) -> None:
+    """The mark on a curve opens the case of its worst point, which lies in a list that is closed at first."""
+    actions = """
+        const mark = document.querySelector('#drift svg a');
+        const opened = document.getElementById(mark.getAttribute("href").slice(1));
+        const visible = () => opened.firstElementChild.checkVisibility();
+        const before = visible();
+        mark.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+        location.hash = mark.getAttribute("href");
+        await new Promise((done) => setTimeout(done, 100));
+        const focus = document.activeElement.parentElement === opened;
+        return { before, after: visible() && opened.open, focus };
+        """
+    assert played(tmp_path, actions) == {"before": False, "after": True, "focus": True}
+
+
+def test_link_to_a_cell_of_a_shared_cause_opens_it(tmp_path: Path) -> None:
+    """A known deviation that stands with others of its cause is reached from the matrix, too."""
+    known = {"kind": "bug", "reason": "shared", "versions": "v"}
+    text = page(together(Runs.of([run([broken("S9", name, known=known) for name in ("a", "b")])])))
+    actions = """
+        document.querySelector('#grid a[href="#S9-b"]').click();
+        await new Promise((done) => setTimeout(done, 100));
+        const told = document.getElementById("S9-b");
+        return { seen: told.querySelector("pre").checkVisibility(), focus: document.activeElement.parentElement.id };
+        """
+    assert played(tmp_path, actions, text) == {"seen": True, "focus": "S9-b"}
+
+
 def test_copy_gives_the_script(tmp_path: Path) -> None:
     """The button copies the script's exact text, whether or not the browser gives the page a clipboard."""
     answer = played(
         tmp_path,
         """
         const detail = document.getElementById("X3-torch");
-        detail.open = detail.querySelector("details").open = true;
+        detail.open = detail.closest(".cause").open = detail.querySelector("details").open = true;
         const button = detail.querySelector(".script button");
         let copied = "";
         const clipboard = { writeText: async (text) => { copied = text; } };

@@ -47,7 +47,8 @@ def test_summary_counts_each_implementation() -> None:
 def test_summary_of_very_many_findings_is_cut() -> None:
     """Too long a summary is cut at the end of a line, and says so; what matters is still there."""
     ids = [f"F{i}" for i in range(1, 10)]
-    cells = [broken(id, f"implementation_{i}", known={**KNOWN, "reason": "x" * 900}) for i in range(120) for id in ids]
+    reasons = [(id, i, f"{id} {i} " + "x" * 900) for i in range(120) for id in ids]
+    cells = [broken(id, f"implementation_{i}", known={**KNOWN, "reason": why}) for id, i, why in reasons]
     text = summary(of(run([broken("N1", "mine"), *cells])))
     assert LIMIT - 2000 < len(text.encode()) <= LIMIT
     assert text.endswith("|\n\nCut here, the rest is on the page.\n")
@@ -115,10 +116,10 @@ def test_badge_is_what_shields_reads(cells: Any, message: str, color: str) -> No
 
 
 @pytest.mark.parametrize("results", [small, large])
-@pytest.mark.parametrize("picture", [picture.draw, figure.draw_conditioning])
+@pytest.mark.parametrize("picture", [picture.draw, figure.draw_curves])
 def test_picture_has_one_size(picture: Any, results: Any, tmp_path: Path) -> None:
     """However much there is to show, the PNG has the same size in pixels, and the SVG is XML that runs nothing."""
-    png, svg = picture(of(results()), tmp_path)
+    png, svg, *_ = picture(of(results()), tmp_path)
     inches = sys.modules[picture.__module__].SIZE
     header = png.read_bytes()[:24]
     assert header[1:4] == b"PNG"
@@ -133,13 +134,13 @@ def test_picture_draws_names_of_any_characters(tmp_path: Path) -> None:
     """A name that the font cannot draw, that cannot be printed, or that looks like a formula, stops nothing."""
     names = ("核.py", "a\x00\n", "$\\frac$", "x" * 300)
     found = of(run([cell("F1", name) for name in names], measures={name: measures(9.0, NAN) for name in names}))
-    for path in (*picture.draw(found, tmp_path), *figure.draw_conditioning(found, tmp_path)):
+    for path in (*picture.draw(found, tmp_path), *figure.draw_curves(found, tmp_path)):
         assert path.stat().st_size > 1000
 
 
 def test_no_figure_of_what_was_not_measured(tmp_path: Path) -> None:
     """Where no fixed case was run there is no figure of errors."""
-    assert figure.draw_conditioning(of(run([cell("F1", "a")])), tmp_path) == []
+    assert figure.draw_curves(of(run([cell("F1", "a")])), tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,8 +9,10 @@ import pytest
 from read_page import Node, parsed
 from sample_runs import SCRIPT_NAME, cell, measures, run, small
 
-from bnconform_reports.chart import HEIGHT, WIDTH, charts
+from bnconform_reports.chart import HEIGHT, WIDTH, Chart
+from bnconform_reports.chart import charts as charts_of
 from bnconform_reports.comparison import GROUPS, ORDINARY, Error, accuracies, pairs
+from bnconform_reports.curves import curves
 from bnconform_reports.matrix import ratio_text
 from bnconform_reports.page import page
 from bnconform_reports.runs import Runs
@@ -34,6 +36,11 @@ def root(found: Together) -> Node:
 def of(**measured: object) -> Together:
     """Implementations with these measures."""
     return together(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
+
+
+def charts(found: Together) -> list[Chart]:
+    """The charts of errors against conditioning."""
+    return charts_of(found, curves(found, "conditioning"))
 
 
 def numbers(row: Node) -> list[str]:

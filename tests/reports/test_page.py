@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import permutations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from read_page import Node, parsed
-from sample_runs import LINK, SCRIPT_NAME, broken, cell, large, run, small
+from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, run, small
 
 from bnconform.findings import number
+from bnconform.requirements import BY_ID
+from bnconform_reference.dialect import Dialect
+from bnconform_reports.conventions import moves
 from bnconform_reports.matrix import ratio_text
-from bnconform_reports.page import LOOKS, page
+from bnconform_reports.page import FAMILIES, LOOKS, page
 from bnconform_reports.records import Results
 from bnconform_reports.runs import Runs
 from bnconform_reports.together import together
@@ -133,7 +137,8 @@ def test_broken_cell_is_told_in_full(small_page: Node) -> None:
 
 def test_new_findings_come_before_known_ones(small_page: Node) -> None:
     """Broken cells that are not on the ledger come first."""
-    ids = [d.attributes["id"] for d in small_page.all("details") if "id" in d.attributes]
+    broken = small_page.one("section", id="broken")
+    ids = [d.attributes["id"] for d in broken.all("details") if "id" in d.attributes]
     assert ids == ["F1-_script_alert_1_script_", "X3-torch", "X3-flax.linen"]
 
 
@@ -188,7 +193,7 @@ FIELDS = ("field", "value", "word", "claimed", "evidence")
 def test_link_that_is_no_web_address_is_not_a_link(link: str) -> None:
     """Of the upstream links, http and https ones only can be followed."""
     known = {"kind": "bug", "reason": "r", "versions": "v", "link": link}
-    root = parsed(made(run([broken("F1", "torch", known=known)])))
+    root = parsed(made(run([broken("F1", "torch", known=known)]))).one("section", id="broken")
     assert all(a.attributes["href"].startswith("#") for a in root.all("a"))
 
 
@@ -237,6 +242,11 @@ def test_page_with_45_implementations_is_under_2_mb(every: int) -> None:
     assert scripts == count if every == 40 else scripts < count
 
 
+def test_every_family_of_laws_has_a_name() -> None:
+    """A family that is added to the catalogue is named in the filter."""
+    assert {id[0] for id in BY_ID} <= set(FAMILIES)
+
+
 def test_headers_of_the_matrix_have_their_scope(small_page: Node) -> None:
     """Every header of a table says whether it is of a row or of a column."""
     for th in small_page.all("th"):
@@ -259,7 +269,8 @@ def test_conventions_tell_who_answers_how(small_page: Node) -> None:
     assert first.one("th").text == "momentum weighs"
     assert sorted(rows) == [["new", f"torch, {SCRIPT_NAME}"], ["old", "flax.linen, keras.tensorflow"]]
     fields = [tbody.one("th").text for tbody in section.all("tbody")]
-    assert fields == ["momentum weighs", "stored variance", "default eps", "grade of arithmetic"]
+    disagreed = ["momentum weighs", "stored variance", "default eps", "axis of the channels"]
+    assert fields == [*disagreed, "grade of arithmetic"]
     assert "flax.linen differs" in section.text
     assert "torch differs" not in section.text
 
@@ -281,6 +292,24 @@ def test_converter_has_every_ordered_pair(small_page: Node) -> None:
     assert "running_var *= n / (n - 1)" in found["flax.linen", "torch"]
     assert "give eps, the default is 0.001" in found["flax.linen", "keras.tensorflow"]
     assert "momentum and statistics as they are" in found["flax.linen", "keras.tensorflow"]
+    assert "channels: axis 1, then the last" in found["torch", "flax.linen"]
+    assert "channels" not in found["flax.linen", "keras.tensorflow"].replace("values per channel", "")
+
+
+def test_converter_has_words_for_every_dialect() -> None:
+    """Moves between any two choices of one value per channel and of an empty batch can be told."""
+    hints = get_type_hints(Dialect)
+    choices = list(product(get_args(hints["one_value"]), get_args(hints["empty_batch"])))
+    identities = {
+        f"kernel{i}": identity(f"kernel{i}", Dialect(one_value=one, empty_batch=empty))
+        for i, (one, empty) in enumerate(choices)
+    }
+    found = together(Runs.of([run([cell("F1", name) for name in identities], identities=identities)]))
+    told = {(move.source.names[0], move.target.names[0]): " ".join(move.steps) for move in moves(found)}
+    assert len(told) == len(choices) * (len(choices) - 1)
+    for (a, (one_a, empty_a)), (b, (one_b, empty_b)) in permutations(zip(identities, choices, strict=True), 2):
+        assert ("one value per channel" in told[a, b]) == (one_a != one_b)
+        assert ("an empty batch" in told[a, b]) == (empty_a != empty_b)
 
 
 def test_record_without_dialects_says_how_to_get_them() -> None:

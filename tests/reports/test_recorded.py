@@ -44,5 +44,16 @@ def test_dialect_and_fixed_cases_are_recorded_where_asked_for(tmp_path: Path) ->
     assert asked.identities["kernel.py"]["dialect"]["momentum_weighs"] == "new"
     answers = {answer["field"]: answer["value"] for answer in asked.identities["kernel.py"]["answers"]}
     assert answers["place of eps in training"] == "outside the root"
-    ratios = [point["worst"]["y"]["ratio"] for point in asked.measures["kernel.py"]["points"]]
+    points = asked.measures["kernel.py"]["points"]
+    ratios = [point["worst"]["y"]["ratio"] for point in points if "y" in point["worst"]]
     assert max(ratios) > 1
+
+
+def test_workers_of_xdist_change_nothing_of_the_record(tmp_path: Path) -> None:
+    """With several processes the record is the same but for its date: cells, what was drawn, dialects, fixed cases."""
+    options = ("--adapter=reference", "--requirement=S1", "--identify", "--measure")
+    alone, shared = (recorded(tmp_path, *options, *more).as_data() for more in ((), ("-n", "2", "--dist=loadgroup")))
+    alone.pop("created")
+    shared.pop("created")
+    assert shared == alone
+    assert all(alone[part] for part in ("cells", "drawn", "identities", "measures"))

@@ -14,7 +14,7 @@ from bnconform_reports import report
 from bnconform_reports.runs import Runs, read_runs
 
 FILES = {"index.html", "results.json", "summary.md", "junit.xml", "badge.json"}
-FILES |= {f"{name}.{kind}" for name in ("matrix", "conditioning") for kind in ("png", "svg")}
+FILES |= {f"{name}.{kind}" for name in ("matrix", "conditioning", "length", "drift") for kind in ("png", "svg")}
 OTHER = run([cell("F2", "torch")], created="2026-11-27T00:00:00+00:00")
 
 

@@ -19,7 +19,7 @@ _LEVELS = {
     "core": "the definition",
     "numerics": "quality of arithmetic",
     "robust": "behaviour at the edges, side effects",
-    "more": "beyond one device and first derivatives",
+    "more": "beyond one call, one device and first derivatives",
 }
 _HEAD = """\
 # The catalogue of requirements

@@ -3,6 +3,7 @@
 import numpy as np
 from batch_norm_steps import BatchNormSteps
 from rows_and_columns import Saved, accumulator, claims, column
+from sharded_steps import ShardedSteps
 from specimen import specimen
 
 CORRECT = (
@@ -29,6 +30,8 @@ CORRECT = (
     ("WeighsOld", "momentum weighs the old value, biased stored variance"),
     ("OneValueAllowed", "one value per channel has variance 0; an empty batch raises"),
     ("InferenceOnly", "offers nothing but inference"),
+    ("Sharded", "shards on several devices, merged by Chan's formula"),
+    ("ShardedSums", "shards exchange sums of x and of x^2, and it says so"),
 )
 
 
@@ -287,3 +290,23 @@ class OneValueAllowed(_AllDtypes):
 class InferenceOnly:
     CLAIMS = claims()
     forward_inference = BatchNormSteps().forward_inference
+
+
+@specimen
+class Sharded(ShardedSteps):
+    CLAIMS = claims()
+
+
+@specimen
+class ShardedSums(ShardedSteps):
+    CLAIMS = claims(grade="NN", eps_min=1e-12)
+
+    def partial_statistics(self, x):
+        rows = self.read(x)
+        return rows.shape[1], self.sum(rows), self.sum(rows * rows)
+
+    def merged(self, partials):
+        count = sum(n for n, _, _ in partials)
+        total, squares = (np.sum(parts, axis=0) for parts in list(zip(*partials, strict=True))[1:])
+        mean = total / count
+        return count, mean, np.maximum(squares / count - mean * mean, 0) * count

@@ -26,6 +26,7 @@ SPECIMENS = (
     Specimen("BlendedY", "y uses the blended running statistics", "legacy-mode-blend onnx/onnx#8442", ("F1", "F8")),
     Specimen("RunningY", "training normalizes by running statistics", "patrick-kidger/equinox#659", ("F1", "F8")),
     Specimen("VarianceAboutRunningMean", "variance is taken around the running mean", "", ("F1", "F8")),
+    Specimen("InvstdByParameters", "channels of equal weight and bias share the first one's invstd", "", ("M10",)),
     Specimen("InstanceStatistics", "statistics leave the batch axis out", "no-stats apache/tvm#18609", ("F1", "M7")),
     Specimen("LastAxisMissing", "rank 5 reduces one axis too few", "axis-nondefault", ("F1", "M7")),
     Specimen("ChannelsLastGuess", "takes the last axis for channels where its length fits", "", ("F1",)),
@@ -258,3 +259,17 @@ class NormIsL1(BatchNormSteps):
 class MedianNotMean(BatchNormSteps):
     def batch_mean(self, rows):
         return np.median(rows, axis=1, keepdims=True).astype(rows.dtype)
+
+
+@specimen
+class InvstdByParameters(BatchNormSteps):
+    def train(self, x, weight, bias, *rest):
+        self.keys = None if weight is None or bias is None else list(zip(weight.tolist(), bias.tolist(), strict=True))
+        return super().train(x, weight, bias, *rest)
+
+    def invstd(self, variance, eps):
+        invstd = super().invstd(variance, eps)
+        if self.keys is None:
+            return invstd
+        first = {key: i for i, key in reversed(list(enumerate(self.keys)))}
+        return invstd[[first[key] for key in self.keys]]

@@ -22,6 +22,12 @@ SPECIMENS = (
     Specimen("TangentAsInInference", "forward mode takes statistics as constants", "", ("G11",)),
     Specimen("TangentIgnoresWeight", "the tangent of weight is dropped", "", ("G11",)),
     Specimen("TangentUnbiased", "forward mode differentiates the unbiased variance", "", ("G11",)),
+    Specimen("OverwritesDdx", "ddx is centred in place by double_backward", "", ("P9",)),
+    Specimen("OverwritesDyTwiceOver", "ddy is written over dy", "", ("P9",)),
+    Specimen("OverwritesDdweight", "ddweight becomes the gradient by weight", "", ("P9",)),
+    Specimen("TangentOverwritesX", "forward mode centres x in place", "", ("P9",)),
+    Specimen("TangentOverwritesTangent", "the tangent of y is written over that of x", "", ("P9",)),
+    Specimen("SecondDxAlternates", "every second call rounds the gradient by x another way", "", ("P9",)),
 )
 
 
@@ -128,3 +134,55 @@ class TangentUnbiased(BatchNormSteps):
     def y_tangent(self, v, vw, vb, xhat, weight, invstd):
         excess = self.mean(v * xhat) / (v.shape[1] - 1)
         return super().y_tangent(v, vw, vb, xhat, weight, invstd) - weight * invstd * xhat * excess
+
+
+@specimen
+class OverwritesDdx(BatchNormSteps):
+    def double_backward(self, ddx, *rest):
+        results = super().double_backward(ddx, *rest)
+        ddx -= ddx.mean(axis=(0, *range(2, ddx.ndim)), keepdims=True)
+        return results
+
+
+@specimen
+class OverwritesDyTwiceOver(BatchNormSteps):
+    def double_backward(self, ddx, ddweight, ddbias, dy, saved):
+        results = super().double_backward(ddx, ddweight, ddbias, dy, saved)
+        if dy.flags.writeable:
+            dy[...] = results[0]
+        return results
+
+
+@specimen
+class OverwritesDdweight(BatchNormSteps):
+    def double_backward(self, ddx, ddweight, *rest):
+        results = super().double_backward(ddx, ddweight, *rest)
+        if ddweight is not None:
+            ddweight[...] = results[2]
+        return results
+
+
+@specimen
+class TangentOverwritesX(BatchNormSteps):
+    def jvp(self, x, *rest, eps):
+        found = super().jvp(x.copy(), *rest, eps=eps)
+        x -= x.mean(axis=(0, *range(2, x.ndim)), keepdims=True)
+        return found
+
+
+@specimen
+class TangentOverwritesTangent(BatchNormSteps):
+    def jvp(self, x, weight, bias, x_tangent, *rest, eps):
+        found = super().jvp(x, weight, bias, x_tangent, *rest, eps=eps)
+        x_tangent[...] = found
+        return found
+
+
+@specimen
+class SecondDxAlternates(BatchNormSteps):
+    def __init__(self):
+        self.calls = 0
+
+    def second_dx(self, *arguments):
+        self.calls += 1
+        return super().second_dx(*arguments) * (1 + 2**-23 * (self.calls % 2))

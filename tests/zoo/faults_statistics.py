@@ -9,8 +9,15 @@ UNTRACKED = {"untracked": True}
 FRESH = "no training case yet starts from a new layer's statistics (mean 0, variance 1)"
 
 SPECIMENS = (
-    Specimen("MomentumSwapped", "momentum weighs the old value", "momentum-swapped PaddlePaddle/Paddle#51120", ("S1",)),
-    Specimen("BiasedStored", "stores the biased variance", "rv-biased tenstorrent/tt-metal#55438", ("S2", "M8")),
+    Specimen(
+        "MomentumSwapped",
+        "momentum weighs the old value",
+        "momentum-swapped PaddlePaddle/Paddle#51120",
+        ("S1", "T1", "T2"),
+    ),
+    Specimen(
+        "BiasedStored", "stores the biased variance", "rv-biased tenstorrent/tt-metal#55438", ("S2", "M8", "T1", "T2")
+    ),
     Specimen("UnbiasedTwice", "multiplies by n / (n - 1) twice", "", ("S2",)),
     Specimen("BesselOnImages", "unbiased on rank 4 only", "bessel-in-fused-only tensorflow/tensorflow#55545", ("S2",)),
     Specimen("BesselByLayout", "unbiased where x is contiguous only", "cpu-biased apache/mxnet#14357", ("S1", "M9")),

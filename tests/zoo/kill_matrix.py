@@ -82,6 +82,8 @@ def page(found: dict[str, Any]) -> str:
         f"From the start of the quickest named law to its first failing case: median {1000 * median(seconds):.0f} ms, "
         f"at most {seconds[-1]:.1f} s. The smallest failing case has a median of {median(values):.0f} values.",
         "",
+        "What usual checks catch of them is on [a page of its own](usual_checks.md).",
+        "",
     ]
     if not_caught := [f"{row['name']} ({' '.join(missed(row))})" for row in rows if missed(row)]:
         lines += [f"Passed a named law under some seed: {', '.join(not_caught)}.", ""]

@@ -41,6 +41,7 @@ SHOWN = (
     ("M5", "ChannelWrapsAt64", "sizes"),
     ("M6", "NeighbourRounding", "numerics"),
     ("M7", "InstanceStatistics", "forward"),
+    ("M10", "InvstdByParameters", "forward"),
     ("N4", "BfloatTruncated", "numerics"),
     ("X1", "NaNIsZero", "special"),
     ("X2", "OneValueIsNaN", "special"),
@@ -50,6 +51,10 @@ SHOWN = (
     ("P3", "FoldByMean", "blind"),
     ("P4", "GradientsShareMemory", "effects"),
     ("P5", "WritesGuardZone", "effects"),
+    ("P9", "OverwritesDdx", "second_order"),
+    ("P9", "TangentOverwritesTangent", "second_order"),
+    ("T1", "WeightKeptWhenClose", "training"),
+    ("T2", "FoldKeptWhenClose", "training"),
     ("E1", "LengthOneBroadcasts", "errors"),
 )
 """A few of every family: values, bits, relations, states, exceptions, derivatives."""

@@ -10,6 +10,18 @@ A file offers, with channels on axis 1, any of::
     double_backward(ddx, ddweight, ddbias, dy, saved) -> ddy, dx, dweight
     jvp(x, weight, bias, x_tangent, weight_tangent, bias_tangent, *, eps) -> y_tangent
 
+and, for a batch that lies in shards on several devices, all of::
+
+    partial_statistics(x) -> partial
+    forward_merged(x, weight, bias, running_mean, running_var, partials, *, momentum, eps)
+        -> y, running_mean, running_var, saved
+    partial_gradients(dy, saved) -> partial
+    backward_merged(dy, saved, partials) -> dx, dweight, dbias
+
+which every device calls on its own shard, even an empty one; what the partial_ functions return is whatever the file
+likes, and the others get a list of it, one for each device, as an all_gather would give. dweight and dbias are the
+device's own part of the whole batch's, to be added up as gradients of replicas are.
+
 weight and bias may be None. Running statistics come back as new arrays, or as None where the given ones were updated
 in place. Parameters and statistics are float32 beside half types and have x's dtype otherwise. What is absent is not
 claimed. double_backward gives the gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), for what
@@ -22,7 +34,7 @@ them; results that do are detached. JAX arrays are contiguous and cannot be upda
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,10 +53,16 @@ from bnconform_adapters.contract import (
 )
 from bnconform_reference.dialect import Dialect
 
-FUNCTIONS = ("forward_training", "forward_inference", "backward", "backward_inference", "double_backward", "jvp")
+OVER_DEVICES = ("partial_statistics", "forward_merged", "partial_gradients", "backward_merged")
+FUNCTIONS = (
+    *("forward_training", "forward_inference", "backward", "backward_inference", "double_backward", "jvp"),
+    *OVER_DEVICES,
+)
 KINDS = ("numpy", "torch", "jax")
 _STATISTICS = ("running_mean", "running_var")
 _GRADIENTS = ("dx", "dweight", "dbias")
+_ARGUMENTS = ("x", "weight", "bias")
+_VECTORS = ("ddx", "ddweight", "ddbias")
 
 
 def functions_of(offered: Any) -> dict[str, Callable[..., Any]]:
@@ -71,6 +89,7 @@ def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]],
         gradients=tuple(mode for mode, f in gradients.items() if f in functions),
         second_order=("training",) if {"forward_training", "backward", "double_backward"} <= set(functions) else (),
         forward_mode=("training",) if {"forward_training", "jvp"} <= set(functions) else (),
+        shards=("equal", "unequal", "empty") if set(OVER_DEVICES) <= set(functions) else (),
     )
     claims = stated.claims(base, arrays.layouts, without=NOT_OF_FUNCTIONS)
     return Candidate(title, claims, functions, arrays)
@@ -93,6 +112,11 @@ def _arrays(stated: Statements) -> Arrays:
     return NumpyArrays()
 
 
+def own_momentum(case: Case, dialect: Dialect) -> float | None:
+    """The case's momentum in a dialect's sense."""
+    return 1.0 - case.momentum if case.momentum is not None and dialect.momentum_weighs == "old" else case.momentum
+
+
 class Candidate:
     """The adapter of a file's functions."""
 
@@ -112,38 +136,78 @@ class Candidate:
         assert case.dy is not None
         arrays = self._arrays
         with arrays.settings(case):
-            x, weight, bias = self._arguments(case)
+            given = self._given(case) | {"dy": arrays.place(case.dy, case.dy_layout).array}
             statistics = (self._placed(case.running_mean), self._placed(case.running_var))
             found = self._functions["forward_training"](
-                x, weight, bias, *statistics, momentum=case.momentum, eps=case.eps
+                *_of(given, _ARGUMENTS), *statistics, momentum=case.momentum, eps=case.eps
             )
             *_, saved = _values(found, ("y", *_STATISTICS, "saved"), "forward_training")
-            dy = arrays.place(case.dy, case.dy_layout).array
-            found = self._functions["double_backward"](*self._vectors(case), dy, saved)
+            found = self._functions["double_backward"](*_of(given, _VECTORS), given["dy"], saved)
             ddy, dx, dweight = _values(found, ("ddy", "dx", "dweight"), "double_backward")
             return Outcome(
                 ddy=arrays.to_numpy(ddy, "ddy"),
                 dx=arrays.to_numpy(dx, "dx"),
-                dweight=None if weight is None else arrays.to_numpy(dweight, "dweight"),
+                dweight=None if case.weight is None else arrays.to_numpy(dweight, "dweight"),
+                inputs_after=self._after(given),
             )
 
     def jvp(self, case: Case) -> Outcome:
         """The tangent of y in training."""
         with self._arrays.settings(case):
-            found = self._functions["jvp"](*self._arguments(case), *self._vectors(case), eps=case.eps)
-            return Outcome(y_tangent=self._arrays.to_numpy(found, "y_tangent"))
+            given = self._given(case)
+            found = self._functions["jvp"](*_of(given, (*_ARGUMENTS, *_VECTORS)), eps=case.eps)
+            return Outcome(y_tangent=self._arrays.to_numpy(found, "y_tangent"), inputs_after=self._after(given))
+
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """A step over several devices, each with its own parameters and statistics, in this one process."""
+        functions, arrays, names = self._functions, self._arrays, ("weight", "bias", *_STATISTICS)
+        with arrays.settings(cases[0]):
+            inputs = [self._placed(case.x, case.layout) for case in cases]
+            partials = [functions["partial_statistics"](x) for x in inputs]
+            outcomes, saved = [], []
+            for case, x in zip(cases, inputs, strict=True):
+                kept = [self._placed(getattr(case, name)) for name in names]
+                momentum = own_momentum(case, self.claims.dialect)
+                found = functions["forward_merged"](x, *kept, list(partials), momentum=momentum, eps=case.eps)
+                y, *new, state = _values(found, ("y", *_STATISTICS, "saved"), "forward_merged")
+                moved = [old if one is None else one for old, one in zip(kept[2:], new, strict=True)]
+                saved.append(state)
+                mean, var = map(arrays.to_numpy, moved, _STATISTICS)
+                outcomes.append(Outcome(arrays.to_numpy(y, "y"), mean, var))
+            if cases[0].dy is None:
+                return outcomes
+            given = [self._placed(case.dy, case.dy_layout) for case in cases]
+            sums = [functions["partial_gradients"](dy, state) for dy, state in zip(given, saved, strict=True)]
+            for i, (dy, state) in enumerate(zip(given, saved, strict=True)):
+                found = _values(functions["backward_merged"](dy, state, list(sums)), _GRADIENTS, "backward_merged")
+                dx, dweight, dbias = map(arrays.to_numpy, found, _GRADIENTS)
+                outcomes[i] = replace(
+                    outcomes[i],
+                    dx=dx,
+                    dweight=None if cases[i].weight is None else dweight,
+                    dbias=None if cases[i].bias is None else dbias,
+                )
+        return outcomes
 
     def _placed(self, array: AnyArray | None, layout: Layout = "contiguous") -> Any:
         return None if array is None else self._arrays.place(array, layout).array
 
-    def _arguments(self, case: Case) -> tuple[Any, ...]:
-        return self._placed(case.x, case.layout), self._placed(case.weight), self._placed(case.bias)
+    def _given(self, case: Case) -> dict[str, Any]:
+        """x, the parameters, and ddx, laid out as x, ddweight and ddbias, which are there beside a parameter."""
+        given = {"x": case.x, "weight": case.weight, "bias": case.bias}
+        given |= {f"d{name}": vector for name, vector in case.cotangents.items()}
+        as_x = ("x", "ddx")
+        placed = {k: self._placed(one, case.layout if k in as_x else "contiguous") for k, one in given.items()}
+        return {name: one for name, one in placed.items() if one is not None}
 
-    def _vectors(self, case: Case) -> tuple[Any, ...]:
-        """ddx, laid out as x, ddweight and ddbias; None beside an absent parameter."""
-        given = case.cotangents
-        layouts = {"dx": case.layout}
-        return tuple(self._placed(given.get(name), layouts.get(name, "contiguous")) for name in _GRADIENTS)
+    def _after(self, given: Mapping[str, Any]) -> dict[str, AnyArray]:
+        after = {name: self._arrays.to_numpy(array, name) for name, array in given.items()}
+        return {name: array for name, array in after.items() if array is not None}
+
+
+def _of(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Those that are given, and None for the others."""
+    return tuple(given.get(name) for name in names)
 
 
 class _FunctionsLayer:
@@ -158,9 +222,7 @@ class _FunctionsLayer:
             statistics = self._place(case, _STATISTICS, case.statistics_layout)
         self._parameters = {name: one.array for name, one in self._placed.items()}
         self._state = {name: one.array for name, one in statistics.items()}
-        self._momentum = case.momentum
-        if case.momentum is not None and claims.dialect.momentum_weighs == "old":
-            self._momentum = 1.0 - case.momentum
+        self._momentum = own_momentum(case, claims.dialect)
 
     def _place(self, case: Case, names: tuple[str, ...], layout: Layout) -> dict[str, InMemory]:
         given = {name: getattr(case, name) for name in names}

@@ -17,23 +17,37 @@ if TYPE_CHECKING:
     from .module import FusedBatchNorm
     from .runtime import interpreted
     from .statistics import ChannelStatistics, channel_statistics, merge_channel_statistics
+    from .synchronised import (
+        FusedSyncBatchNorm,
+        normalize_shard,
+        shard_gradient_sums,
+        shard_input_gradient,
+    )
 
 __all__ = [
     "ChannelStatistics",
     "FusedBatchNorm",
+    "FusedSyncBatchNorm",
     "channel_statistics",
     "fused_batch_norm",
     "interpreted",
     "merge_channel_statistics",
+    "normalize_shard",
+    "shard_gradient_sums",
+    "shard_input_gradient",
 ]
 
 _HOME = {
     "ChannelStatistics": "statistics",
     "FusedBatchNorm": "module",
+    "FusedSyncBatchNorm": "synchronised",
     "channel_statistics": "statistics",
     "fused_batch_norm": "function",
     "interpreted": "runtime",
     "merge_channel_statistics": "statistics",
+    "normalize_shard": "synchronised",
+    "shard_gradient_sums": "synchronised",
+    "shard_input_gradient": "synchronised",
 }
 
 

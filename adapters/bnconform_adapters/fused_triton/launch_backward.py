@@ -60,6 +60,31 @@ class Gradients(NamedTuple):
 
 def backward(dy: torch.Tensor, saved: Saved, settings: Settings, needs: Needs) -> Gradients:
     """All gradients that ``needs`` names; every subset gives the same bits."""
+    run = _run(dy, saved, settings, needs)
+    if settings.training:
+        run.training()
+    else:
+        run.inference()
+    return run.gradients
+
+
+def gradient_sums(dy: torch.Tensor, saved: Saved, settings: Settings) -> torch.Tensor:
+    """Sums of dy and of dy * xhat over a shard, in the accumulator's dtype; shape (2, C)."""
+    return torch.stack(_run(dy, saved, settings, Needs(False, False, False, False))._sums(None, None))
+
+
+def input_gradient(
+    dy: torch.Tensor, saved: Saved, settings: Settings, sums: torch.Tensor, values_per_channel: int
+) -> torch.Tensor:
+    """dx of a shard, from those sums over a whole batch of ``values_per_channel``."""
+    run = _run(dy, saved, settings, Needs(True, False, False, False))
+    sum_dy, sum_dy_xhat = sums.contiguous().unbind()
+    run._input_gradient(sum_dy, sum_dy_xhat, None, values_per_channel)
+    assert run.gradients.dx is not None
+    return run.gradients.dx
+
+
+def _run(dy: torch.Tensor, saved: Saved, settings: Settings, needs: Needs) -> _Run:
     x, view, out, out_view = viewable(saved.x)
     source = Operand(x, view)
     incoming = Operand(*in_layout_of(dy, out, out_view))
@@ -76,12 +101,7 @@ def backward(dy: torch.Tensor, saved: Saved, settings: Settings, needs: Needs) -
         else None,
         residual,
     )
-    run = _Run(incoming, source, gate, Operand(out, out_view), gradients, saved, settings)
-    if settings.training:
-        run.training()
-    else:
-        run.inference()
-    return gradients
+    return _Run(incoming, source, gate, Operand(out, out_view), gradients, saved, settings)
 
 
 class _Run(NamedTuple):
@@ -187,18 +207,23 @@ class _Run(NamedTuple):
             sums = merged
 
     def _input_gradient(
-        self, sum_dy: torch.Tensor | None, sum_dy_xhat: torch.Tensor | None, dresidual: torch.Tensor | None
+        self,
+        sum_dy: torch.Tensor | None,
+        sum_dy_xhat: torch.Tensor | None,
+        dresidual: torch.Tensor | None,
+        values_per_channel: int | None = None,
     ) -> None:
-        """The elementwise pass; x is not read where nothing depends on it."""
+        """The elementwise pass; x is not read where nothing depends on it. The sums may be of other values, too."""
         view, x = self.source.view, self.source.tensor
         assert view is not None
         assert x is not None
         tile, grid = streaming_grid(x, view, merge=False)
+        n = values_per_channel or view.values_per_channel
         reads_x = sum_dy is not None or (self.settings.relu and self.gate.tensor is None)
         launch(
             kernels.input_gradient, grid.programs, tile.warps, x.device,
             **{**self._tensors(self.gradients.dx, dresidual), "x_ptr": x if reads_x else None},
-            sum_dy_ptr=sum_dy, sum_dy_xhat_ptr=sum_dy_xhat, values_per_channel=view.values_per_channel,
+            sum_dy_ptr=sum_dy, sum_dy_xhat_ptr=sum_dy_xhat, values_per_channel=n,
             channel_blocks=grid.channel_blocks, tiles=grid.tiles,
             RELU=self.settings.relu, CHANNELS_LAST=view.channels_last, ACC=accumulator(x)[1],
             WIDE=wide(tile, self.source, self.incoming, self.gate, self.out), TILE=shape(tile),

@@ -6,6 +6,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .function import fused_batch_norm
+from .statistics import ChannelStatistics
 
 
 class FusedBatchNorm(_BatchNorm):  # type: ignore[misc]
@@ -98,6 +99,17 @@ class FusedBatchNorm(_BatchNorm):  # type: ignore[misc]
         if tracking and x.numel() > 0:
             self.num_batches_tracked.add_(1)
         return y
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def move_statistics(self, whole: ChannelStatistics) -> None:
+        """Move the running statistics by those of a whole batch, with the unbiased variance; not by an empty one."""
+        count = whole.values_per_channel
+        if self.running_mean is None or not count:
+            return
+        share = self._factor()
+        for buffer, batch in ((self.running_mean, whole.mean), (self.running_var, whole.m2 / (count - 1))):
+            buffer.copy_((1 - share) * buffer + share * batch.to(buffer.dtype))
+        self.num_batches_tracked.add_(1)
 
     def _factor(self) -> float:
         """Weight of the coming batch in the running statistics."""

@@ -28,6 +28,11 @@ class ChannelStatistics(NamedTuple):
     mean: torch.Tensor
     m2: torch.Tensor
 
+    @property
+    def values_per_channel(self) -> int:
+        """The count, which all channels share; 0 where there are none."""
+        return int(self.count.flatten()[0]) if self.count.numel() else 0
+
 
 def channel_statistics(x: torch.Tensor) -> ChannelStatistics:
     """Statistics of each channel of a shard.

@@ -106,14 +106,48 @@ def double_backward(layer, case):
         kernel, x = functions(), layer.placed(case.x, case.layout)
         arguments = x, layer.weight, layer.bias, layer.mean, layer.var
         *_, saved = values(kernel.forward_training(*arguments, momentum=case.momentum, eps=case.eps), 4)
-        dy = layer.placed(case.dy, case.dy_layout)
-        ddy, dx, dweight = values(kernel.double_backward(*contracted_with(layer, case), dy, saved), 3)
+        dy, vectors = layer.placed(case.dy, case.dy_layout), contracted_with(layer, case)
+        ddy, dx, dweight = values(kernel.double_backward(*vectors, dy, saved), 3)
         dweight = None if case.weight is None else dweight
-        return {"ddy": layer.copied(ddy), "dx": layer.copied(dx), "dweight": layer.copied(dweight)}
+        found = {"ddy": layer.copied(ddy), "dx": layer.copied(dx), "dweight": layer.copied(dweight)}
+        return found | given_after(layer, x, vectors) | {"dy after": layer.copied(dy)}
 
 
 def tangent(layer, case):
     """What jvp gives."""
     with layer.settings(case):
-        arguments = layer.placed(case.x, case.layout), layer.weight, layer.bias, *contracted_with(layer, case)
-        return {"y_tangent": layer.copied(functions().jvp(*arguments, eps=case.eps))}
+        x, vectors = layer.placed(case.x, case.layout), contracted_with(layer, case)
+        found = layer.copied(functions().jvp(x, layer.weight, layer.bias, *vectors, eps=case.eps))
+        return {"y_tangent": found} | given_after(layer, x, vectors)
+
+
+def given_after(layer, x, vectors):
+    """What was handed in, as it is now."""
+    given = dict(zip(("ddx", "ddweight", "ddbias"), vectors)) | {"x": x, "weight": layer.weight, "bias": layer.bias}
+    return {f"{name} after": layer.copied(one) for name, one in given.items() if one is not None}
+
+
+def over_devices(layers, cases):
+    """A step of layers on several devices, a case on each; what they exchange is handed over in this process."""
+    kernel, passed, results = functions(), [], []
+    with layers[0].settings(cases[0]):
+        inputs = [layer.placed(case.x, case.layout) for layer, case in zip(layers, cases)]
+        partials = [kernel.partial_statistics(x) for x in inputs]
+        for layer, case, x in zip(layers, cases, inputs):
+            given = x, layer.weight, layer.bias, layer.mean, layer.var, list(partials)
+            y, mean, var, saved = values(kernel.forward_merged(*given, momentum=layer.momentum, eps=case.eps), 4)
+            passed.append(saved)
+            moved = [old if new is None else new for old, new in ((layer.mean, mean), (layer.var, var))]
+            found = dict(zip(("y", "running_mean", "running_var"), (y, *moved)))
+            results.append({name: layer.copied(one) for name, one in found.items()})
+        if cases[0].dy is None:
+            return results
+        dys = [layer.placed(case.dy, case.dy_layout) for layer, case in zip(layers, cases)]
+        sums = [kernel.partial_gradients(dy, saved) for dy, saved in zip(dys, passed)]
+        for layer, dy, saved, result in zip(layers, dys, passed, results):
+            dx, dweight, dbias = values(kernel.backward_merged(dy, saved, list(sums)), 3)
+            dweight, dbias = (
+                None if one is None else grad for one, grad in ((layer.weight, dweight), (layer.bias, dbias))
+            )
+            result |= {"dx": layer.copied(dx), "dweight": layer.copied(dweight), "dbias": layer.copied(dbias)}
+    return results

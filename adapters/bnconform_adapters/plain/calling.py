@@ -53,6 +53,12 @@ def attempt(function, *arguments):
         return {"error": f"{type(error).__name__}: {error}"}
 
 
+def attempt_all(function, cases):
+    """What the function returns for all of the cases together, or its exception for each."""
+    results = attempt(function, *cases)
+    return [results] * len(cases) if isinstance(results, dict) else results
+
+
 def run(layer_class, *cases):
     """Call one new layer with each case in turn: forward, and backward where there is a dy."""
     layer = None

@@ -5,7 +5,7 @@ from functools import cache
 import jax
 import numpy as np
 
-from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, tangent
+from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
 from bnconform_adapters.plain.kernel_file import cannot_tell, stated
 
 
@@ -53,3 +53,7 @@ def second_order(case):
 
 def jvp(case):
     return tangent(Layer(case), case)
+
+
+def shards(*cases):
+    return over_devices([Layer(case) for case in cases], cases)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, tangent
+from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
 from bnconform_adapters.plain.calling import place
 
 
@@ -57,3 +57,7 @@ def second_order(case):
 
 def jvp(case):
     return tangent(Layer(case), case)
+
+
+def shards(*cases):
+    return over_devices([Layer(case) for case in cases], cases)

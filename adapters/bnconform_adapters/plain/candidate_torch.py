@@ -2,7 +2,7 @@
 
 import torch
 
-from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, tangent
+from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
 from bnconform_adapters.plain.torch_device import device
 from bnconform_adapters.plain.torch_memory import guarded, overrun
 from bnconform_adapters.plain.torch_tensors import array, shared, tensor
@@ -41,3 +41,7 @@ def second_order(case):
 
 def jvp(case):
     return tangent(Layer(case), case)
+
+
+def shards(*cases):
+    return over_devices([Layer(case) for case in cases], cases)

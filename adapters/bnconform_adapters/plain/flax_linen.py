@@ -2,10 +2,10 @@
 
 from flax import linen
 
-from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode
+from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode, over_devices
 
 
-def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True):
+def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True, axis_name=None):
     """y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
     module = linen.BatchNorm(
         use_running_average=not training,
@@ -15,6 +15,7 @@ def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True
         use_scale="weight" in parameters,
         use_bias="bias" in parameters,
         use_fast_variance=fast_variance,
+        axis_name=axis_name,
     )
     names = {"weight": "scale", "bias": "bias"}
     variables = {
@@ -35,3 +36,7 @@ def second_order(case):
 
 def jvp(case):
     return forward_mode(case, apply)
+
+
+def shards(*cases):
+    return over_devices(cases, apply)

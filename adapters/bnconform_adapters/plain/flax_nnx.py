@@ -2,10 +2,10 @@
 
 from flax import nnx
 
-from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode
+from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode, over_devices
 
 
-def apply(parameters, x, statistics, momentum, eps, training):
+def apply(parameters, x, statistics, momentum, eps, training, axis_name=None):
     """y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
     module = nnx.BatchNorm(
         statistics[0].shape[0],
@@ -15,6 +15,7 @@ def apply(parameters, x, statistics, momentum, eps, training):
         dtype=x.dtype if x.dtype.itemsize == 2 else None,
         use_scale="weight" in parameters,
         use_bias="bias" in parameters,
+        axis_name=axis_name,
         rngs=nnx.Rngs(0),
     )
     module.mean[...], module.var[...] = statistics
@@ -36,3 +37,7 @@ def second_order(case):
 
 def jvp(case):
     return forward_mode(case, apply)
+
+
+def shards(*cases):
+    return over_devices(cases, apply)

@@ -3,14 +3,15 @@
 import haiku as hk
 import numpy as np
 
-from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode
+from bnconform_adapters.plain.jax_steps import JaxLayer, differentiate_twice, forward_mode, over_devices
 
 
-def apply(parameters, x, state, momentum, eps, training):
+def apply(parameters, x, state, momentum, eps, training, axis_name=None):
     """y and the new state; momentum weighs the new batch here, the old statistics in Haiku."""
 
     def call(x):
-        layer = hk.BatchNorm("weight" in parameters, "bias" in parameters, 1 - momentum, eps, name="layer")
+        present = "weight" in parameters, "bias" in parameters
+        layer = hk.BatchNorm(*present, 1 - momentum, eps, cross_replica_axis=axis_name, name="layer")
         return layer(x, is_training=training)
 
     def shaped(vector):
@@ -47,3 +48,7 @@ def second_order(case):
 
 def jvp(case):
     return forward_mode(case, apply, state_of)
+
+
+def shards(*cases):
+    return over_devices(cases, apply, state_of)

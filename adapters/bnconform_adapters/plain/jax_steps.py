@@ -116,3 +116,41 @@ def forward_mode(case, apply, begin=statistics_alone, last=True):
         x = given(case.x, last)
         constants = layer.state, vectors_of(case, last), layer.momentum, layer.eps
         return {"y_tangent": found(tangent(apply, layer.parameters, x, *constants, training=case.training), last)}
+
+
+def over_devices(cases, apply, begin=statistics_alone, last=True):
+    """A step of a layer that averages over the axis "devices", a case on each."""
+    layer = JaxLayer(cases[0], apply, begin, last)
+    with jax.enable_x64(cases[0].x.dtype == np.float64):
+        x = np.stack([given(case.x, last) for case in cases])
+        dy = np.stack([given(np.zeros_like(case.x) if case.dy is None else case.dy, last) for case in cases])
+        parameters = {name: np.stack([array] * len(cases)) for name, array in layer.parameters.items()}
+        y, (mean, var, *_), (by_parameters, dx) = step_on_each(
+            apply, parameters, x, layer.state, dy, layer.momentum, layer.eps
+        )
+        results = []
+        for i, case in enumerate(cases):
+            result = {"y": found(y[i], last), "running_mean": np.asarray(mean[i]), "running_var": np.asarray(var[i])}
+            if case.dy is not None:
+                result |= {"dx": found(dx[i], last)} | {f"d{k}": np.asarray(one[i]) for k, one in by_parameters.items()}
+            results.append(result)
+        return results
+
+
+@partial(jax.jit, static_argnames=("apply",))
+def step_on_each(apply, parameters, x, state, dy, momentum, eps):
+    """Forward and backward of stacked shards: on a device each where there are so many, else mapped."""
+
+    def forward(parameters, x):
+        return apply(parameters, x, state, momentum, eps, True, axis_name="devices")
+
+    def on_one(parameters, x):
+        parameters, x = jax.tree.map(lambda leaf: leaf[0], (parameters, x))
+        return jax.tree.map(lambda leaf: leaf[None], forward(parameters, x))
+
+    many, devices = jax.vmap(forward, axis_name="devices"), jax.devices()
+    if len(devices) >= len(x):  # as with XLA_FLAGS=--xla_force_host_platform_device_count=2
+        mesh, spec = jax.sharding.Mesh(np.array(devices[: len(x)]), ("devices",)), jax.P("devices")
+        many = jax.shard_map(on_one, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    y, pullback, new = jax.vjp(many, parameters, x, has_aux=True)
+    return y, new, pullback(dy.astype(y.dtype))

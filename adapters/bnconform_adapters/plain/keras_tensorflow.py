@@ -1,15 +1,17 @@
 """keras.layers.BatchNormalization on TensorFlow."""
 
+from functools import cache
+
 import keras
 import tensorflow as tf
 
-from bnconform_adapters.plain.tensorflow_tapes import channels_last, forward_mode, rest_of_call, twice
+from bnconform_adapters.plain.tensorflow_tapes import channels_last, channels_second, forward_mode, rest_of_call, twice
 
 
 class Layer:
     """The layer, with the case's parameters and statistics assigned."""
 
-    def __init__(self, case):
+    def __init__(self, case, synchronized=False):
         half = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
         self.layer = layer = keras.layers.BatchNormalization(
             momentum=1 - case.momentum,  # which weighs the new batch here, the old statistics in Keras
@@ -17,6 +19,7 @@ class Layer:
             center=case.bias is not None,
             scale=case.weight is not None,
             dtype=half.get(case.x.dtype.name, case.x.dtype.name),
+            synchronized=synchronized,
         )
         layer.build((None,) * (case.x.ndim - 1) + (case.x.shape[1],))
         if case.weight is not None:
@@ -45,3 +48,46 @@ def second_order(case):
 def jvp(case):
     built = Layer(case)
     return forward_mode(case, lambda x: built.layer(x, training=case.training), built.parameters)
+
+
+@cache
+def mirrored(replicas):
+    """A strategy with a logical CPU for each replica."""
+    if len(tf.config.list_logical_devices("CPU")) < replicas:
+        raise RuntimeError("TensorFlow was used before it was told to have two CPUs")
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+
+
+def shards(*cases):
+    """A step under a MirroredStrategy, a case on each replica."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = mirrored(len(cases))
+    with strategy.scope():
+        built = Layer(cases[0], synchronized=True)
+
+    def spread(arrays):
+        given = [tf.constant(channels_last(array)) for array in arrays]
+        return strategy.experimental_distribute_values_from_function(
+            lambda replica: given[replica.replica_id_in_sync_group]
+        )
+
+    def step(x, dy):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = built.layer(x, training=True)
+        sources = {"dx": x} | {f"d{name}": parameter for name, parameter in built.parameters.items()}
+        return y, tape.gradient(y, sources, output_gradients=dy, unconnected_gradients="zero")
+
+    dys = [0 * case.x if case.dy is None else case.dy for case in cases]
+    y, gradients = strategy.run(step, args=(spread([case.x for case in cases]), spread(dys)))
+    each, results = strategy.experimental_local_results, []
+    for i, case in enumerate(cases):
+        result = {"y": channels_second(each(y)[i])}
+        result |= {"running_mean": built.layer.moving_mean.numpy(), "running_var": built.layer.moving_variance.numpy()}
+        if case.dy is not None:
+            result |= {name: each(parts)[i].numpy() for name, parts in gradients.items()}
+            result["dx"] = channels_second(each(gradients["dx"])[i])
+        results.append(result)
+    return results

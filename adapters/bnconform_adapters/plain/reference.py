@@ -6,6 +6,7 @@ import numpy as np
 
 from bnconform_adapters.plain.calling import place
 from bnconform_reference.layer import BatchNorm
+from bnconform_reference.synchronised import backward_shard, forward_shard, gradient_sums, merged_moments
 
 
 class Layer:
@@ -42,18 +43,41 @@ def population(*cases):
 
 
 def called(case):
-    """The layer after a forward pass, and ddx, ddweight and ddbias; zeros where they are None."""
-    layer = Layer(case).layer
-    (layer.train() if case.training else layer.eval())(place(case.x, case.layout))
-    given = ((case.x, case.ddx), (case.weight, case.ddweight), (case.bias, case.ddbias))
-    return layer, [np.zeros_like(like) if vector is None else vector for like, vector in given]
+    """The layer after a forward pass, and copies of ddx, ddweight and ddbias; zeros where they are None."""
+    layer, x = Layer(case).layer, place(case.x, case.layout)
+    (layer.train() if case.training else layer.eval())(x)
+    pairs = ((case.x, case.ddx), (case.weight, case.ddweight), (case.bias, case.ddbias))
+    vectors = [np.zeros_like(like) if vector is None else vector.copy() for like, vector in pairs]
+    names = ("x", "weight", "bias", "ddx", "ddweight", "ddbias")
+    given = (x, layer.weight, layer.bias, *vectors)
+    return layer, vectors, {f"{name} after": one for name, one in zip(names, given)}
 
 
 def second_order(case):
-    layer, vectors = called(case)
-    return dict(zip(("ddy", "dx", "dweight"), layer.double_backward(*vectors, place(case.dy, case.dy_layout))))
+    layer, vectors, given = called(case)
+    dy = place(case.dy, case.dy_layout)
+    found = dict(zip(("ddy", "dx", "dweight"), layer.double_backward(*vectors, dy)))
+    return found | given | {"dy after": dy}
 
 
 def jvp(case):
-    layer, vectors = called(case)
-    return {"y_tangent": layer.jvp(*vectors)}
+    layer, vectors, given = called(case)
+    return {"y_tangent": layer.jvp(*vectors)} | given
+
+
+def shards(*cases):
+    whole, layers = merged_moments([case.x for case in cases]), [Layer(case).layer for case in cases]
+    given = [(case.x, layer.weight, layer.bias) for case, layer in zip(cases, layers)]
+    passed = [forward_shard(*arrays, whole, case.eps) for arrays, case in zip(given, cases)]
+    results = []
+    for layer, one in zip(layers, passed):
+        layer.move_statistics(whole)
+        results.append({"y": one.y, "running_mean": layer.running_mean, "running_var": layer.running_var})
+    if cases[0].dy is None:
+        return results
+    parts = [gradient_sums(case.dy, one) for case, one in zip(cases, passed)]
+    sums = [np.sum(each, axis=0) for each in zip(*parts)]
+    return [
+        result | {"dx": backward_shard(case.dy, one, *sums), "dweight": dweight, "dbias": dbias}
+        for result, case, one, (dbias, dweight) in zip(results, cases, passed, parts)
+    ]

@@ -60,8 +60,7 @@ def rest_of_call(case, sources, inputs, y, running_mean, running_var, dy=None):
             outputs |= dict(zip(sources, given))
             found = {name: array(gradient) for name, gradient in zip(sources, given)}
         given = {name: one for name, one in (inputs | {"dy": dy}).items() if one is not None}
-        after = {f"{name} after": array(one) for name, one in given.items()}
-        return results | found | after | {"shares": shared(outputs, given)}
+        return results | found | left_as(given) | {"shares": shared(outputs, given)}
 
     return finish
 
@@ -96,7 +95,13 @@ def twice(case, function, placed=laid_out):
         allow_unused=True,
         materialize_grads=True,
     )
-    return {name: array(gradient) for name, gradient in zip(sources, found)}
+    handed = {"x": x, "dy": dy} | parameters | {f"d{name}": one for name, one in given.items()}
+    return {name: array(gradient) for name, gradient in zip(sources, found)} | left_as(handed)
+
+
+def left_as(handed):
+    """What was handed in, as it is now."""
+    return {f"{name} after": array(one) for name, one in handed.items()}
 
 
 def forward_mode(case, function, placed=laid_out):
@@ -111,7 +116,8 @@ def forward_mode(case, function, placed=laid_out):
             name: forward_ad.make_dual(one, tangents[name]) if name in tangents else one for name, one in inputs.items()
         }
         y = function(duals.pop("dx"), {name[1:]: dual for name, dual in duals.items()})
-        return {"y_tangent": array(forward_ad.unpack_dual(y).tangent)}
+        found = {"y_tangent": array(forward_ad.unpack_dual(y).tangent)}
+    return found | left_as({"x": x} | parameters | {f"d{name}": one for name, one in tangents.items()})
 
 
 def arguments(case, placed):

@@ -122,6 +122,10 @@ class WorkerAdapter:
         """The statistics of a whole data set, where the implementation claims to give them."""
         return self._ask({"do": "population", "cases": list(map(from_case, cases))}, 1)[0]
 
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """One step over several devices, where the implementation claims to make it."""
+        return self._ask({"do": "shards", "cases": list(map(from_case, cases))}, len(cases))
+
     def second_order(self, case: Case) -> Outcome:
         """Second-order gradients, where the implementation claims to give them."""
         return self._ask({"do": "second_order", "cases": [from_case(case)]}, 1)[0]

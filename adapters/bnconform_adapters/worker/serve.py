@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from bnconform_adapters.calls import Life, jvp, population, run_together, second_order
+from bnconform_adapters.calls import Life, jvp, population, run_together, second_order, shards
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
 from bnconform_adapters.memory import spoil_memory
 from bnconform_adapters.registry import find, is_file, load
@@ -115,6 +115,8 @@ class _Worker:
                 yield self._finishes[request["number"]]()
             case "population":
                 yield population(self._adapter, cases, CAUGHT)
+            case "shards":
+                yield from shards(self._adapter, cases, CAUGHT)
             case "second_order":
                 yield second_order(self._adapter, cases[0], CAUGHT)
             case "jvp":

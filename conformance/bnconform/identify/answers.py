@@ -10,7 +10,7 @@ from bnconform.comparison import compare
 from bnconform.oracle import Quantity
 from bnconform_adapters.contract import AnyArray
 
-Status: TypeAlias = Literal["measured", "undecided", "not measurable", "documented"]
+Status: TypeAlias = Literal["measured", "undecided", "not measurable", "documented", "read"]
 Pairs: TypeAlias = Iterable[tuple[AnyArray, Quantity]]
 """What came out of each probe, and what an alternative predicts there."""
 

@@ -11,6 +11,7 @@ from bnconform import ledger
 from bnconform.identify.answers import Answer
 from bnconform.identify.arithmetic import dtypes_beside_half, grade
 from bnconform.identify.averaging import Averaging, averaging, sense_of_momentum, stored_variance
+from bnconform.identify.defaults import defaults, initial, own_defaults
 from bnconform.identify.edges import empty_batch, one_value
 from bnconform.identify.first_steps import debiasing, initial_statistics, momentum_none
 from bnconform.identify.inference import inference_by, negative_variance, without_statistics
@@ -20,7 +21,7 @@ from bnconform_adapters.contract import Adapter
 from bnconform_reference.dialect import Dialect
 
 T = TypeVar("T")
-Word = Literal["agrees", "differs", "known", "no claim", "undecided", "not measurable", "documented"]
+Word = Literal["agrees", "differs", "known", "no claim", "undecided", "not measurable", "documented", "read"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Identity:
 
     def word(self, answer: Answer) -> Word:
         """How an answer stands to the claims, in a word."""
+        if answer.status == "read" and answer.agrees is False:
+            return "differs"
         if answer.status != "measured":
             return answer.status
         if answer.agrees is None:
@@ -90,9 +93,10 @@ def _dialect(claimed: Dialect, answers: tuple[Answer, ...]) -> Dialect:
 
 
 def _answers(probe: Probe) -> Iterator[Answer]:
+    own = own_defaults(probe.adapter.name)
     moved, why = _try(lambda: averaging(probe))
     yield from _of_averaging(probe, moved, why)
-    yield _one("initial statistics", lambda: initial_statistics(probe))
+    yield initial(_one("initial statistics", lambda: initial_statistics(probe)), own)
     yield from _of_normalizers(probe)
     edges = {"one value per channel": one_value, "empty batch": empty_batch}
     for field, measure in edges.items():
@@ -102,7 +106,7 @@ def _answers(probe: Probe) -> Iterator[Answer]:
     except Unanswered as unanswered:
         yield _none("dtypes beside half x", unanswered)
     yield _one("grade of arithmetic", lambda: _grade(probe, moved))
-    yield from _documented(probe)
+    yield from defaults(probe.claims, own)
 
 
 def _try(measure: Callable[[], T]) -> tuple[T | None, Unanswered]:
@@ -168,12 +172,3 @@ def _grade(probe: Probe, moved: Averaging | None) -> Answer:
         stored = stored_variance(probe, moved).stated or {}
         dialect = replace(dialect, **stored)
     return grade(probe, dialect, weight)
-
-
-def _documented(probe: Probe) -> Iterator[Answer]:
-    claims = probe.claims
-    for field, value in (("default eps", claims.default_eps), ("default momentum", claims.default_momentum)):
-        if value is None:
-            yield Answer(field, "", "the claims name none, and every probe gives one", "not measurable")
-        else:
-            yield Answer(field, f"{value:g}", "from the claims; every probe gives one", "documented")

@@ -28,7 +28,7 @@ def text(identity: Identity, *, evidence: bool = False) -> str:
         word = identity.word(answer)
         against = f" (claimed: {answer.claimed})" if answer.claimed and answer.value != answer.claimed else ""
         lines.append(f"{word:<14}  {answer.field:<{width}}  {answer.value or '-'}{against}")
-        if evidence or word not in ("agrees", "documented"):
+        if evidence or word not in ("agrees", "documented", "read"):
             lines.append(f"{'':<14}    {answer.evidence}")
     if stated := identity.stated():
         lines += ["", "put this into your file:", f"CLAIMS = {{..., {repr(stated)[1:-1]}}}"]

@@ -79,20 +79,21 @@ function moved() {
 }
 if (one("#moves")) for (const select of all("#from, #to")) select.addEventListener("change", moved);
 
-// A link to a broken cell opens it; paper shows all.
+// A link to a broken cell or a case opens it; paper shows all.
 function open() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (!target || target.tagName !== "DETAILS") return;
-  target.open = true;
+  const inner = target && target.closest("details");
+  if (!inner) return;
+  for (let outer = inner; outer; outer = outer.parentElement.closest("details")) outer.open = true;
   target.scrollIntoView();
-  target.firstElementChild.focus({ preventScroll: true });
+  if (inner === target) target.firstElementChild.focus({ preventScroll: true });
 }
 addEventListener("hashchange", open);
 open();
-for (const link of all('#grid a[href^="#"]')) link.addEventListener("click", () => setTimeout(open));
+for (const link of all('#grid a[href^="#"], figure a[href^="#"]')) link.addEventListener("click", () => setTimeout(open));
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = all("details:not([open]):not(.script)");
+  closed = all("details:not([open]):not(.script):not(.worst)");
   for (const detail of closed) detail.open = true;
 });
 addEventListener("afterprint", () => { for (const detail of closed) detail.open = false; });

@@ -1,0 +1,232 @@
+"""Training many networks at once: seeds and values of what is varied are members of one network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnconform.training.alternatives import ALTERNATIVES
+from bnconform.training.digits import Digits, held_out, to_train_on
+from bnconform.training.network import Architecture, Array, MakeNorm, Network, accuracy, initial
+from bnconform.training.norms import ImplementationNorm, Settings
+from bnconform.training.recurrent import Recurrent
+from bnconform_adapters.calls import Life
+from bnconform_adapters.contract import Adapter, Case, Outcome
+
+
+class ExperimentError(Exception):
+    """An implementation cannot take part; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is run.
+
+    Attributes
+    ----------
+    seeds : int
+        Initial values and orders of the data.
+    steps : int
+        Of an ordinary training.
+    fine : int
+        Of the values that are varied, every how many-th is taken.
+    """
+
+    seeds: int
+    steps: int
+    fine: int
+
+    def some(self, values: Sequence[int]) -> list[int]:
+        """Those of the values that are taken, the last one always."""
+        return [*values[:-1][:: self.fine], values[-1]]
+
+
+FULL = Effort(seeds=6, steps=120, fine=1)
+SHORT = Effort(seeds=3, steps=24, fine=3)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What normalizes the layers.
+
+    Attributes
+    ----------
+    name : str
+    make : callable
+        ``make(members, settings)`` gives what makes its layers.
+    learns_statistics : bool
+        Whether inference uses statistics of training: a batch norm.
+    """
+
+    name: str
+    make: Callable[[int, Settings], MakeNorm]
+    learns_statistics: bool = True
+
+
+def alternative(name: str) -> Subject:
+    """One of :data:`~bnconform.training.alternatives.ALTERNATIVES`."""
+    return Subject(name, lambda members, settings: ALTERNATIVES[name], learns_statistics=False)
+
+
+def implementation(adapter: Adapter) -> Subject:
+    """An implementation's batch norm.
+
+    Raises
+    ------
+    ExperimentError
+        It does not claim what training takes.
+    """
+    claims = adapter.claims
+    dtype = next((dtype for dtype in ("float32", "float64") if dtype in claims.dtypes), None)
+    missing = [
+        what
+        for what, there in {
+            "float32 or float64": dtype is not None,
+            "training": "training" in claims.modes,
+            "inference": "inference" in claims.modes,
+            "gradients in training": "training" in claims.gradients,
+            "ranks 2 and 4": {2, 4} <= set(claims.ranks),
+            "weight and bias": "both" in claims.parameters,
+            "a choice of eps and momentum": claims.fixed_eps is None and claims.fixed_momentum is None,
+        }.items()
+        if not there
+    ]
+    if missing:
+        raise ExperimentError(f"{adapter.name} cannot be trained with: it does not claim {', '.join(missing)}")
+
+    def make(members: int, settings: Settings) -> MakeNorm:
+        def make_norm(channels: int, spatial: tuple[int, ...]) -> ImplementationNorm:
+            life = Life(adapter)
+
+            def call(case: Case) -> Outcome:
+                outcome = life.call(case)
+                if outcome.error is not None:
+                    raise ExperimentError(f"{adapter.name} raised in training: {outcome.error}")
+                return outcome
+
+            own = replace(settings, dtype="float32" if dtype == "float32" else "float64")
+            return ImplementationNorm(call, channels, spatial, own, claims, members)
+
+        return make_norm
+
+    return Subject(adapter.name, make)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Networks to be trained: for every seed one with each of the values that are varied.
+
+    Attributes
+    ----------
+    architecture : Architecture
+    seeds, steps, batch : int
+    rates : sequence of float
+        Learning rates; a single one serves all.
+    scales : sequence of float
+        Of the hidden layers' initial weights; likewise.
+    samples : int or None
+        How many of the training digits are used, drawn by the seed; None takes all.
+    settings : Settings
+        Of the batch norms.
+    """
+
+    architecture: Architecture
+    seeds: int
+    steps: int
+    batch: int
+    rates: Sequence[float] = (0.1,)
+    scales: Sequence[float] = (1.0,)
+    samples: int | None = None
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def values(self) -> int:
+        """How many values are varied."""
+        return max(len(self.rates), len(self.scales))
+
+    @property
+    def members(self) -> int:
+        """Networks."""
+        return self.seeds * self.values
+
+    def network(self, subject: Subject) -> Network:
+        """The networks as they start."""
+        return Network(self.architecture, self.start(), subject.make(self.members, self.settings))
+
+    def start(self) -> dict[str, Array]:
+        """Initial parameters; a seed's are the same for every value, but for the scale."""
+        scales = np.resize(np.asarray(self.scales), self.values)
+        found: dict[str, list[Array]] = {}
+        for seed in range(self.seeds):
+            for name, value in initial(self.architecture, np.random.default_rng((seed, 0))).items():
+                each = np.repeat(value, self.values, axis=0)
+                if name.startswith("linear"):
+                    each = each * scales[:, None, None]
+                found.setdefault(name, []).append(each)
+        return {name: np.concatenate(each) for name, each in found.items()}
+
+    def batches(self) -> Iterator[Digits]:
+        """For every step a batch for each member: images (M, N, 8, 8) and labels (M, N)."""
+        data = to_train_on()
+        chosen = np.stack([self._order(seed, len(data)) for seed in range(self.seeds)])
+        for step in range(self.steps):
+            index = np.repeat(chosen[:, step], self.values, axis=0)
+            yield data[index]
+
+    def _order(self, seed: int, available: int) -> NDArray[np.int64]:
+        """Indices (steps, batch): passes over the data, each in an order of its own."""
+        rng = np.random.default_rng((seed, 1))
+        usable = rng.permutation(available)[: self.samples or available]
+        passes = -(-self.steps * self.batch // (len(usable) // self.batch * self.batch))
+        whole = len(usable) // self.batch * self.batch
+        flat = np.concatenate([rng.permutation(usable)[:whole] for _ in range(passes)])
+        return flat[: self.steps * self.batch].reshape(self.steps, self.batch)
+
+    def train(self, subject: Subject, watch: Callable[[int, Network], None] | None = None) -> tuple[Network, Array]:
+        """Train; give the networks and the training loss of every step (steps, seeds, values).
+
+        `watch` is called with the number of steps done after each of them.
+        """
+        network, losses = self.network(subject), []
+        rates = np.tile(np.resize(np.asarray(self.rates), self.values), self.seeds)
+        with np.errstate(all="ignore"):  # rates that are too large end in infinity
+            for step, batch in enumerate(self.batches(), 1):
+                losses.append(network.step(batch.images, batch.labels, rates))
+                if watch:
+                    watch(step, network)
+        return network, np.stack(losses).reshape(-1, self.seeds, self.values)
+
+    def held_out_accuracy(self, network: Network) -> Array:
+        """Accuracy on the held-out digits in inference mode, (seeds, values)."""
+        data = held_out()
+        with np.errstate(all="ignore"):
+            return accuracy(network.logits(data.images), data.labels).reshape(self.seeds, self.values)
+
+
+def use_population(network: Network, images: Array) -> None:
+    """Give every batch norm the statistics of what comes to it from these images in inference, one layer after another.
+
+    Images are (N, 8, 8) or (M, N, 8, 8).
+    """
+    for number, norm in enumerate(network.norms):
+        known: Any = norm
+        if hasattr(known, "use_population"):
+            with np.errstate(all="ignore"):
+                known.use_population(network.norm_input(images, number))
+
+
+@contextmanager
+def statistics_kept(network: Network | Recurrent) -> Iterator[None]:
+    """Run training-mode passes that leave the running statistics as they were."""
+    norms: list[Any] = [norm for norm in network.norms if hasattr(norm, "running_mean")]
+    before = [(norm.running_mean, norm.running_var) for norm in norms]
+    try:
+        yield
+    finally:
+        for norm, (mean, var) in zip(norms, before, strict=True):
+            norm.running_mean, norm.running_var = mean, var
