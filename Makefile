@@ -6,11 +6,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 REPORT ?= conformance-report
 
-.PHONY: help install conformance conformance-everything test lint types clean
+# What a batch norm is for: training, several devices, population statistics.
+AT_WORK := $(addprefix --requirement ,S10 M10 T1 T2 Y1 Y2 Y3)
+
+.PHONY: help install conformance conformance-everything at-work test lint types clean
 
 help:
 	@echo "make conformance   judge every installed implementation, print the matrix, write $(REPORT)/results.json"
 	@echo "make conformance-everything   the same with every implementation that can be installed"
+	@echo "make at-work       training, several devices and the published benefits, as a report in $(REPORT)/at-work"
 	@echo "make test          the suite's own tests, lint and types"
 	@echo "make clean         remove the environment and what was built"
 
@@ -26,6 +30,11 @@ conformance: $(STAMP)
 
 conformance-everything: $(VENV)/.everything
 	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --slow --report $(REPORT) $(ARGS)
+
+at-work: $(STAMP)
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup $(AT_WORK) --report $(REPORT)/at-work $(ARGS)
+	$(BIN)/bnconform benefits -o $(REPORT)/at-work
+	$(BIN)/bnconform report $(REPORT)/at-work/results.json $(REPORT)/at-work/benefits.json -o $(REPORT)/at-work
 
 $(VENV)/.everything: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[everything,dev]'
