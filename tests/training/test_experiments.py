@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from bnconform.training.experiments.trials import (
     use_population,
 )
 from bnconform.training.network import Architecture
+from bnconform_adapters.contract import Case, Finish, Layer
 from bnconform_adapters.population import recompute_statistics
 from bnconform_adapters.registry import load
 from bnconform_reports.benefit_records import check
@@ -152,6 +154,30 @@ def test_what_cannot_be_trained_is_refused(name: str, missing: str) -> None:
     pytest.importorskip(name.partition(".")[0])
     with pytest.raises(ExperimentError, match=f"{name} cannot be trained with: it does not claim .*{missing}"):
         subject(name)
+
+
+class WithoutDweight:
+    """The reference, but that its backward pass gives no dweight."""
+
+    def __init__(self) -> None:
+        self._right = load("reference")
+        self.name, self.claims = "one of these", self._right.claims
+
+    def layer(self, case: Case) -> Layer:
+        """See the contract."""
+        call = self._right.layer(case)
+
+        def without(case: Case) -> Finish:
+            finish = call(case)
+            return lambda: replace(finish(), dweight=None)
+
+        return without
+
+
+def test_output_that_is_not_there_is_told() -> None:
+    """A gradient that a layer should give and does not is named, with the layer."""
+    with pytest.raises(ExperimentError, match="one of these cannot be trained with: dweight is missing"):
+        Trial(SMALL, 1, 1, 8).train(implementation(WithoutDweight()))
 
 
 def test_noise_of_a_layer_without_batch_statistics_is_none() -> None:

@@ -107,6 +107,8 @@ def implementation(adapter: Adapter) -> Subject:
                 outcome = life.call(case)
                 if outcome.error is not None:
                     raise ExperimentError(f"{adapter.name} raised in training: {outcome.error}")
+                if unfit := _unfit(case, outcome):
+                    raise ExperimentError(f"{adapter.name} cannot be trained with: {unfit}; bnconform vet shows more")
                 return outcome
 
             own = replace(settings, dtype="float32" if dtype == "float32" else "float64")
@@ -115,6 +117,21 @@ def implementation(adapter: Adapter) -> Subject:
         return make_norm
 
     return Subject(adapter.name, make)
+
+
+def _unfit(case: Case, outcome: Outcome) -> str | None:
+    """What is missing or of another shape in the outcome of a call."""
+    vector = (case.channels,)
+    due = {"y": case.x.shape}
+    if case.training:
+        due |= {"running_mean": vector, "running_var": vector}
+    if case.dy is not None:
+        due |= {"dx": case.x.shape, "dweight": vector, "dbias": vector}
+    for name, shape in due.items():
+        array = getattr(outcome, name)
+        if array is None or array.shape != shape:
+            return f"{name} is missing" if array is None else f"{name} has shape {array.shape}, not {shape}"
+    return None
 
 
 @dataclass(frozen=True, eq=False)
