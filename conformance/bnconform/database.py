@@ -28,7 +28,7 @@ def open_database(where: str | None) -> ExampleDatabase | None:
     Raises
     ------
     AdapterError
-        The name is none of these, or its package is not installed.
+        The name is none of these, its package is not installed, or the folder cannot be made.
     """
     if where is None:
         return None
@@ -45,8 +45,10 @@ def open_database(where: str | None) -> ExampleDatabase | None:
         if not owner or not repository or "/" in repository:
             raise AdapterError(f"--database is {where}; pass github:OWNER/REPOSITORY")
         return ReadOnlyDatabase(GitHubArtifactDatabase(owner, repository))
-    if Path(where).exists() and not Path(where).is_dir():
-        raise AdapterError(f"--database: {where} is not a folder; pass another name")
+    try:
+        Path(where).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AdapterError(f"--database: cannot make the folder {where}: {error.strerror}; pass another") from None
     return DirectoryBasedExampleDatabase(where)
 
 

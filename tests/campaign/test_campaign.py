@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,16 @@ from campaigns import (
 )
 
 from bnconform.again import replay_file
+from bnconform.campaign.items import Item
+from bnconform.campaign.judging import Orders
+from bnconform.campaign.workers import LocalWorkers
 from bnconform.case_file import read as read_case
+from bnconform.cli import main
+from bnconform_adapters.contract import AdapterError
 from bnconform_reports.records import read
 
 CASES = "1500"
+ENTRY = '{"item": {}, "cell": {}, "broken": [], "seconds": 1}'
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +194,52 @@ def test_end_has_to_be_named(tmp_path: Path) -> None:
     assert status == 2
     assert "pass --cases N, --minutes M or --until-dry" in printed
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "more", "told"),
+    [
+        ({"out": ""}, [], "-o: cannot make the folder"),
+        ({"file": ""}, ["-o", "file/out"], "-o: cannot make the folder file/out: Not a directory"),
+        ({"out/ledger.jsonl": "1\n"}, [], "is damaged in line 1"),
+        (
+            {"out/ledger.jsonl": '{"item": {}, "cell": {}, "broken": [], "seconds": 1}\n'},
+            [],
+            "campaign.json is missing",
+        ),
+        ({"out/campaign.json": "[1]"}, [], "campaign.json is damaged"),
+        ({"file": ""}, ["--database", "file/examples"], "--database: cannot make the folder file/examples"),
+        ({}, ["--scheduler", "none.json"], "--scheduler none.json is no scheduler's file"),
+        ({"some.json": "{}"}, ["--scheduler", "some.json"], "--scheduler some.json is no scheduler's file"),
+    ],
+)
+def test_what_cannot_be_had_is_told_in_a_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    files: dict[str, str],
+    more: list[str],
+    told: str,
+) -> None:
+    """Folders, files and addresses that are of no use end the command before anything is judged."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in files.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    given = ["--adapter", "reference", "--requirement", "I1", "--cases", "1", "-o", "out", *more]
+    assert main(["campaign", *given]) == 2
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert printed.err.count("\n") == 1
+    assert not list(Path().rglob("results.json"))
+
+
+def test_machine_that_cannot_judge_is_no_finding() -> None:
+    """A file or framework that a worker's machine lacks ends the campaign; it is not said to break the law."""
+    workers = LocalWorkers(Orders(0), 1)
+    try:
+        workers.fill(deque([Item("/nowhere/kernel.py", "I1", 0, 1)]))
+        with pytest.raises(AdapterError, match=r"cannot be judged any more: no such file: /nowhere/kernel\.py"):
+            list(workers.finished(60))
+    finally:
+        workers.close()

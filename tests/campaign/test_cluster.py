@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dask
 import pytest
-from campaigns import DEADLY, FAULTY, entries, findings, kernel, ran, seeds
+from campaigns import DEADLY, FAULTY, STARTER, command, entries, findings, kernel, ran, seeds
 from distributed import LocalCluster
 
 
@@ -50,3 +52,18 @@ def test_scheduler_that_is_not_there(tmp_path: Path) -> None:
     )
     assert status == 2
     assert printed.startswith("bnconform: --scheduler tcp://127.0.0.1:9 does not answer")
+
+
+def test_cluster_that_ends_is_no_finding(tmp_path: Path) -> None:
+    """Where the scheduler ends, the campaign does, in one line; nothing is said to be broken by that."""
+    out = tmp_path / "out"
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as found:
+        wanted = ("--minutes", "5", "--scheduler", found.scheduler_address)
+        campaign = command(kernel(tmp_path, STARTER), out, *wanted)
+        child = subprocess.Popen(campaign, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while child.poll() is None and not ((out / "ledger.jsonl").exists() and entries(out)):
+            time.sleep(0.01)
+    told = child.communicate()[1]  # Dask logs there, too
+    assert child.returncode == 2
+    assert "\nbnconform: the connection to the scheduler is lost" in f"\n{told}"
+    assert findings(entries(out)) == []

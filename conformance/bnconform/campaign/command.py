@@ -63,11 +63,13 @@ def _campaign(wishes: Wishes) -> int:
     specs = [_absolute(spec) for spec in dict.fromkeys(wishes.adapter)]
     session = Session(specs, wishes.requirement, seed=wishes.seed, time_limit=wishes.time_limit)
     try:
-        if wishes.out.exists() and not wishes.out.is_dir():
-            raise AdapterError(f"-o: {wishes.out} is not a folder; pass another name")
-        wishes.out.mkdir(parents=True, exist_ok=True)
+        open_database(wishes.database)  # what is wrong with it is told at once
+        try:
+            wishes.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AdapterError(f"-o: cannot make the folder {wishes.out}: {error.strerror}; pass another") from None
         with Ledger(wishes.out / "ledger.jsonl") as ledger:
-            orders = _orders(wishes, session)
+            orders = _orders(wishes, session, begun=bool(ledger.entries))
             names = {one.spec: one.name for one in session.implementations}
             wanted = [id for id in laws() if not wishes.requirement or id in wishes.requirement]
             pairs = [Pair(spec, id) for spec in names for id in wanted]
@@ -94,7 +96,7 @@ def _absolute(spec: str) -> str:
     return f"{Path(path + '.py').absolute()}:{name}" if colon else str(Path(spec).absolute())
 
 
-def _orders(wishes: Wishes, session: Session) -> Orders:
+def _orders(wishes: Wishes, session: Session, *, begun: bool) -> Orders:
     """Those of the campaign in the folder, which has to be the same one, or of a new one, kept there."""
     what = {
         "suite": __version__,
@@ -112,9 +114,12 @@ def _orders(wishes: Wishes, session: Session) -> Orders:
             changed = [name for name in what if known.get(name) != what[name]] or ["seed"]
             raise LedgerError(f"{wishes.out} holds a campaign of other {', '.join(changed)}; pass another -o")
         session.seed = seed
+    elif begun:
+        raise LedgerError(f"{wishes.out} has a ledger, but {path.name} is missing; put it back, or pass another -o")
     else:
-        path.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
-    open_database(wishes.database)  # what is wrong with it is told at once
+        new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
+        new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
+        new.replace(path)
     return Orders(session.seed, session.profile, wishes.time_limit, wishes.database)
 
 

@@ -28,11 +28,14 @@ class Ledger:
     Raises
     ------
     LedgerError
-        Another process has it open, or a line in it is none of a ledger's.
+        It cannot be written, another process has it open, or a line in it is none of a ledger's.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
+        try:
+            self._file = path.open("a+b")
+        except OSError as error:
+            raise LedgerError(f"cannot write {path}: {error.strerror}; pass another -o") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -46,7 +49,7 @@ class Ledger:
         self.entries: list[dict[str, Any]] = []
         for number, line in enumerate(whole.splitlines(), 1):
             try:
-                self.entries.append(json.loads(line))
+                self.entries.append(_entry(json.loads(line)))
             except ValueError as error:
                 self._file.close()
                 raise LedgerError(f"{path} is damaged in line {number}: {error}; mend it, or pass another -o") from None
@@ -65,3 +68,13 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _entry(value: Any) -> dict[str, Any]:
+    """An entry as :func:`~bnconform.campaign.running.run` writes it, or ValueError."""
+    if not isinstance(value, dict) or not value.keys() >= _FIELDS:
+        raise ValueError(f"it has no {', '.join(sorted(_FIELDS))}")
+    return value
+
+
+_FIELDS = {"item", "seconds", "cell", "broken"}

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from bnconform.campaign.items import Item
 from bnconform.campaign.judging import Orders, judge_item
-from bnconform_adapters.contract import describe_error
+from bnconform_adapters.contract import AdapterError, describe_error
 
 MEMORY = 1536 << 20
 """Bytes that a process may have held before a new one takes its place."""
@@ -130,6 +130,8 @@ class LocalWorkers:
             except BrokenProcessPool:
                 process.end()
                 yield item, Lost("the process that judged it died")
+            except AdapterError as error:  # the file is gone, say; that says nothing of what is judged
+                raise AdapterError(f"{item.spec} cannot be judged any more: {error}") from None
             except Exception as error:
                 yield item, Lost(f"judging it raised {describe_error(error)}")
             else:
