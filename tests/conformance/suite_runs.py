@@ -44,6 +44,11 @@ def names_apart(names: Iterable[str]) -> list[str]:
     return [] if _ONLY in os.environ else [name for name in names if find(name).environment is not None]
 
 
+def alone() -> bool:
+    """Whether this process is for one implementation."""
+    return _ONLY in os.environ
+
+
 def run_apart(tests: str, name: str) -> None:
     """Run a module of tests in a process that is for this implementation alone."""
     entry = find(name)

@@ -7,7 +7,7 @@ from specimen import Specimen, specimen
 SPECIMENS = (
     Specimen("ShardsAlone", "each device normalizes by its own shard", "", ("Y1", "Y2", "Y3")),
     Specimen(
-        "MeanOfVariances",
+        "MeanOfShardVariances",
         "the variance is the mean of the shards' variances",
         "sync-mean-of-vars tensorflow/tpu#321",
         ("Y1", "Y2", "Y3"),
@@ -49,7 +49,7 @@ class ShardsAlone(ShardedSteps):
 
 
 @specimen
-class MeanOfVariances(ShardedSteps):
+class MeanOfShardVariances(ShardedSteps):
     def merged(self, partials):
         count, mean, _ = super().merged(partials)
         return count, mean, np.sum([squares for _, _, squares in partials], axis=0)

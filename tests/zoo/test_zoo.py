@@ -24,7 +24,7 @@ ISSUE_TWO = {
     "OverwritesX",
     "IgnoresWeightAndBias",
 }
-REQUIREMENT = re.compile(r"[FSIGMNXPET]\d{1,2}")
+REQUIREMENT = re.compile(r"[FSIGMNXPEYT]\d+")
 
 
 @pytest.mark.parametrize(("family", "row"), [pytest.param(family, row, id=row.name) for family, row in specimens()])
