@@ -35,8 +35,8 @@ def recompute_statistics(
         Batches of inputs, of any sizes; of a tuple or a list, as a loader gives them, the first is the inputs.
     forward : callable, optional
         ``forward(model, batch)`` puts a batch to the model; by default it calls the model with the batch's inputs. For
-        a linen module, which needs it, ``forward(variables, batch)`` applies it in inference mode, as in
-        ``lambda variables, batch: model.apply(variables, batch, train=False)``.
+        a linen module, which needs it, ``forward(variables, inputs)`` applies it in inference mode, as in
+        ``lambda variables, inputs: model.apply(variables, inputs, train=False)``.
     variables : mapping
         Of a linen module, with the collections `params` and `batch_stats`.
 
