@@ -296,6 +296,46 @@ def test_layer_that_is_called_by_keyword_is_recorded() -> None:
     assert (norm.running_mean.tolist(), norm.running_var.tolist()) == ([2.0], [2.0])
 
 
+def _named_alike() -> Any:
+    """A Keras model of two parts that have one name, as have the batch norms in them."""
+    keras = import_framework("keras")
+
+    class Part(keras.layers.Layer):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__(name="part")
+            self.norm = keras.layers.BatchNormalization(name="norm")
+
+        def build(self, shape: Any) -> None:
+            self.norm.build(shape)
+            super().build(shape)
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return self.norm(x, training=training)
+
+    class Net(keras.Model):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = Part(), Part()
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return self.second(self.first(x, training=training), training=training)
+
+    return Net()
+
+
+def test_keras_layers_of_one_name_are_all_recomputed() -> None:
+    """Paths of layers are not unique in Keras; and a model that was never called is told so."""
+    pytest.importorskip("keras")
+    model, x = _named_alike(), np.array([[1.0], [3.0], [8.0]], np.float32)
+    with pytest.raises(ValueError, match="'norm' is not built; call the model once"):
+        recompute_statistics(model, [x])
+    model(x)
+    recompute_statistics(model, [x])
+    means = [np.asarray(part.norm.moving_mean.numpy()) for part in (model.first, model.second)]
+    np.testing.assert_allclose(means, [[4.0], [0.0]], atol=1e-6)
+    np.testing.assert_allclose(np.asarray(model.first.norm.moving_variance.numpy()), [26 / 3], rtol=1e-6)
+
+
 def _torch_errors() -> list[tuple[Any, Any, str]]:
     torch = pytest.importorskip("torch")
     norm, x = torch.nn.BatchNorm1d(2), torch.ones(3, 2)

@@ -48,7 +48,8 @@ def recompute_statistics(
     ------
     ValueError
         The model has no batch norm with running statistics, or one that the data do not reach; the data set is empty,
-        too small for its variance, or can be gone through once only; a linen module is applied in training mode.
+        too small for its variance, or can be gone through once only; a linen module is applied in training mode; a
+        Keras model is not built.
     TypeError
         The model is of another kind.
 
