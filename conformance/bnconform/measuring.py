@@ -15,8 +15,8 @@ from bnconform_adapters.worker.client import opened
 
 USAGE_ERROR = 2
 LEAST: dict[Kind, int] = {"conditioning": 0, "length": 2, "drift": 1}
-MOST: dict[Kind, float] = {"conditioning": 1e30, "length": 1e6, "drift": 1e4}
-"""Places that can be asked for; a float32 holds no larger mean, and nobody waits for more steps."""
+MOST: dict[Kind, float] = {"conditioning": 1e18, "length": 1e6, "drift": 1e4}
+"""Places that can be asked for; a float32 holds the square of no larger mean, and nobody waits for more steps."""
 _SHOWN_CALLS = 3
 
 

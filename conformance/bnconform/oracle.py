@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ def precision_of(case: Case, claims: Claims) -> Precision:
     return Precision.for_dtype(case.dtype, claims.grade)
 
 
-def expect(case: Case, claims: Claims, batches: int | None = None) -> Expected:
+def expect(case: Case, claims: Claims, batches: int | None = None, shards: Sequence[int] = ()) -> Expected:
     """Expected outputs of one call on at least one value per channel.
 
     float64 cases are computed in double-double and certified; for narrower dtypes float64 is exact enough.
@@ -71,9 +71,11 @@ def expect(case: Case, claims: Claims, batches: int | None = None) -> Expected:
     batches : int or None
         How many batches a new layer has seen with this one, where its statistics are debiased; None of a layer that was
         trained for long, or whose statistics are not.
+    shards : sequence of int
+        Values per channel of each of the shards, in their order, where the case is a batch on several devices.
     """
     with np.errstate(all="ignore"):  # NaN and infinite inputs are legitimate cases
-        return _expect(case, claims, batches)
+        return _expect(case, claims, batches, shards)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class ForwardPass:
         return self.certificate is not None
 
 
-def forward_pass(case: Case, claims: Claims) -> ForwardPass:
+def forward_pass(case: Case, claims: Claims, shards: Sequence[int] = ()) -> ForwardPass:
     """The oracle's forward pass of a case on at least one value per channel."""
     precision, exact = precision_of(case, claims), case.dtype == "float64"
     x = channel_rows(case.x)
@@ -115,7 +117,7 @@ def forward_pass(case: Case, claims: Claims) -> ForwardPass:
     by_batch = case.training or case.running_mean is None  # without statistics, inference takes the batch's
     if by_batch:
         forward = forward_training(x, weight, bias, case.eps, exact=exact)
-        bounds = training_forward_bounds(x, weight, bias, case.eps, forward, precision)
+        bounds = training_forward_bounds(x, weight, bias, case.eps, forward, precision, shards=shards)
     else:
         forward = forward_inference(x, weight, bias, old_mean, old_var, case.eps, exact=exact)
         bounds = inference_forward_bounds(x, weight, bias, case.eps, forward, precision)
@@ -123,10 +125,10 @@ def forward_pass(case: Case, claims: Claims) -> ForwardPass:
     return ForwardPass(x, weight, bias, old_mean, old_var, by_batch, forward, bounds, precision, certificate)
 
 
-def _expect(case: Case, claims: Claims, batches: int | None) -> Expected:
+def _expect(case: Case, claims: Claims, batches: int | None, shards: Sequence[int]) -> Expected:
     if case.training and case.values_per_channel == 1 and claims.dialect.one_value == "identity":
         return _handed_on(case)
-    found = forward_pass(case, claims)
+    found = forward_pass(case, claims, shards)
     y_allowed = found.bounds.y if found.certificate is None else trusted(found.bounds.y, found.certificate.y)
     expected = {"y": Quantity(shaped(found.values.y, case), from_channel_rows(y_allowed, case.x.shape))}
     if case.training and case.running_mean is not None:

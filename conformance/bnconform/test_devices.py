@@ -8,7 +8,7 @@ import numpy as np
 from bnconform.evidence import Of
 from bnconform.judge import STATISTICS, Judge
 from bnconform.law import requirement
-from bnconform.oracle import Quantity
+from bnconform.oracle import Expected, Quantity, expect
 from bnconform.spaces import TRAINING
 from bnconform.strategies import Shards
 from bnconform_adapters.contract import AnyArray, Case, Outcome, dtype_name
@@ -20,14 +20,14 @@ SHARDS = replace(TRAINING, needs=("shards",))
 @requirement("Y1", given=Shards(SHARDS), share=0.5)
 def test_y_of_shards(judge: Judge, *shards: Case) -> None:
     """Shards of any sizes, empty ones among them, get the rows of y that the whole batch gets."""
-    expected = judge.expect(whole(shards))
+    expected = _expected(judge, shards)
     _put_together(judge, "y", judge.shards(shards), expected["y"])
 
 
 @requirement("Y2", given=Shards(replace(SHARDS, gradients=True)), share=0.5)
 def test_gradients_of_shards(judge: Judge, *shards: Case) -> None:
     """dx of the shards is the whole batch's, and so are dweight and dbias when each device's part is added up."""
-    outcomes, expected = judge.shards(shards), judge.expect(whole(shards))
+    outcomes, expected = judge.shards(shards), _expected(judge, shards)
     _put_together(judge, "dx", outcomes, expected["dx"])
     for name in ("dweight", "dbias"):
         if name in expected:
@@ -37,7 +37,7 @@ def test_gradients_of_shards(judge: Judge, *shards: Case) -> None:
 @requirement("Y3", given=Shards(SHARDS), share=0.5)
 def test_statistics_of_shards(judge: Judge, *shards: Case) -> None:
     """Every device's running statistics move by the whole batch's mean and variance, whatever its own shard holds."""
-    expected = judge.expect(whole(shards))
+    expected = _expected(judge, shards)
     for outcome in judge.shards(shards):
         for name in STATISTICS:
             judge.close(name, getattr(outcome, name), expected[name])
@@ -48,6 +48,10 @@ def whole(shards: Sequence[Case]) -> Case:
     dys = [shard.dy for shard in shards if shard.dy is not None]
     together = np.concatenate(dys) if dys else None
     return replace(shards[0], x=np.concatenate([shard.x for shard in shards]), dy=together)
+
+
+def _expected(judge: Judge, shards: Sequence[Case]) -> Expected:
+    return expect(whole(shards), judge.claims, shards=[shard.values_per_channel for shard in shards])
 
 
 def _put_together(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity: Quantity) -> None:

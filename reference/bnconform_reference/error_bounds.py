@@ -12,6 +12,7 @@ and LeVeque, Algorithms for computing the sample variance (The American Statisti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from bnconform_reference.blocks import by_blocks
 from bnconform_reference.definition import Gradients, Normalized
 from bnconform_reference.double_double import Array, Real, high
+from bnconform_reference.merged_bounds import merged_bounds
 from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Precision, underflow_loss
 
 
@@ -58,7 +60,14 @@ def rounded(bound: Array, value: Array, dtype: DtypeName) -> Array:
 @by_blocks
 @_unbounded
 def training_forward_bounds(
-    x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, precision: Precision
+    x: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+    forward: Normalized,
+    precision: Precision,
+    *,
+    shards: Sequence[int] = (),
 ) -> ForwardBounds:
     """Allowed errors of a training forward pass.
 
@@ -68,6 +77,8 @@ def training_forward_bounds(
     weight, bias : float64 arrays, shape (C, 1)
     forward : Normalized
         The oracle's values for these arguments.
+    shards : sequence of int
+        How many columns of x each of several devices has, where their statistics are merged.
     """
     n = x.shape[-1]
     gamma, u, tau = precision.gamma, precision.u, precision.tau
@@ -98,6 +109,9 @@ def training_forward_bounds(
             # roundings of its square. The term in sd keeps this grade the widest.
             cross = 2 * (centre + np.sqrt(s2)) * mean
             variance = gamma(height + 7) * (s2 + centre**2) + cross + mean**2 + 2 * u * (centre + mean) ** 2
+    counts = [count for count in shards if count]
+    if len(counts) > 1:
+        mean, variance = merged_bounds(x, mu, s2, mean, variance, counts, precision)
     variance = variance + 4 * tau * (1 + mean_abs)  # squares may underflow
     lowest = s2 - variance
     if precision.grade[1] != "U":

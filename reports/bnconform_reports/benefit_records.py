@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
 from bnconform.training.experiments.findings import SCHEMA
 from bnconform_reports.records import ResultsError, read_json
 
+MOST = float_info.max
+"""Of a number; None stands for one that is not finite."""
 _TEXTS = ("id", "title", "claim", "done", "limits")
 
 
@@ -86,6 +89,6 @@ def _each(values: Any, kind: type, what: str) -> None:
 
 
 def _is(value: object, kind: type, what: str) -> None:
-    right = isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    right = isinstance(value, int | float) and abs(value) <= MOST if kind is float else isinstance(value, kind)
     if not right or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{what}: {value!r} is not {kind.__name__}")

@@ -57,7 +57,7 @@ def test_scheduler_that_is_not_there(tmp_path: Path) -> None:
 def test_cluster_that_ends_is_no_finding(tmp_path: Path) -> None:
     """Where the scheduler ends, the campaign does, in one line; nothing is said to be broken by that."""
     out = tmp_path / "out"
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as found:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as found:
         wanted = ("--minutes", "5", "--scheduler", found.scheduler_address)
         campaign = command(kernel(tmp_path, STARTER), out, *wanted)
         child = subprocess.Popen(campaign, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

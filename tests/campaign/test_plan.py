@@ -123,10 +123,12 @@ def test_ledger_cut_at_any_byte_keeps_whole_lines(tmp_path: Path, at: int) -> No
         assert ledger.entries == [*entries[: data[:at].count(b"\n")], entries[1]]
 
 
-def test_damaged_ledger_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["nonsense", "1", "{}", '{"item": {}}'])
+def test_damaged_ledger_is_refused(tmp_path: Path, line: str) -> None:
     """A whole line that is none of a ledger's is not passed over."""
-    path = tmp_path / "ledger.jsonl"
-    path.write_text("{}\nnonsense\n{}\n")
+    path, sound = tmp_path / "ledger.jsonl", json.dumps(judged(CALM, 0, 1))
+    text = f"{sound}\n{line}\n{sound}\n"
+    path.write_text(text)
     with pytest.raises(LedgerError, match="damaged in line 2"):
         Ledger(path)
-    assert path.read_text() == "{}\nnonsense\n{}\n"
+    assert path.read_text() == text

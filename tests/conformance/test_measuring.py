@@ -58,7 +58,7 @@ def test_one_case_is_shown_with_its_recipe(
     [
         (["--kind", "length", "--at", "1"], "pass a whole number from 2 to 1e+06"),
         (["--kind", "drift", "--at", "2.5"], "pass a whole number from 1 to 10000"),
-        (["--kind", "conditioning", "--at", "nan"], "pass a number from 0 to 1e+30"),
+        (["--kind", "conditioning", "--at", "nan"], "pass a number from 0 to 1e+18"),
         (["--kind", "length"], "--kind and --at go together"),
         (["--at", "3"], "--kind and --at go together"),
     ],

@@ -262,6 +262,80 @@ def test_masked_values_do_not_count_in_keras() -> None:
     np.testing.assert_allclose(np.asarray(norm.moving_variance), [8 / 3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["linen", "nnx"])
+def test_masked_values_do_not_count_in_flax(kind: str) -> None:
+    """As in Flax' own statistics, a mask says which positions count; one that tells channels apart is refused."""
+    pytest.importorskip("flax")
+    from flax import linen, nnx
+
+    x, mask = np.array([[1.0, 10.0], [-9.0, -9.0], [3.0, 40.0]], np.float32), np.array([[True], [False], [True]])
+
+    def recomputed(mask: Any) -> Any:
+        if kind == "linen":
+            model = linen.BatchNorm(use_running_average=True)
+            variables = {"params": {}, "batch_stats": {"mean": np.zeros(2, "f4"), "var": np.ones(2, "f4")}}
+            variables["params"] = {"scale": np.ones(2, "f4"), "bias": np.zeros(2, "f4")}
+            found = recompute_statistics(model, [x], lambda v, x: model.apply(v, x, mask=mask), variables=variables)
+            return found["batch_stats"]["mean"], found["batch_stats"]["var"]
+        norm = nnx.BatchNorm(2, use_running_average=True, rngs=nnx.Rngs(0))
+        recompute_statistics(norm, [x], lambda norm, x: norm(x, mask=mask))
+        return norm.mean[...], norm.var[...]
+
+    mean, var = recomputed(mask)
+    np.testing.assert_allclose(np.asarray(mean), [2.0, 25.0], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(var), [1.0, 225.0], rtol=1e-6)
+    with pytest.raises(ValueError, match="has a mask that differs between channels"):
+        recomputed(np.array([[True, False], [True, True], [True, True]]))
+
+
+def test_layer_that_is_called_by_keyword_is_recorded() -> None:
+    """In PyTorch ``norm(input=x)`` is a call like ``norm(x)``."""
+    torch = pytest.importorskip("torch")
+    norm = torch.nn.BatchNorm1d(1)
+    recompute_statistics(norm, [torch.tensor([[1.0], [3.0]])], lambda norm, x: norm(input=x))
+    assert (norm.running_mean.tolist(), norm.running_var.tolist()) == ([2.0], [2.0])
+
+
+def _named_alike() -> Any:
+    """A Keras model of two parts that have one name, as have the batch norms in them."""
+    keras = import_framework("keras")
+
+    class Part(keras.layers.Layer):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__(name="part")
+            self.norm = keras.layers.BatchNormalization(name="norm")
+
+        def build(self, shape: Any) -> None:
+            self.norm.build(shape)
+            super().build(shape)
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return self.norm(x, training=training)
+
+    class Net(keras.Model):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = Part(), Part()
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return self.second(self.first(x, training=training), training=training)
+
+    return Net()
+
+
+def test_keras_layers_of_one_name_are_all_recomputed() -> None:
+    """Paths of layers are not unique in Keras; and a model that was never called is told so."""
+    pytest.importorskip("keras")
+    model, x = _named_alike(), np.array([[1.0], [3.0], [8.0]], np.float32)
+    with pytest.raises(ValueError, match="'norm' is not built; call the model once"):
+        recompute_statistics(model, [x])
+    model(x)
+    recompute_statistics(model, [x])
+    means = [np.asarray(part.norm.moving_mean.numpy()) for part in (model.first, model.second)]
+    np.testing.assert_allclose(means, [[4.0], [0.0]], atol=1e-6)
+    np.testing.assert_allclose(np.asarray(model.first.norm.moving_variance.numpy()), [26 / 3], rtol=1e-6)
+
+
 def _torch_errors() -> list[tuple[Any, Any, str]]:
     torch = pytest.importorskip("torch")
     norm, x = torch.nn.BatchNorm1d(2), torch.ones(3, 2)

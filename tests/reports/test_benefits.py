@@ -147,6 +147,8 @@ def damaged(path: str, value: object) -> dict[str, Any]:
         ("experiments.0.panels.0.lines.0.y.0", {"mean": 1}),
         ("experiments.0.panels.0.lines.0.y.0.mean", "1"),
         ("experiments.0.facts.0.value.low", True),
+        ("experiments.0.facts.0.value.low", 10**400),
+        ("experiments.0.panels.0.lines.0.y.0.high", float("inf")),
         ("experiments.0.facts.0", {}),
     ],
 )

@@ -35,8 +35,8 @@ def recompute_statistics(
         Batches of inputs, of any sizes; of a tuple or a list, as a loader gives them, the first is the inputs.
     forward : callable, optional
         ``forward(model, batch)`` puts a batch to the model; by default it calls the model with the batch's inputs. For
-        a linen module, which needs it, ``forward(variables, batch)`` applies it in inference mode, as in
-        ``lambda variables, batch: model.apply(variables, batch, train=False)``.
+        a linen module, which needs it, ``forward(variables, inputs)`` applies it in inference mode, as in
+        ``lambda variables, inputs: model.apply(variables, inputs, train=False)``.
     variables : mapping
         Of a linen module, with the collections `params` and `batch_stats`.
 
@@ -48,7 +48,8 @@ def recompute_statistics(
     ------
     ValueError
         The model has no batch norm with running statistics, or one that the data do not reach; the data set is empty,
-        too small for its variance, or can be gone through once only; a linen module is applied in training mode.
+        too small for its variance, or can be gone through once only; a linen module is applied in training mode; a
+        Keras model is not built.
     TypeError
         The model is of another kind.
 

@@ -20,15 +20,21 @@ def is_linen(model: Any) -> bool:
     return isinstance(model, linen.Module)
 
 
-def _known(name: str, x: Any, axis: Any, record: Record) -> None:
-    """Record an input that has values; under a transformation it has none."""
+def _known(name: str, x: Any, axis: Any, record: Record, mask: Any) -> None:
+    """Record an input that has values; under a transformation it has none. What a mask leaves out does not count."""
     import jax
 
     if not isinstance(axis, int):
         raise ValueError(f"batch norm {name!r} has features on axes {axis}; only one axis of channels is supported")
     if isinstance(x, jax.core.Tracer):
         raise ValueError(f"batch norm {name!r} is called inside a transformation, such as jit or scan; call it without")
-    record.add(name, np.asarray(x), axis)
+    rows = np.moveaxis(np.asarray(x), axis, -1)
+    if mask is not None:
+        kept = np.moveaxis(np.broadcast_to(np.asarray(mask, bool), x.shape), axis, -1)
+        if (kept != kept[..., :1]).any():
+            raise ValueError(f"batch norm {name!r} has a mask that differs between channels; only one for all works")
+        rows = rows[kept[..., 0]]
+    record.add(name, rows.reshape(-1, rows.shape[-1]))
 
 
 class LinenPopulations:
@@ -38,7 +44,7 @@ class LinenPopulations:
         if forward is None or variables is None:
             raise ValueError(
                 "a linen module is recomputed with its variables and a function that applies it; pass variables=..., "
-                "forward=lambda variables, batch: model.apply(variables, batch, train=False)"
+                "forward=lambda variables, inputs: model.apply(variables, inputs, train=False)"
             )
         self._forward, self._variables = forward, dict(variables)
         self._paths = dict(_paths(self._variables.get("batch_stats", {}), ()))
@@ -61,7 +67,7 @@ class LinenPopulations:
                         f"batch norm {name!r} is called in training mode; let forward apply the module as for "
                         "inference, such as with train=False"
                     )
-                _known(name, arguments[0] if arguments else named["x"], module.axis, record)
+                _known(name, arguments[0] if arguments else named["x"], module.axis, record, named.get("mask"))
             return call(*arguments, **named)
 
         with linen.intercept_methods(intercept):
@@ -120,7 +126,7 @@ class NNXPopulations:
 
         def call(norm: Any, x: Any, *arguments: Any, **named: Any) -> Any:
             if id(norm) in names:
-                _known(names[id(norm)], x, norm.axis, record)
+                _known(names[id(norm)], x, norm.axis, record, named.get("mask"))
             return original(norm, x, *arguments, **named)
 
         nnx.BatchNorm.__call__ = call

@@ -22,9 +22,14 @@ class KerasPopulations:
         self._model = model
         self._forward = forward or (lambda model, batch: model(inputs_of(batch), training=False))
         layers = [model, *model._flatten_layers(include_self=False)]
-        self._norms = {
-            layer.path: layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization) and layer.built
-        }
+        self._norms: dict[str, Any] = {}
+        for layer in layers:
+            if not isinstance(layer, keras.layers.BatchNormalization):
+                continue
+            if not layer.built:
+                raise ValueError(f"batch norm {layer.name!r} is not built; call the model once before")
+            name = layer.path  # not unique: parts of a model may have one name
+            self._norms[f"{name} ({len(self._norms)})" if name in self._norms else name] = layer
 
     def names(self) -> list[str]:
         """See the protocol."""

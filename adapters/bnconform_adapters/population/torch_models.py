@@ -35,7 +35,10 @@ class TorchPopulations:
         import torch
 
         modes = {module: module.training for module in self._model.modules()}
-        hooks = [module.register_forward_pre_hook(_recorder(name, record)) for name, module in self._norms.items()]
+        hooks = [
+            module.register_forward_pre_hook(_recorder(name, record), with_kwargs=True)
+            for name, module in self._norms.items()
+        ]
         try:
             self._model.eval()
             with torch.no_grad():
@@ -61,9 +64,9 @@ class TorchPopulations:
         return self._model
 
 
-def _recorder(name: str, record: Record) -> Callable[[Any, Any], None]:
-    def hook(_: Any, inputs: Any) -> None:
-        x = to_array(inputs[0])
+def _recorder(name: str, record: Record) -> Callable[[Any, Any, Any], None]:
+    def hook(_: Any, inputs: Any, named: Any) -> None:
+        x = to_array(inputs[0] if inputs else next(iter(named.values())))
         assert x is not None
         record.add(name, x)
 

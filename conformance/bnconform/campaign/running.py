@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any
 
 from bnconform.campaign.findings import signature_of
@@ -127,9 +128,10 @@ def _as_finding(item: Item, name: str, lost: Lost, orders: Orders) -> dict[str, 
     problem = f"came to nothing, {TRIES} times with seeds {orders.seed + item.start} to {orders.seed + item.stop - 1}"
     finding = Finding(item.requirement, name, "call", f"{problem}: {lost.why}")
     again = (
-        f"pytest --pyargs bnconform --adapter {item.spec} --requirement {item.requirement} "
+        f"pytest --pyargs bnconform --adapter {quote(item.spec)} --requirement {item.requirement} "
         f"--hypothesis-profile={orders.profile} --hypothesis-seed={orders.seed + item.start}"
     )
+    again += "" if orders.time_limit is None else f" --time-limit={orders.time_limit:g}"
     cell: dict[str, Any] = {
         "requirement": item.requirement,
         "implementation": name,
