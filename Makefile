@@ -32,9 +32,11 @@ conformance-everything: $(VENV)/.everything
 	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --slow --report $(REPORT) $(ARGS)
 
 at-work: $(STAMP)
-	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup $(AT_WORK) --report $(REPORT)/at-work $(ARGS)
-	$(BIN)/bnconform benefits -o $(REPORT)/at-work
-	$(BIN)/bnconform report $(REPORT)/at-work/results.json $(REPORT)/at-work/benefits.json -o $(REPORT)/at-work
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup $(AT_WORK) --report $(REPORT)/at-work $(ARGS); \
+	status=$$?; \
+	$(BIN)/bnconform benefits -o $(REPORT)/at-work && \
+	$(BIN)/bnconform report $(REPORT)/at-work/results.json $(REPORT)/at-work/benefits.json -o $(REPORT)/at-work && \
+	exit $$status
 
 $(VENV)/.everything: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[everything,dev]'
