@@ -36,6 +36,7 @@ SPECIMENS = (
     ),
     Specimen("GradientsAlone", "dx has nothing of the other shards", "", ("Y2",)),
     Specimen("GradientsOfEveryone", "each device returns the whole batch's dweight and dbias", "", ("Y2",)),
+    Specimen("OverwritesShard", "forward_merged centres its shard of x in place", "", ("Y1",)),
     Specimen("OthersStatisticsStay", "only the device of the largest shard moves its statistics", "", ("Y3",)),
 )
 
@@ -134,6 +135,15 @@ class GradientsAlone(ShardedSteps):
 class GradientsOfEveryone(ShardedSteps):
     def own_part(self, own, whole):
         return whole
+
+
+@specimen
+class OverwritesShard(ShardedSteps):
+    def forward_merged(self, x, *rest, **numbers):
+        results = super().forward_merged(x.copy(), *rest, **numbers)
+        if x.size:
+            x -= x.mean(axis=(0, *range(2, x.ndim)), keepdims=True)
+        return results
 
 
 @specimen

@@ -17,7 +17,7 @@ from bnconform.script import Subject, script
 from bnconform.tally import Tally
 
 SEED = 0
-CORRECT = f"{ZOO / 'correct.py'}:TwoPass"
+CORRECT = f"{ZOO / 'correct.py'}:Sharded"
 SHOWN = (
     ("F3", "EpsOutsideRoot", "forward"),
     ("F5", "GradientsInHalf", "forward"),
@@ -53,6 +53,10 @@ SHOWN = (
     ("P5", "WritesGuardZone", "effects"),
     ("P9", "OverwritesDdx", "second_order"),
     ("P9", "TangentOverwritesTangent", "second_order"),
+    ("Y1", "MeanOfShardVariances", "devices"),
+    ("Y1", "OverwritesShard", "devices"),
+    ("Y2", "GradientsOfEveryone", "devices"),
+    ("Y3", "LocalBessel", "devices"),
     ("T1", "WeightKeptWhenClose", "training"),
     ("T2", "FoldKeptWhenClose", "training"),
     ("E1", "LengthOneBroadcasts", "errors"),

@@ -35,6 +35,7 @@ them; results that do are detached. JAX arrays are contiguous and cannot be upda
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -164,22 +165,24 @@ class Candidate:
         with arrays.settings(cases[0]):
             inputs = [self._placed(case.x, case.layout) for case in cases]
             partials = [functions["partial_statistics"](x) for x in inputs]
-            outcomes, saved = [], []
+            outcomes, saved, handed = [], [], []
             for case, x in zip(cases, inputs, strict=True):
                 kept = [self._placed(getattr(case, name)) for name in names]
+                handed.append({"x": x, "weight": kept[0], "bias": kept[1]})
                 momentum = own_momentum(case, self.claims.dialect)
-                found = functions["forward_merged"](x, *kept, list(partials), momentum=momentum, eps=case.eps)
+                found = functions["forward_merged"](x, *kept, deepcopy(partials), momentum=momentum, eps=case.eps)
                 y, *new, state = _values(found, ("y", *_STATISTICS, "saved"), "forward_merged")
                 moved = [old if one is None else one for old, one in zip(kept[2:], new, strict=True)]
                 saved.append(state)
                 mean, var = map(arrays.to_numpy, moved, _STATISTICS)
                 outcomes.append(Outcome(arrays.to_numpy(y, "y"), mean, var))
             if cases[0].dy is None:
-                return outcomes
+                return self._with_inputs(outcomes, handed)
             given = [self._placed(case.dy, case.dy_layout) for case in cases]
             sums = [functions["partial_gradients"](dy, state) for dy, state in zip(given, saved, strict=True)]
             for i, (dy, state) in enumerate(zip(given, saved, strict=True)):
-                found = _values(functions["backward_merged"](dy, state, list(sums)), _GRADIENTS, "backward_merged")
+                handed[i]["dy"] = dy
+                found = _values(functions["backward_merged"](dy, state, deepcopy(sums)), _GRADIENTS, "backward_merged")
                 dx, dweight, dbias = map(arrays.to_numpy, found, _GRADIENTS)
                 outcomes[i] = replace(
                     outcomes[i],
@@ -187,7 +190,12 @@ class Candidate:
                     dweight=None if cases[i].weight is None else dweight,
                     dbias=None if cases[i].bias is None else dbias,
                 )
-        return outcomes
+            return self._with_inputs(outcomes, handed)
+
+    def _with_inputs(self, outcomes: list[Outcome], handed: list[dict[str, Any]]) -> list[Outcome]:
+        """The outcomes with what each device was given, as it is now."""
+        pairs = zip(outcomes, handed, strict=True)
+        return [replace(outcome, inputs_after=self._after(given)) for outcome, given in pairs]
 
     def _placed(self, array: AnyArray | None, layout: Layout = "contiguous") -> Any:
         return None if array is None else self._arrays.place(array, layout).array

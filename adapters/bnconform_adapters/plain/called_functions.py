@@ -1,6 +1,7 @@
 """Functions of a file, called with whatever kind of arrays they take."""
 
 from contextlib import nullcontext
+from copy import deepcopy
 
 import numpy as np
 
@@ -134,20 +135,21 @@ def over_devices(layers, cases):
         inputs = [layer.placed(case.x, case.layout) for layer, case in zip(layers, cases)]
         partials = [kernel.partial_statistics(x) for x in inputs]
         for layer, case, x in zip(layers, cases, inputs):
-            given = x, layer.weight, layer.bias, layer.mean, layer.var, list(partials)
+            given = x, layer.weight, layer.bias, layer.mean, layer.var, deepcopy(partials)
             y, mean, var, saved = values(kernel.forward_merged(*given, momentum=layer.momentum, eps=case.eps), 4)
             passed.append(saved)
             moved = [old if new is None else new for old, new in ((layer.mean, mean), (layer.var, var))]
             found = dict(zip(("y", "running_mean", "running_var"), (y, *moved)))
             results.append({name: layer.copied(one) for name, one in found.items()})
-        if cases[0].dy is None:
-            return results
-        dys = [layer.placed(case.dy, case.dy_layout) for layer, case in zip(layers, cases)]
+        dys = [layer.placed(case.dy, case.dy_layout) for layer, case in zip(layers, cases) if case.dy is not None]
         sums = [kernel.partial_gradients(dy, saved) for dy, saved in zip(dys, passed)]
         for layer, dy, saved, result in zip(layers, dys, passed, results):
-            dx, dweight, dbias = values(kernel.backward_merged(dy, saved, list(sums)), 3)
+            dx, dweight, dbias = values(kernel.backward_merged(dy, saved, deepcopy(sums)), 3)
             dweight, dbias = (
                 None if one is None else grad for one, grad in ((layer.weight, dweight), (layer.bias, dbias))
             )
             result |= {"dx": layer.copied(dx), "dweight": layer.copied(dweight), "dbias": layer.copied(dbias)}
+        for layer, x, dy, result in zip(layers, inputs, dys or [None] * len(layers), results):
+            given = {"x": x, "weight": layer.weight, "bias": layer.bias, "dy": dy}
+            result |= {f"{name} after": layer.copied(one) for name, one in given.items() if one is not None}
     return results
