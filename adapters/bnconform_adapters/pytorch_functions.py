@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from threading import local
 from typing import Any, TypeAlias
 
 from bnconform_adapters.contract import AnyArray, Case, Claims, Finish, Layer, Layout, Outcome
@@ -15,6 +16,8 @@ from bnconform_reference.dialect import Dialect
 
 BatchNorm: TypeAlias = Callable[..., Any]
 """``batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)`` gives y."""
+
+_THREAD = local()
 
 CLAIMS = Claims(
     dialect=Dialect(cumulative=False),
@@ -79,6 +82,26 @@ class FunctionAdapter:
         )
 
 
+class CompiledAdapter(FunctionAdapter):
+    """Such a function under torch.compile, whose settings are those of the thread that makes them."""
+
+    def layer(self, case: Case) -> Layer:
+        """See :class:`~bnconform_adapters.contract.Adapter`."""
+        call = super().layer(case)
+
+        def forward(case: Case) -> Finish:
+            _settle()
+            finish = call(case)
+
+            def rest() -> Outcome:
+                _settle()  # this may be another thread
+                return finish()
+
+            return rest
+
+        return forward
+
+
 def _functional() -> BatchNorm:
     import torch
 
@@ -130,15 +153,25 @@ def _decomposed() -> BatchNorm:
 def _compiled() -> BatchNorm:
     import torch
 
+    return torch.compile(_eager, fullgraph=True, dynamic=True)  # type: ignore[no-any-return]
+
+
+def _settle() -> None:
+    if hasattr(_THREAD, "settled"):
+        return
+    import torch
+
     # Whatever is not traced as one graph, or would fall back to eager mode after many compilations, raises.
     torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 1 << 16
     torch.fx.experimental._config.use_duck_shape = False  # equal sizes are no programs of their own
     torch._functorch.config.donated_buffer = False  # so that a backward pass can be run again
+    _THREAD.settled = True
 
-    def batch_norm(*arguments: Any) -> Any:
-        return torch.nn.functional.batch_norm(*arguments)
 
-    return torch.compile(batch_norm, fullgraph=True, dynamic=True)  # type: ignore[no-any-return]
+def _eager(*arguments: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.batch_norm(*arguments)
 
 
 def _over_models() -> BatchNorm:
@@ -181,7 +214,7 @@ def decomposed() -> FunctionAdapter:
     return FunctionAdapter("torch.decomp", replace(CLAIMS, second_order=(), forward_mode=()), _decomposed)
 
 
-def compiled() -> FunctionAdapter:
+def compiled() -> CompiledAdapter:
     """The adapter of nn.functional.batch_norm under torch.compile: inductor, on the CPU a C++ compiler.
 
     Every eps, momentum and layout is a program of its own that takes seconds to compile: one of each is claimed.
@@ -200,7 +233,7 @@ def compiled() -> FunctionAdapter:
         fixed_momentum=0.3,
         cost="compiles per shape",
     )
-    return FunctionAdapter("torch.compile", claims, _compiled)
+    return CompiledAdapter("torch.compile", claims, _compiled)
 
 
 def over_models() -> FunctionAdapter:

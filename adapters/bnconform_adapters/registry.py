@@ -54,6 +54,10 @@ class Entry:
         return {dist: metadata.version(dist) for module, dist in self.packages if util.find_spec(module)}
 
 
+FILLED_MEMORY = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.perturb=90")
+"""Has the C library fill what it hands out with the byte 0xA5, so that what reads memory that nobody wrote does the
+same every time. Read when a process starts."""
+
 _TORCH = (("torch", "torch"),)
 _FLAX = (("flax", "flax"), ("jax", "jax"))
 _HAIKU = (("haiku", "dm-haiku"), ("jax", "jax"))
@@ -77,7 +81,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("torch.native", "pytorch_functions:native", _TORCH, "torch", ()),
     Entry("torch.decomp", "pytorch_functions:decomposed", _TORCH, "torch"),
     Entry("torch.vmap", "pytorch_functions:over_models", _TORCH, "torch"),
-    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch", (), slow=True),
+    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch", (FILLED_MEMORY,), slow=True),
     Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
     Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
     Entry("flax.linen.slow", "flax_linen:slow", _FLAX, "jax"),
@@ -154,6 +158,11 @@ def own_process(spec: str) -> bool:
         No bundled implementation has this name.
     """
     return is_file(spec) or find(spec).environment is not None
+
+
+def environment(spec: str) -> dict[str, str]:
+    """Variables of a process in which the implementation is to run; a file has none."""
+    return {} if is_file(spec) else dict(find(spec).environment or ())
 
 
 def load(spec: str) -> Adapter:

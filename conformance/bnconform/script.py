@@ -27,6 +27,10 @@ PARTS = ("calling", "verdict", "definition")
 """What a script may need beside the plain code that calls its subject."""
 
 
+READ_AT_START = ("GLIBC_TUNABLES",)
+"""Environment variables that nothing looks at later."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What a script calls.
@@ -111,8 +115,13 @@ class _Writer:
         imports = [*imports, *(line for line, wanted in needed.items() if wanted and line not in imports)]
         if "decode(" in cases + body:
             definitions = [*definitions, DECODE.strip()]
-        settings = [f"os.environ[{name!r}] = {value!r}" for name, value in self._subject.environment.items()]
-        settings = ["import os", "", *settings, ""] if settings else []
+        settings = [line for name, value in self._subject.environment.items() for line in _set(name, value)]
+        if any("sys." in line for line in settings):
+            imports.remove("import sys")
+            settings = ["import sys", "", *settings]
+        elif settings:
+            settings = ["", *settings]
+        settings = ["import os", *settings, ""] if settings else []
         head = [f'"""{self._head()}"""', "", *settings, *_sorted_imports(imports), ""]
         return "\n".join([*head, *(f"\n{text}\n" for text in definitions), "", cases, "", body, ""])
 
@@ -156,6 +165,17 @@ class _Writer:
     @property
     def _fate(self) -> bool:
         return any(outcome.fate for life in self._calls.lives for outcome in life.outcomes)
+
+
+def _set(name: str, value: str) -> list[str]:
+    """Statements that set an environment variable, in a new process where this one has read it already."""
+    if name not in READ_AT_START:
+        return [f'os.environ["{name}"] = "{value}"']
+    return [
+        f'if os.environ.get("{name}") != "{value}":',
+        f'    os.environ["{name}"] = "{value}"  # read when a process starts',
+        "    os.execv(sys.executable, [sys.executable, *sys.argv])",
+    ]
 
 
 def _sorted_imports(lines: Sequence[str]) -> list[str]:

@@ -140,12 +140,14 @@ print(json.dumps(found))
 """
 
 
-def run_scripts(commands: Sequence[Sequence[str | Path]]) -> list[tuple[int | str, str]]:
+def run_scripts(
+    commands: Sequence[Sequence[str | Path]], variables: Mapping[str, str] | None = None
+) -> list[tuple[int | str, str]]:
     """Exit status, or the exception, and output of scripts with their arguments.
 
     They run in one new process, since importing a framework takes seconds; this project cannot be imported in it.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | dict(variables or {})
     environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
     given = json.dumps([list(map(str, command)) for command in commands])
     command = [sys.executable, "-c", _RUN_SCRIPTS]

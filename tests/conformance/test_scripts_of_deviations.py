@@ -11,7 +11,7 @@ from suite_runs import run, run_scripts
 
 from bnconform import ledger
 from bnconform.again import AgainError, reproduce
-from bnconform_adapters.registry import find
+from bnconform_adapters.registry import environment, find
 
 FRAMEWORKS = {
     name: name if find(name).environment is not None else name.partition(".")[0].replace("keras", "tf")
@@ -20,7 +20,8 @@ FRAMEWORKS = {
 """The framework of each implementation: scripts of one run in one process, since importing it takes seconds. What needs
 variables of its own is alone."""
 
-CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2")
+# A reason that names a signal is that of a crash.
+CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2" or "SIGSEGV" in entry.reason)
 SHOWN = tuple(entry for entry in ledger.deviations() if entry not in CRASHES)
 
 
@@ -36,7 +37,8 @@ def shown(framework: str, folder: Path) -> dict[tuple[str, str], tuple[Any, str]
         ):
             path = reproduce(entry.implementation, entry.requirement, folder)
             paths[str(path)] = (entry.implementation, entry.requirement)
-    found = run_scripts([[path] for path in paths])
+    alone = framework in FRAMEWORKS
+    found = run_scripts([[path] for path in paths], environment(framework) if alone else {})
     return dict(zip(paths.values(), found, strict=True))
 
 

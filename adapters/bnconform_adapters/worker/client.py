@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome
-from bnconform_adapters.registry import find, is_file, load, own_process
+from bnconform_adapters.registry import environment, find, is_file, load, own_process
 from bnconform_adapters.worker.keeping import Keeper
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.process import Ending, Lost, Process
@@ -20,10 +20,10 @@ from bnconform_adapters.worker.wire import from_case, to_claims
 
 
 class Starter:
-    """What forks workers: a keeper, and what it is to import before, since another worker had it."""
+    """What forks workers for an implementation: a keeper, and what that is to import before, since a worker had it."""
 
-    def __init__(self, modules: list[str] | None = None) -> None:
-        self.keeper, self.modules = Keeper(), modules or []
+    def __init__(self, spec: str, modules: list[str] | None = None) -> None:
+        self.keeper, self.modules = Keeper(environment(spec)), modules or []
 
 
 _kept: tuple[object, Starter] | None = None
@@ -33,11 +33,11 @@ _kept: tuple[object, Starter] | None = None
 def _starter_of(spec: str) -> Starter:
     """A starter for fresh processes that has imported what `spec` needs, if the last one was for the like."""
     global _kept
-    key = spec if is_file(spec) else find(spec).packages
+    key = spec if is_file(spec) else (find(spec).packages, find(spec).environment)
     if _kept is None or _kept[0] != key or not _kept[1].keeper.close.alive:
         if _kept is not None:
             _kept[1].keeper.close()
-        _kept = key, Starter([] if is_file(spec) else imported_early(spec))
+        _kept = key, Starter(spec, [] if is_file(spec) else imported_early(spec))
     return _kept[1]
 
 
@@ -65,7 +65,7 @@ class WorkerAdapter:
         self._spec = spec
         self._limits = limits or Limits.of(spec)
         self._numbers, self._lock = count(), RLock()
-        self._starter, self._own = started_by or Starter(), started_by is None
+        self._starter, self._own = started_by or Starter(spec), started_by is None
         try:
             self._process = self._start()
         except Lost as lost:

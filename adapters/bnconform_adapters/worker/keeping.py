@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,18 @@ main(int(sys.argv[1]))
 class Keeper:
     """The process that forks workers and reaps them; it has one at a time.
 
+    Parameters
+    ----------
+    environment : mapping of str to str
+        Variables that it and its workers have beside those of this process.
+
     Raises
     ------
     AdapterError
         The system has no fork.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         if not hasattr(os, "fork"):
             raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
         settle()
@@ -50,6 +56,7 @@ class Keeper:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
+                env=os.environ | environment,
             )
         self._control = ours
         self.close = weakref.finalize(self, _close_keeper, self._process, ours)

@@ -38,8 +38,6 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
     """
     _settle(output)
     try:
-        if not is_file(spec):
-            os.environ.update(find(spec).environment or ())
         adapter = load(spec)
     except AdapterError as error:
         connection.sendall(pack({"refused": str(error)}))
