@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from bnconform_reference.dialect import KERAS
 
 # Half types as Keras users have them: computation in half, variables in float32.
 _POLICY = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+
+LAYERS_KEPT = 100
+"""Layers until Keras is asked to forget them: TensorFlow keeps kernels for each variable's name, 150 kB a layer."""
+_BUILT = count(1)
 
 CLAIMS = Claims(
     dialect=KERAS,
@@ -106,7 +111,9 @@ class _KerasTensorFlow:
 
     def _build(self, case: Case, **settings: Any) -> tuple[Any, dict[str, Any]]:
         """The layer, and its variables that are present, under the names of the Case's fields."""
-        on_backend("tensorflow")
+        keras = on_backend("tensorflow")
+        if not settings and next(_BUILT) % LAYERS_KEPT == 0:  # not inside a strategy's scope
+            keras.backend.clear_session(free_memory=False)
         present = [name for name in ("weight", "bias") if getattr(case, name) is not None]
         built = new_layer(case.dtype, present, **settings_of(case), **settings)
         built.build((None,) * (case.x.ndim - 1) + (case.channels,))
