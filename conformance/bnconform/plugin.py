@@ -186,7 +186,8 @@ def examiner(request: pytest.FixtureRequest, implementation: Implementation) -> 
     from bnconform.examiner import Examiner
 
     def record(cell: dict[str, Any]) -> None:
-        request.node.user_properties.append((_CELL, cell))
+        cost = None if implementation.problem else implementation.adapter.claims.cost
+        request.node.user_properties.append((_CELL, cell | {"cost": cost}))
 
     return Examiner(_session(request.config), implementation, record)
 

@@ -21,7 +21,7 @@ from bnconform.law import Law
 from bnconform.profiles import CI_SEED, EXAMPLES
 from bnconform.requirements import BY_ID
 from bnconform.script import Subject
-from bnconform_adapters.contract import Adapter, AdapterError, describe_error
+from bnconform_adapters.contract import Adapter, AdapterError, Cost, describe_error
 from bnconform_adapters.frameworks import forget_compiled, import_framework
 from bnconform_adapters.registry import REGISTRY, Entry, create, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
@@ -170,6 +170,7 @@ class Session:
         self.implementations = self._implementations(specs, slow)
         self.cells: list[dict[str, Any]] = []
         self._drawn: dict[str, Counter[str]] = {}
+        self._costs: dict[str, Cost | None] = {}
 
     def _implementations(self, specs: Sequence[str], slow: bool) -> list[Implementation]:
         if not specs:
@@ -224,10 +225,10 @@ class Session:
         )
 
     def add(self, cell: dict[str, Any]) -> None:
-        """Take a verdict in, and what was drawn for it."""
+        """Take a verdict in, what was drawn for it, and what the implementation claims to cost."""
         rest = dict(cell)  # the cell itself still travels from pytest-xdist's workers to where the record is written
-        drawn = rest.pop("drawn", {})
-        self._drawn.setdefault(rest["implementation"], Counter()).update(drawn)
+        self._drawn.setdefault(rest["implementation"], Counter()).update(rest.pop("drawn", {}))
+        self._costs[rest["implementation"]] = rest.pop("cost", None)
         self.cells.append(rest)
 
     def results(self) -> Results:
@@ -240,8 +241,8 @@ class Session:
             not_run=self.not_run,
             notes={
                 i.name: INTERPRETED if i.name == "fused_triton" else "takes long for a case, and gets fewer"
-                for i in self.implementations
-                if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
+                for i in self._judged()
+                if (self._costs.get(i.name) or i.adapter.claims.cost) == "interpreted"  # told, no framework is imported
             },
             drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
             identities=self._identities,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from suite_runs import FRAMEWORKS, run_pytest_and_look
 
 from bnconform.session import Session
 from bnconform_adapters.calls import run
@@ -45,3 +46,23 @@ def test_programs_are_forgotten() -> None:
     one.rest()
     assert step._cache_size() == 0
     np.testing.assert_array_equal(run(one.adapter, case()).y, due.y)
+
+
+def test_record_needs_nobody_called_again() -> None:
+    """What is at rest stays so when the record is written: its cells told what there is to know."""
+    session = Session(["onnxruntime"], seed=0)
+    (one,) = session.implementations
+    for cost in ("interpreted", "cheap"):
+        cell = {"requirement": "F1", "implementation": one.name, "verdict": "meets", "cost": cost}
+        session.add(cell)
+        assert bool(session.results().notes) == (cost == "interpreted")
+    assert "adapter" not in vars(one)
+
+
+def test_controller_of_workers_imports_no_framework(tmp_path: Path) -> None:
+    """Where pytest-xdist's workers judge, the process that writes the record imports nothing to do so."""
+    chosen = ("--adapter=torch", "--requirement=F5", "--hypothesis-profile=quick", "--report=out", "-n", "1")
+    found = run_pytest_and_look("--pyargs", "bnconform", *chosen, cwd=tmp_path)
+    assert found.status == 0, found.out
+    assert (tmp_path / "out" / "results.json").exists()
+    assert not found.imported() & set(FRAMEWORKS)
