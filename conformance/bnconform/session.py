@@ -12,13 +12,11 @@ from random import SystemRandom
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import settings
 from hypothesis.database import ExampleDatabase
-from hypothesis.errors import InvalidArgument
 
 from bnconform.coverage import histogram
 from bnconform.law import Law
-from bnconform.profiles import CI_SEED, EXAMPLES
+from bnconform.profiles import CI_SEED, why_unknown
 from bnconform.requirements import BY_ID
 from bnconform.script import Subject
 from bnconform_adapters.contract import Adapter, AdapterError, Cost, describe_error
@@ -145,12 +143,8 @@ class Session:
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
-        if profile not in EXAMPLES:
-            try:
-                settings.get_profile(profile)
-            except InvalidArgument:
-                known = f"pass one of {', '.join(EXAMPLES)}, or one that your conftest.py registers"
-                raise AdapterError(f"unknown profile {profile!r}; {known}") from None
+        if problem := why_unknown(profile):
+            raise AdapterError(problem)
         if report and Path(report).exists() and not Path(report).is_dir():
             raise AdapterError(f"--report: {report} is not a folder; pass another name")
         if seed is None:
