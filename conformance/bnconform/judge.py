@@ -18,6 +18,7 @@ from bnconform_adapters.calls import Life as LayersLife
 from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome, dtype_name
 from bnconform_adapters.worker.client import run_once
+from bnconform_adapters.worker.limits import Limits
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.precision import GRADES
 
@@ -64,15 +65,24 @@ class Judge:
         Where counts and worst errors go.
     spec : str or None
         The implementation as `--adapter` takes it, for a new process; None takes the adapter's name.
+    time_limit : float or None
+        Seconds that a call in a new process may take, if it is a file's.
     """
 
     MANY = 64
     """Elements from which a mean over them says something."""
 
     def __init__(
-        self, adapter: Adapter, claims: Claims, requirement: str, tally: Tally, spec: str | None = None
+        self,
+        adapter: Adapter,
+        claims: Claims,
+        requirement: str,
+        tally: Tally,
+        spec: str | None = None,
+        time_limit: float | None = None,
     ) -> None:
-        self.spec = spec
+        self.spec = spec or adapter.name
+        self._fresh_limits = Limits.of(self.spec, time_limit)
         self.adapter = adapter
         self.claims = claims
         self.requirement = requirement
@@ -186,7 +196,7 @@ class Judge:
 
     def in_fresh_process(self, case: Case) -> Outcome:
         """Call a new layer once in a new process; an exception is the law's to judge."""
-        return self._note("fresh process", [case], [run_once(self.spec or self.adapter.name, case)])[0]
+        return self._note("fresh process", [case], [run_once(self.spec, case, self._fresh_limits)])[0]
 
     def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
         """Run forward passes of a new layer, to be finished by :meth:`finished`."""

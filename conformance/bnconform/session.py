@@ -152,7 +152,7 @@ class Session:
         if time_limit is not None and not time_limit > 0:
             raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0")
         self.seed = seed
-        self._in_process, self._time_limit = in_process, time_limit
+        self._in_process, self.time_limit = in_process, time_limit
         self._identify, self._measure = identify, measure
         self.profile = profile
         self.report = Path(report) if report else None
@@ -198,7 +198,7 @@ class Session:
     def _candidate(self, spec: str) -> Adapter:
         if self._in_process:
             return load(spec)
-        return WorkerAdapter(spec, None if self._time_limit is None else Limits(self._time_limit))
+        return WorkerAdapter(spec, Limits.of(spec, self.time_limit))
 
     def close(self) -> None:
         """End the workers."""
@@ -212,7 +212,7 @@ class Session:
     def command(self, law: Law, implementation: Implementation) -> str:
         """The command that runs one law on one implementation as this run did."""
         more = " --in-process" if self._in_process and implementation.entry is None else ""
-        more += "" if self._time_limit is None else f" --time-limit={self._time_limit:g}"
+        more += "" if self.time_limit is None else f" --time-limit={self.time_limit:g}"
         return (
             f"pytest --pyargs bnconform --adapter {quote(implementation.spec)} --requirement {law.requirement} "
             f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}{more}"
