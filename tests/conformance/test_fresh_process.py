@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from bnconform.session import Session
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Case
 from bnconform_adapters.worker.client import WorkerAdapter, run_once
+from bnconform_adapters.worker.serve import imported_early
 
 
 def case(**fields: Any) -> Case:
@@ -59,6 +62,14 @@ def test_fresh_processes_remember_nothing_but_what_is_imported(tmp_path: Path) -
     first, second = (run_once(str(path), one) for _ in range(2))
     assert first.error is None
     np.testing.assert_array_equal(first.y, second.y)
+
+
+def test_keras_is_imported_before_only_where_its_backend_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundled layer's processes find Keras there on its backend; a file may yet ask for another one."""
+    for name in ("jax", "keras"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert imported_early("kernel.py") == ["jax"]
+    assert imported_early("keras.jax") == ["jax", "keras"]
 
 
 def test_fresh_process_that_cannot_be_had_is_an_error() -> None:

@@ -20,10 +20,14 @@ from bnconform_adapters.worker.wire import from_case, to_claims
 
 
 class Starter:
-    """What forks workers: a keeper, and what it is to import before, since another worker had it."""
+    """What forks workers of an implementation: a keeper, and what it is to import before, since another had it."""
 
-    def __init__(self, modules: list[str] | None = None) -> None:
-        self.keeper, self.modules = Keeper(), modules or []
+    def __init__(self, spec: str, modules: list[str] | None = None) -> None:
+        self.keeper, self.modules = Keeper(_environment(spec)), modules or []
+
+
+def _environment(spec: str) -> dict[str, str]:
+    return {} if is_file(spec) else dict(find(spec).environment or ())
 
 
 _kept: tuple[object, Starter] | None = None
@@ -33,11 +37,11 @@ _kept: tuple[object, Starter] | None = None
 def _starter_of(spec: str) -> Starter:
     """A starter for fresh processes that has imported what `spec` needs, if the last one was for the like."""
     global _kept
-    key = spec if is_file(spec) else find(spec).packages
+    key = spec if is_file(spec) else (find(spec).packages, find(spec).environment)
     if _kept is None or _kept[0] != key or not _kept[1].keeper.close.alive:
         if _kept is not None:
             _kept[1].keeper.close()
-        _kept = key, Starter([] if is_file(spec) else imported_early(spec))
+        _kept = key, Starter(spec, [] if is_file(spec) else imported_early(spec))
     return _kept[1]
 
 
@@ -65,7 +69,7 @@ class WorkerAdapter:
         self._spec = spec
         self._limits = limits or Limits.of(spec)
         self._numbers, self._lock = count(), RLock()
-        self._starter, self._own = started_by or Starter(), started_by is None
+        self._starter, self._own = started_by or Starter(spec), started_by is None
         try:
             self._process = self._start()
         except Lost as lost:

@@ -30,13 +30,18 @@ main(int(sys.argv[1]))
 class Keeper:
     """The process that forks workers and reaps them; it has one at a time.
 
+    Parameters
+    ----------
+    environment : dict of str to str
+        Variables that are set there, and in what it forks, beside those of this process.
+
     Raises
     ------
     AdapterError
         The system has no fork.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: dict[str, str]) -> None:
         if not hasattr(os, "fork"):
             raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
         settle()
@@ -47,6 +52,7 @@ class Keeper:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-W", "ignore", "-c", _KEEPER, str(theirs.fileno()), *roots],
                 pass_fds=[theirs.fileno()],
+                env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
