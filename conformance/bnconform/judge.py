@@ -12,7 +12,7 @@ import numpy as np
 from bnconform.comparison import Comparison, compare, ulp
 from bnconform.evidence import Evidence, Life, Of, Pass, Turned, What
 from bnconform.findings import Broken, Finding, brief, other_memory, signature
-from bnconform.oracle import Expected, Quantity, expect
+from bnconform.oracle import Expected, Quantity, expect, expect_at
 from bnconform.tally import Tally
 from bnconform_adapters.calls import Life as LayersLife
 from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
@@ -422,8 +422,7 @@ class Judge:
     def grade(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> None:
         """Note how the outputs stand at every accumulation grade; breaks nothing."""
         names = tuple(quantities)
-        for grade in GRADES:
-            expected = expect(case, replace(self.claims, grade=grade))
+        for grade, expected in expect_at(GRADES, case, self.claims).items():
             for name in names:
                 actual = getattr(outcome, name)
                 if name in expected and actual is not None and actual.size:
