@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, Literal
 
 from bnconform_adapters.contract import Claims
-from bnconform_adapters.jax_arrays import MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Options, Program, State, compiled
 from bnconform_reference.dialect import EQUINOX
 
 
@@ -78,14 +78,12 @@ def _mapped(layer: Any, x: Any, state: Any, training: bool) -> Any:
 def _batch_program() -> Program:
     import jax
 
-    def forward(
-        parameters: Mapping[str, Any], x: Any, state: State, *, momentum: Any, eps: Any, training: bool
-    ) -> tuple[Any, State]:
+    def forward(parameters: Mapping[str, Any], x: Any, state: State, options: Options) -> tuple[Any, State]:
         mean, var, *stored, counter = state
-        layer, held = _layer(parameters, mean, eps, momentum, "batch")
+        layer, held = _layer(parameters, mean, options.eps, options.momentum, "batch")
         held = held.set(layer.batch_counter, counter).set(layer.batch_state_index, tuple(stored))
-        y, held = _mapped(layer, x, held, training)
-        if training:
+        y, held = _mapped(layer, x, held, options.training)
+        if options.training:
             counter, stored = held.get(layer.batch_counter), held.get(layer.batch_state_index)
             scale = jax.numpy.where(counter == 0, 1, 1 - layer.momentum**counter)  # as inference has it
             mean, var = (array / scale for array in stored)
@@ -96,12 +94,10 @@ def _batch_program() -> Program:
 
 @cache
 def _ema_program() -> Program:
-    def forward(
-        parameters: Mapping[str, Any], x: Any, state: State, *, momentum: Any, eps: Any, training: bool
-    ) -> tuple[Any, State]:
-        layer, held = _layer(parameters, state[0], eps, momentum, "ema")
+    def forward(parameters: Mapping[str, Any], x: Any, state: State, options: Options) -> tuple[Any, State]:
+        layer, held = _layer(parameters, state[0], options.eps, options.momentum, "ema")
         held = held.set(layer.ema_state_index, state)
-        y, held = _mapped(layer, x, held, training)
+        y, held = _mapped(layer, x, held, options.training)
         return y, held.get(layer.ema_state_index)
 
     return compiled(forward, channels_last=False)

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 from bnconform_adapters.contract import Claims
-from bnconform_adapters.jax_arrays import DEVICES, JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import JaxAdapter, Options, Program, State, compiled
 from bnconform_reference.dialect import FLAX
 from bnconform_reference.precision import DtypeName
 
@@ -33,25 +33,16 @@ CLAIMS = Claims(
 def _program(fast_variance: bool) -> Program:
     from flax import linen
 
-    def forward(
-        parameters: Mapping[str, Any],
-        x: Any,
-        state: State,
-        *,
-        momentum: Any,
-        eps: Any,
-        training: bool,
-        axis_name: str | None = None,
-    ) -> tuple[Any, State]:
+    def forward(parameters: Mapping[str, Any], x: Any, state: State, options: Options) -> tuple[Any, State]:
         module = linen.BatchNorm(
-            use_running_average=not training,
-            momentum=1 - momentum,
-            epsilon=eps,
+            use_running_average=not options.training,
+            momentum=1 - options.momentum,
+            epsilon=options.eps,
             dtype=x.dtype if x.dtype.name in HALF_TYPES else None,
             use_scale="weight" in parameters,
             use_bias="bias" in parameters,
             use_fast_variance=fast_variance,
-            axis_name=axis_name,
+            axis_name=options.axis_name,
         )
         names = {"weight": "scale", "bias": "bias"}
         variables = {
@@ -61,7 +52,7 @@ def _program(fast_variance: bool) -> Program:
         y, updated = module.apply(variables, x, mutable=["batch_stats"])
         return y, (updated["batch_stats"]["mean"], updated["batch_stats"]["var"])
 
-    return compiled(forward, synchronised=partial(forward, axis_name=DEVICES))
+    return compiled(forward, synchronised=True)
 
 
 def linen() -> JaxAdapter:

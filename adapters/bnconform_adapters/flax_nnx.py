@@ -4,36 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from bnconform_adapters.flax_linen import CLAIMS, HALF_TYPES
-from bnconform_adapters.jax_arrays import DEVICES, JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import JaxAdapter, Options, Program, State, compiled
 
 
 @cache
 def _program() -> Program:
     from flax import nnx
 
-    def forward(
-        parameters: Mapping[str, Any],
-        x: Any,
-        state: State,
-        *,
-        momentum: Any,
-        eps: Any,
-        training: bool,
-        axis_name: str | None = None,
-    ) -> tuple[Any, State]:
+    def forward(parameters: Mapping[str, Any], x: Any, state: State, options: Options) -> tuple[Any, State]:
         module = nnx.BatchNorm(
             state[0].shape[0],
-            use_running_average=not training,
-            momentum=1 - momentum,
-            epsilon=eps,
+            use_running_average=not options.training,
+            momentum=1 - options.momentum,
+            epsilon=options.eps,
             dtype=x.dtype if x.dtype.name in HALF_TYPES else None,
             use_scale="weight" in parameters,
             use_bias="bias" in parameters,
-            axis_name=axis_name,
+            axis_name=options.axis_name,
             rngs=nnx.Rngs(0),
         )
         module.mean[...], module.var[...] = state
@@ -43,7 +34,7 @@ def _program() -> Program:
         y = module(x)
         return y, (module.mean[...], module.var[...])
 
-    return compiled(forward, synchronised=partial(forward, axis_name=DEVICES))
+    return compiled(forward, synchronised=True)
 
 
 def nnx() -> JaxAdapter:

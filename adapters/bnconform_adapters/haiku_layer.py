@@ -10,11 +10,11 @@ Half types are not claimed: parameters and statistics are of x's dtype there, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from bnconform_adapters.contract import Claims
-from bnconform_adapters.jax_arrays import DEVICES, MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import MOMENTUM_MIN, TRAINED_FOR_LONG, JaxAdapter, Options, Program, State, compiled
 from bnconform_reference.dialect import HAIKU
 
 CLAIMS = Claims(
@@ -46,20 +46,13 @@ def _begin(mean: Any, var: Any, new: bool) -> State:
 def _program() -> Program:
     import haiku as hk
 
-    def forward(
-        parameters: Mapping[str, Any],
-        x: Any,
-        state: State,
-        *,
-        momentum: Any,
-        eps: Any,
-        training: bool,
-        axis_name: str | None = None,
-    ) -> tuple[Any, State]:
+    def forward(parameters: Mapping[str, Any], x: Any, state: State, options: Options) -> tuple[Any, State]:
         def call(x: Any) -> Any:
             present = "weight" in parameters, "bias" in parameters
-            layer = hk.BatchNorm(*present, 1 - momentum, eps, cross_replica_axis=axis_name, name="layer")
-            return layer(x, is_training=training)
+            layer = hk.BatchNorm(
+                *present, 1 - options.momentum, options.eps, cross_replica_axis=options.axis_name, name="layer"
+            )
+            return layer(x, is_training=options.training)
 
         def shaped(vector: Any) -> Any:
             return vector.reshape((1,) * (x.ndim - 1) + vector.shape)
@@ -81,7 +74,7 @@ def _program() -> Program:
         forward,
         _begin,
         variance=CLAIMS.dialect.initial_variance,
-        synchronised=partial(forward, axis_name=DEVICES),
+        synchronised=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,20 +22,18 @@ DEVICES = "devices"
 """Name of the axis over which synchronised layers average."""
 
 
-class Forward(Protocol):
-    """A layer written as a pure function."""
+class Options(NamedTuple):
+    """What a step is told beside arrays; momentum and eps may be traced."""
 
-    def __call__(
-        self,
-        parameters: Mapping[str, Any],
-        x: Any,
-        state: State,
-        *,
-        momentum: Any,
-        eps: Any,
-        training: bool,
-    ) -> tuple[Any, State]:
-        """Return y and the new state."""
+    momentum: Any
+    eps: Any
+    training: bool
+    axis_name: str | None = None
+    """Over which statistics are averaged, where they are those of several devices."""
+
+
+Forward: TypeAlias = Callable[[Mapping[str, Any], Any, State, Options], tuple[Any, State]]
+"""A layer as a pure function: parameters that are present, x, the state and options; it gives y and the new state."""
 
 
 def _alone(mean: Any, var: Any, new: bool) -> State:
@@ -77,16 +75,16 @@ def compiled(
     *,
     channels_last: bool = True,
     variance: float = 1.0,
-    synchronised: Forward | None = None,
+    synchronised: bool = False,
 ) -> Program:
-    """Compile a layer and its derivatives; `synchronised` is the layer that averages over the axis :data:`DEVICES`."""
+    """Compile a layer and its derivatives; a `synchronised` one heeds the name of an axis, and runs on devices too."""
     import jax
 
     def step(
         parameters: Any, x: Any, state: State, dy: Any, momentum: Any, eps: Any, training: bool
     ) -> tuple[Any, Any, Any]:
         def function(parameters: Any, x: Any) -> Any:
-            return forward(parameters, x, state, momentum=momentum, eps=eps, training=training)
+            return forward(parameters, x, state, Options(momentum, eps, training))
 
         y, pullback, new = jax.vjp(function, parameters, x, has_aux=True)
         return y, new, pullback(dy.astype(y.dtype))
@@ -101,14 +99,14 @@ def compiled(
 
     def jvp(parameters: Any, x: Any, state: State, tangents: Any, momentum: Any, eps: Any, training: bool) -> Any:
         def function(parameters: Any, x: Any) -> Any:
-            return forward(parameters, x, state, momentum=momentum, eps=eps, training=training)[0]
+            return forward(parameters, x, state, Options(momentum, eps, training))[0]
 
         return jax.jvp(function, (parameters, x), tangents)[1]
 
     first, second, forward_mode = (
         jax.jit(function, static_argnames=("training",)) for function in (step, double_backward, jvp)
     )
-    shards = None if synchronised is None else jax.jit(_over_devices(synchronised))
+    shards = jax.jit(_over_devices(forward)) if synchronised else None
     return Program(first, second, forward_mode, begin, channels_last, variance, shards)
 
 
@@ -118,7 +116,7 @@ def _over_devices(forward: Forward) -> Callable[..., Any]:
 
     def step(parameters: Any, x: Any, state: State, dy: Any, momentum: Any, eps: Any) -> tuple[Any, Any, Any]:
         def one_device(parameters: Any, x: Any) -> tuple[Any, State]:
-            return forward(parameters, x, state, momentum=momentum, eps=eps, training=True)
+            return forward(parameters, x, state, Options(momentum, eps, True, DEVICES))
 
         many, devices = jax.vmap(one_device, axis_name=DEVICES), jax.devices()
         if len(devices) >= len(x):

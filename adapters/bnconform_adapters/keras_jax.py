@@ -7,20 +7,18 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from bnconform_adapters.jax_arrays import JaxAdapter, Program, State, compiled
+from bnconform_adapters.jax_arrays import JaxAdapter, Options, Program, State, compiled
 from bnconform_adapters.keras_layer import CLAIMS, new_layer, on_backend
 
 
 @cache
 def _program() -> Program:
-    def forward(
-        parameters: Mapping[str, Any], x: Any, state: State, *, momentum: Any, eps: Any, training: bool
-    ) -> tuple[Any, State]:
+    def forward(parameters: Mapping[str, Any], x: Any, state: State, options: Options) -> tuple[Any, State]:
         layer = new_layer(x.dtype.name, parameters)
-        layer.momentum, layer.epsilon = 1 - momentum, eps  # the constructor takes no tracers
+        layer.momentum, layer.epsilon = 1 - options.momentum, options.eps  # the constructor takes no tracers
         layer.build(x.shape)
         trainable = [parameters[name] for name in ("weight", "bias") if name in parameters]
-        y, (mean, var) = layer.stateless_call(trainable, list(state), x, training=training)
+        y, (mean, var) = layer.stateless_call(trainable, list(state), x, training=options.training)
         return y, (mean, var)
 
     return compiled(forward)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bnconform.oracle import Quantity, column, forward_pass
+from bnconform.oracle import Quantity, column, forward_pass, precision_of
 from bnconform_adapters.contract import Case, Claims, parameter_dtype
 from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
 from bnconform_reference.double_double import Array, DoubleDouble, Real, exactly, high
@@ -37,17 +37,17 @@ def trajectory(steps: Sequence[Case], claims: Claims) -> Iterator[dict[str, Quan
     allowed: dict[str, Array] = {name: np.zeros_like(high(value)) for name, value in state.items()}
     for seen, case in enumerate(steps, 1):
         assert case.momentum is not None
-        found = forward_pass(case, claims)
-        debiased = claims.dialect.debiased
+        found, precision = forward_pass(case, claims.dialect), precision_of(case, claims)
+        bounds, debiased = found.bounds(precision), claims.dialect.debiased
         weight = debiased_momentum(case.momentum, seen) if debiased else case.momentum
-        n, precision = case.values_per_channel, found.precision
+        n = case.values_per_channel
         u = max(precision.u, UNIT_ROUNDOFF[parameter_dtype(case.dtype)])
         factor = claims.dialect.bessel_factor(n)
         batches = {
-            "running_mean": (found.values.mean, found.bounds.mean),
+            "running_mean": (found.values.mean, bounds.mean),
             "running_var": (
                 stored_variance(found.values.variance, n, claims.dialect),
-                stored_variance_bound(found.values.variance, found.bounds.variance, factor, precision),
+                stored_variance_bound(found.values.variance, bounds.variance, factor, precision),
             ),
         }
         for name, (batch, bound) in batches.items():

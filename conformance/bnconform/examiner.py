@@ -68,6 +68,7 @@ class Examiner:
                 seed=self._session.seed,
                 pool=signature_pool(claims, self._session.seed),
                 spec=self._implementation.spec,
+                time_limit=self._session.time_limit,
             )
             if broken is not None:
                 program = self._script(broken)

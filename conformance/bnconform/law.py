@@ -105,6 +105,7 @@ def search(
     seed: int,
     pool: tuple[Signature, ...] = (),
     spec: str | None = None,
+    time_limit: float | None = None,
 ) -> Broken | None:
     """Look for a case that breaks the law; return the smallest found, or None where it held.
 
@@ -121,8 +122,10 @@ def search(
         See :func:`bnconform.strategies.signature_pool`.
     spec : str or None
         The implementation as `--adapter` takes it, for laws that start a process.
+    time_limit : float or None
+        Seconds that a call there may take, if it is a file's.
     """
-    judge = Judge(adapter, claims, law.requirement, tally, spec)
+    judge = Judge(adapter, claims, law.requirement, tally, spec, time_limit)
     fewer = hypothesis.settings(settings, max_examples=max(1, round(settings.max_examples * law.share)))
     seeded = hypothesis.seed(law_seed(seed, law.requirement))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,14 @@ from bnconform_adapters.contract import AnyArray, Case, Claims
 from bnconform_reference.certificate import certify_backward, certify_forward
 from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
 from bnconform_reference.definition import (
+    Gradients,
     Normalized,
     backward_inference,
     backward_training,
     forward_inference,
     forward_training,
 )
+from bnconform_reference.dialect import Dialect
 from bnconform_reference.double_double import Array, DoubleDouble, Real, exactly, high
 from bnconform_reference.error_bounds import (
     ForwardBounds,
@@ -28,7 +30,7 @@ from bnconform_reference.error_bounds import (
     training_backward_bounds,
     training_forward_bounds,
 )
-from bnconform_reference.precision import Precision
+from bnconform_reference.precision import Grade, Precision
 from bnconform_reference.running_statistics import stored_variance, update
 from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
 
@@ -74,13 +76,34 @@ def expect(case: Case, claims: Claims, batches: int | None = None, shards: Seque
     shards : sequence of int
         Values per channel of each of the shards, in their order, where the case is a batch on several devices.
     """
+    return expect_at((claims.grade,), case, claims, batches, shards)[claims.grade]
+
+
+def expect_at(
+    grades: Iterable[Grade], case: Case, claims: Claims, batches: int | None = None, shards: Sequence[int] = ()
+) -> dict[Grade, Expected]:
+    """As :func:`expect`, at each of the grades: the values are the same ones, the allowed errors are not."""
     with np.errstate(all="ignore"):  # NaN and infinite inputs are legitimate cases
-        return _expect(case, claims, batches, shards)
+        if case.training and case.values_per_channel == 1 and claims.dialect.one_value == "identity":
+            return dict.fromkeys(grades, _handed_on(case))
+        forward = forward_pass(case, claims.dialect)
+        backward = None if case.dy is None else _backward_pass(case.dy, forward)
+        found: dict[Grade, Expected] = {}
+        for grade in grades:
+            precision = Precision.for_dtype(case.dtype, grade)
+            bounds = forward.bounds(precision, shards)
+            expected = _outputs(case, forward, bounds)
+            if case.training and case.running_mean is not None:
+                expected |= _statistics(case, claims.dialect, batches, forward, bounds, precision)
+            if backward is not None:
+                expected |= _gradients(case, backward, bounds, precision)
+            found[grade] = expected
+        return found
 
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """The oracle's forward pass of a case: its arguments as rows and columns, values, and their errors.
+    """The oracle's forward pass of a case: its arguments as rows and columns, and values, which no grade decides.
 
     Attributes
     ----------
@@ -93,12 +116,11 @@ class ForwardPass:
     x: Array
     weight: Array
     bias: Array
+    eps: float
     old_mean: Array
     old_var: Array
     by_batch: bool
     values: Normalized
-    bounds: ForwardBounds
-    precision: Precision
     certificate: ForwardBounds | None
 
     @property
@@ -106,37 +128,62 @@ class ForwardPass:
         """Whether the oracle runs in double-double."""
         return self.certificate is not None
 
+    def bounds(self, precision: Precision, shards: Sequence[int] = ()) -> ForwardBounds:
+        """What an implementation of this precision may be off by; `shards` as :func:`expect` has them."""
+        if self.by_batch:
+            return training_forward_bounds(
+                self.x, self.weight, self.bias, self.eps, self.values, precision, shards=shards
+            )
+        return inference_forward_bounds(self.x, self.weight, self.bias, self.eps, self.values, precision)
 
-def forward_pass(case: Case, claims: Claims, shards: Sequence[int] = ()) -> ForwardPass:
+
+def forward_pass(case: Case, dialect: Dialect) -> ForwardPass:
     """The oracle's forward pass of a case on at least one value per channel."""
-    precision, exact = precision_of(case, claims), case.dtype == "float64"
+    exact = case.dtype == "float64"
     x = channel_rows(case.x)
     weight, bias = channel_column(case.weight, case.channels, 1.0), channel_column(case.bias, case.channels, 0.0)
-    old_mean = channel_column(case.running_mean, case.channels, claims.dialect.initial_mean)
-    old_var = channel_column(case.running_var, case.channels, claims.dialect.initial_variance)
+    old_mean = channel_column(case.running_mean, case.channels, dialect.initial_mean)
+    old_var = channel_column(case.running_var, case.channels, dialect.initial_variance)
     by_batch = case.training or case.running_mean is None  # without statistics, inference takes the batch's
     if by_batch:
-        forward = forward_training(x, weight, bias, case.eps, exact=exact)
-        bounds = training_forward_bounds(x, weight, bias, case.eps, forward, precision, shards=shards)
+        values = forward_training(x, weight, bias, case.eps, exact=exact)
     else:
-        forward = forward_inference(x, weight, bias, old_mean, old_var, case.eps, exact=exact)
-        bounds = inference_forward_bounds(x, weight, bias, case.eps, forward, precision)
-    certificate = certify_forward(x, weight, bias, case.eps, forward, training=by_batch) if exact else None
-    return ForwardPass(x, weight, bias, old_mean, old_var, by_batch, forward, bounds, precision, certificate)
+        values = forward_inference(x, weight, bias, old_mean, old_var, case.eps, exact=exact)
+    certificate = certify_forward(x, weight, bias, case.eps, values, training=by_batch) if exact else None
+    return ForwardPass(x, weight, bias, case.eps, old_mean, old_var, by_batch, values, certificate)
 
 
-def _expect(case: Case, claims: Claims, batches: int | None, shards: Sequence[int]) -> Expected:
-    if case.training and case.values_per_channel == 1 and claims.dialect.one_value == "identity":
-        return _handed_on(case)
-    found = forward_pass(case, claims, shards)
-    y_allowed = found.bounds.y if found.certificate is None else trusted(found.bounds.y, found.certificate.y)
-    expected = {"y": Quantity(shaped(found.values.y, case), from_channel_rows(y_allowed, case.x.shape))}
-    if case.training and case.running_mean is not None:
-        assert case.momentum is not None, "the caller resolves a cumulative average to the step's momentum"
-        expected |= _statistics(case.values_per_channel, case.momentum, batches, found, claims)
-    if case.dy is not None:
-        expected |= _gradients(case, found)
-    return expected
+@dataclass(frozen=True)
+class BackwardPass:
+    """The oracle's backward pass after a forward pass, likewise."""
+
+    forward: ForwardPass
+    dy: Array
+    values: Gradients
+    certificate: GradientBounds | None
+
+    def bounds(self, forward_bounds: ForwardBounds, precision: Precision) -> GradientBounds:
+        """What an implementation of this precision may be off by; it starts from rounded statistics."""
+        x, weight, forward = self.forward.x, self.forward.weight, self.forward.values
+        if self.forward.by_batch:
+            return training_backward_bounds(x, self.dy, weight, forward, self.values, forward_bounds, precision)
+        return inference_backward_bounds(self.dy, weight, forward, self.values, forward_bounds, precision)
+
+
+def _backward_pass(dy: AnyArray, found: ForwardPass) -> BackwardPass:
+    rows, weight, forward = channel_rows(dy), found.weight, found.values
+    backward = backward_training if found.by_batch else backward_inference
+    values, certificate = backward(rows, weight, forward, exact=found.exact), None
+    if found.certificate is not None:
+        certificate = certify_backward(
+            found.x, rows, weight, forward, values, found.certificate, training=found.by_batch
+        )
+    return BackwardPass(found, rows, values, certificate)
+
+
+def _outputs(case: Case, found: ForwardPass, bounds: ForwardBounds) -> dict[str, Quantity]:
+    allowed = bounds.y if found.certificate is None else trusted(bounds.y, found.certificate.y)
+    return {"y": Quantity(shaped(found.values.y, case), from_channel_rows(allowed, case.x.shape))}
 
 
 def _handed_on(case: Case) -> Expected:
@@ -153,15 +200,21 @@ def _zeros(parameter: AnyArray | None) -> AnyArray | None:
 
 
 def _statistics(
-    n: int, momentum: float, batches: int | None, found: ForwardPass, claims: Claims
+    case: Case,
+    dialect: Dialect,
+    batches: int | None,
+    found: ForwardPass,
+    bounds: ForwardBounds,
+    precision: Precision,
 ) -> dict[str, Quantity]:
-    forward, bounds, precision = found.values, found.bounds, found.precision
-    factor = claims.dialect.bessel_factor(n)
-    batch_var = stored_variance(forward.variance, n, claims.dialect)
-    var_bound = stored_variance_bound(forward.variance, bounds.variance, factor, precision)
+    n, momentum = case.values_per_channel, case.momentum
+    assert momentum is not None, "the caller resolves a cumulative average to the step's momentum"
+    factor = dialect.bessel_factor(n)
+    batch_var = stored_variance(found.values.variance, n, dialect)
+    var_bound = stored_variance_bound(found.values.variance, bounds.variance, factor, precision)
     moved = {}
     for name, old, batch, bound in (
-        ("running_mean", found.old_mean, forward.mean, bounds.mean),
+        ("running_mean", found.old_mean, found.values.mean, bounds.mean),
         ("running_var", found.old_var, batch_var, var_bound),
     ):
         weight = momentum if batches is None else debiased_momentum(momentum, batches)
@@ -174,17 +227,10 @@ def _statistics(
     return moved
 
 
-def _gradients(case: Case, found: ForwardPass) -> dict[str, Quantity]:
-    assert case.dy is not None
-    x, dy, weight, forward, bounds = found.x, channel_rows(case.dy), found.weight, found.values, found.bounds
-    if found.by_batch:
-        gradients = backward_training(dy, weight, forward, exact=found.exact)
-        allowed = training_backward_bounds(x, dy, weight, forward, gradients, bounds, found.precision)
-    else:
-        gradients = backward_inference(dy, weight, forward, exact=found.exact)
-        allowed = inference_backward_bounds(dy, weight, forward, gradients, bounds, found.precision)
+def _gradients(case: Case, found: BackwardPass, bounds: ForwardBounds, precision: Precision) -> dict[str, Quantity]:
+    gradients, allowed = found.values, found.bounds(bounds, precision)
     if found.certificate is not None:
-        error = certify_backward(x, dy, weight, forward, gradients, found.certificate, training=found.by_batch)
+        error = found.certificate
         allowed = GradientBounds(
             trusted(allowed.dx, error.dx),
             trusted(allowed.dweight, error.dweight),

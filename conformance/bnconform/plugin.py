@@ -25,6 +25,8 @@ _CELL = "bnconform"
 _PROGRESS = "BNCONFORM_PROGRESS"
 """The environment variable of :mod:`bnconform.vetting`."""
 _SEED = "bnconform_seed"
+_ASKED = ("--adapter", "--requirement", "--report", "--in-process", "--slow", "--identify", "--measure")
+"""Options that ask for a conformance run; what is wrong with it is then told before anything is collected."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,15 +77,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.hasplugin("xdist"):
         config.addinivalue_line("markers", "xdist_group(name): tests that pytest-xdist runs on one worker")
     config.pluginmanager.register(_Collector(config))
-    profile = config.getoption("--hypothesis-profile", None)
+    if profile := config.getoption("--hypothesis-profile", None):
+        _register(profile)
+    if config.getoption("--time-limit") is not None or any(config.getoption(option) for option in _ASKED):
+        _session(config)
+
+
+def _register(profile: str) -> None:
+    """Let Hypothesis know a profile of the suite; refuse one that nobody knows, before Hypothesis does in its way."""
+    from bnconform.profiles import settings_for, why_unknown
+
+    if problem := why_unknown(profile):
+        raise pytest.UsageError(problem)
     if profile in ("quick", "thorough"):
         from hypothesis import settings
 
-        from bnconform.profiles import settings_for
-
         settings.register_profile(profile, settings_for(profile, "cheap"))
-    if config.getoption("--adapter") or config.getoption("--requirement"):
-        _session(config)
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -186,7 +195,8 @@ def examiner(request: pytest.FixtureRequest, implementation: Implementation) -> 
     from bnconform.examiner import Examiner
 
     def record(cell: dict[str, Any]) -> None:
-        request.node.user_properties.append((_CELL, cell))
+        cost = None if implementation.problem else implementation.adapter.claims.cost
+        request.node.user_properties.append((_CELL, cell | {"cost": cost}))
 
     return Examiner(_session(request.config), implementation, record)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import Phase, settings
+from typing import TYPE_CHECKING
 
-from bnconform_adapters.contract import Cost
+from hypothesis import Phase, settings
+from hypothesis.errors import InvalidArgument
+
+if TYPE_CHECKING:  # the plugin asks here in other people's runs, which need no NumPy for it
+    from bnconform_adapters.contract import Cost
 
 # Phase.explain prints the insides of NumPy and roughly doubles the cost of a failure.
 _PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
@@ -17,6 +21,18 @@ SHARE: dict[Cost, float] = {"cheap": 1.0, "compiles per shape": 0.7, "interprete
 
 CI_SEED = 0
 """The ci profile's seed: a pipeline must not turn red by luck."""
+
+
+def why_unknown(profile: str) -> str | None:
+    """Why there is no such profile and what to do, or None where it is one of the suite's or was registered."""
+    if profile in EXAMPLES:
+        return None
+    try:
+        settings.get_profile(profile)
+    except InvalidArgument:
+        known = f"pass one of {', '.join(EXAMPLES)}, or one that your conftest.py registers"
+        return f"unknown profile {profile!r}; {known}"
+    return None
 
 
 def settings_for(profile: str, cost: Cost, parts: int = 1) -> settings:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnconform.oracle import Expected, ForwardPass, Quantity, column, forward_pass, shaped, trusted
+from bnconform.oracle import Expected, ForwardPass, Quantity, column, forward_pass, precision_of, shaped, trusted
 from bnconform_adapters.contract import AnyArray, Case, Claims
 from bnconform_reference.double_double import Array
+from bnconform_reference.precision import Precision
 from bnconform_reference.second_order import (
     Cotangents,
     SecondOrder,
@@ -48,17 +49,19 @@ def cotangents_of(case: Case) -> Cotangents:
 
 def _double_backward(case: Case, claims: Claims) -> tuple[SecondOrder, SecondOrderBounds]:
     with np.errstate(all="ignore"):  # as in the oracle: what overflows is excused, not warned of
-        found = forward_pass(case, claims)
+        found = forward_pass(case, claims.dialect)
         dy = np.zeros_like(found.x) if case.dy is None else channel_rows(case.dy)
-        return _judged(found, dy, cotangents_of(case))
+        return _judged(found, dy, cotangents_of(case), precision_of(case, claims))
 
 
-def _judged(found: ForwardPass, dy: Array, cotangents: Cotangents) -> tuple[SecondOrder, SecondOrderBounds]:
+def _judged(
+    found: ForwardPass, dy: Array, cotangents: Cotangents, precision: Precision
+) -> tuple[SecondOrder, SecondOrderBounds]:
     x, weight, forward, training = found.x, found.weight, found.values, found.by_batch
     double_backward = double_backward_training if training else double_backward_inference
     values = double_backward(cotangents, dy, weight, forward, exact=found.exact)
     allowed = second_order_bounds(
-        x, dy, weight, cotangents, forward, values, found.bounds, found.precision, training=training
+        x, dy, weight, cotangents, forward, values, found.bounds(precision), precision, training=training
     )
     if found.certificate is None:
         return values, allowed

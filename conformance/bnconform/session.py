@@ -12,16 +12,14 @@ from random import SystemRandom
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import settings
 from hypothesis.database import ExampleDatabase
-from hypothesis.errors import InvalidArgument
 
 from bnconform.coverage import histogram
 from bnconform.law import Law
-from bnconform.profiles import CI_SEED, EXAMPLES
+from bnconform.profiles import CI_SEED, why_unknown
 from bnconform.requirements import BY_ID
 from bnconform.script import Subject
-from bnconform_adapters.contract import Adapter, AdapterError, describe_error
+from bnconform_adapters.contract import Adapter, AdapterError, Cost, describe_error
 from bnconform_adapters.frameworks import forget_compiled, import_framework
 from bnconform_adapters.registry import REGISTRY, Entry, create, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
@@ -145,12 +143,8 @@ class Session:
     ) -> None:
         if unknown := [id for id in requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
-        if profile not in EXAMPLES:
-            try:
-                settings.get_profile(profile)
-            except InvalidArgument:
-                known = f"pass one of {', '.join(EXAMPLES)}, or one that your conftest.py registers"
-                raise AdapterError(f"unknown profile {profile!r}; {known}") from None
+        if problem := why_unknown(profile):
+            raise AdapterError(problem)
         if report and Path(report).exists() and not Path(report).is_dir():
             raise AdapterError(f"--report: {report} is not a folder; pass another name")
         if seed is None:
@@ -158,7 +152,7 @@ class Session:
         if time_limit is not None and not time_limit > 0:
             raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0")
         self.seed = seed
-        self._in_process, self._time_limit = in_process, time_limit
+        self._in_process, self.time_limit = in_process, time_limit
         self._identify, self._measure = identify, measure
         self.profile = profile
         self.report = Path(report) if report else None
@@ -170,6 +164,7 @@ class Session:
         self.implementations = self._implementations(specs, slow)
         self.cells: list[dict[str, Any]] = []
         self._drawn: dict[str, Counter[str]] = {}
+        self._costs: dict[str, Cost | None] = {}
 
     def _implementations(self, specs: Sequence[str], slow: bool) -> list[Implementation]:
         if not specs:
@@ -203,7 +198,7 @@ class Session:
     def _candidate(self, spec: str) -> Adapter:
         if self._in_process:
             return load(spec)
-        return WorkerAdapter(spec, None if self._time_limit is None else Limits(self._time_limit))
+        return WorkerAdapter(spec, Limits.of(spec, self.time_limit))
 
     def close(self) -> None:
         """End the workers."""
@@ -217,17 +212,17 @@ class Session:
     def command(self, law: Law, implementation: Implementation) -> str:
         """The command that runs one law on one implementation as this run did."""
         more = " --in-process" if self._in_process and implementation.entry is None else ""
-        more += "" if self._time_limit is None else f" --time-limit={self._time_limit:g}"
+        more += "" if self.time_limit is None else f" --time-limit={self.time_limit:g}"
         return (
             f"pytest --pyargs bnconform --adapter {quote(implementation.spec)} --requirement {law.requirement} "
             f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}{more}"
         )
 
     def add(self, cell: dict[str, Any]) -> None:
-        """Take a verdict in, and what was drawn for it."""
+        """Take a verdict in, what was drawn for it, and what the implementation claims to cost."""
         rest = dict(cell)  # the cell itself still travels from pytest-xdist's workers to where the record is written
-        drawn = rest.pop("drawn", {})
-        self._drawn.setdefault(rest["implementation"], Counter()).update(drawn)
+        self._drawn.setdefault(rest["implementation"], Counter()).update(rest.pop("drawn", {}))
+        self._costs[rest["implementation"]] = rest.pop("cost", None)
         self.cells.append(rest)
 
     def results(self) -> Results:
@@ -240,8 +235,8 @@ class Session:
             not_run=self.not_run,
             notes={
                 i.name: INTERPRETED if i.name == "fused_triton" else "takes long for a case, and gets fewer"
-                for i in self.implementations
-                if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
+                for i in self._judged()
+                if (self._costs.get(i.name) or i.adapter.claims.cost) == "interpreted"  # told, no framework is imported
             },
             drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
             identities=self._identities,

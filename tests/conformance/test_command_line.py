@@ -121,6 +121,15 @@ def test_bad_option_is_refused_in_one_line(option: str, folder: Path) -> None:
         assert piece in one_line(found)
 
 
+@pytest.mark.parametrize("option", [one for one in BAD_OPTIONS if "seed" not in one])
+def test_bad_option_is_refused_without_an_adapter_too(option: str, folder: Path) -> None:
+    """Where all that are installed would be judged, it is refused in one line as well, and before any is collected."""
+    found = conformance(option, cwd=folder)
+    assert found.status == 4, found.out + found.err
+    for piece in BAD_OPTIONS[option]:
+        assert piece in one_line(found)
+
+
 def test_vet_turns_pytests_usage_error_into_2(folder: Path) -> None:
     """`bnconform vet` exits 2 for an option's bad value too."""
     found = run("-m", "bnconform.cli", "vet", "good.py", "--requirement=F99", cwd=folder)

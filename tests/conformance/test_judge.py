@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from bnconform.comparison import compare, ulp
 from bnconform.findings import Broken
 from bnconform.judge import Judge
 from bnconform.law import Law, search
-from bnconform.oracle import Quantity
+from bnconform.oracle import Quantity, expect, expect_at
 from bnconform.profiles import settings_for
 from bnconform.tally import Tally
 from bnconform_adapters.contract import DTYPES, Case, Claims
-from bnconform_reference.precision import LARGEST
+from bnconform_reference.double_double import high
+from bnconform_reference.precision import GRADES, LARGEST
 
 NAN, INF = float("nan"), float("inf")
 
@@ -195,3 +197,21 @@ def test_grade_is_the_best_that_holds() -> None:
     assert tally.measured_grade == "NW"
     tally.note_grade("NW", 1.5)
     assert tally.measured_grade == "NN"
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_all_grades_at_once_are_each_alone(dtype: Any, training: bool) -> None:
+    """What is expected at every grade shares its values; each has them, and allowed errors, as alone, to the bit."""
+    rng = np.random.default_rng(0)
+    x, dy = (rng.normal(30, 1, (5, 3, 4)).astype(DTYPES[dtype]) for _ in range(2))
+    vector = rng.uniform(0.5, 2, 3).astype(DTYPES[dtype])
+    case, claims = Case(x, dy, vector, -vector, vector, vector, training=training), Claims()
+    found = expect_at(GRADES, case, claims)
+    for grade, expected in found.items():
+        alone = expect(case, replace(claims, grade=grade))
+        assert expected.keys() == alone.keys()
+        for name, quantity in expected.items():
+            np.testing.assert_array_equal(high(quantity.value), high(alone[name].value))
+            np.testing.assert_array_equal(quantity.allowed, alone[name].allowed)
+    assert (found["NN"]["y"].allowed > found["TT"]["y"].allowed).all() == training

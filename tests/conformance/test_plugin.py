@@ -71,7 +71,9 @@ def test_implementations_live_beside_each_other(tmp_path: Path) -> None:
     assert "2 passed" in found.out
 
 
-@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    "more", [(), ("-n", "2"), ("--hypothesis-profile=ci",)], ids=["alone", "workers", "with a profile of Hypothesis"]
+)
 def test_foreign_project_does_not_notice(foreign: Path, more: tuple[str, ...]) -> None:
     """Plain pytest in another project imports nothing heavy, warns of nothing and prints nothing of ours."""
     found = run_pytest_and_look(*more, cwd=foreign)

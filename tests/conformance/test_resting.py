@@ -6,6 +6,7 @@ from pathlib import Path
 from resource import getpagesize
 
 import numpy as np
+from suite_runs import FRAMEWORKS, run_pytest_and_look
 
 from bnconform.session import Session
 from bnconform_adapters.calls import run
@@ -61,3 +62,23 @@ def test_layers_of_keras_are_forgotten() -> None:
 
     before = call(LAYERS_KEPT)
     assert call(3 * LAYERS_KEPT) - before < 25e6
+
+
+def test_record_needs_nobody_called_again() -> None:
+    """What is at rest stays so when the record is written: its cells told what there is to know."""
+    session = Session(["onnxruntime"], seed=0)
+    (one,) = session.implementations
+    for cost in ("interpreted", "cheap"):
+        cell = {"requirement": "F1", "implementation": one.name, "verdict": "meets", "cost": cost}
+        session.add(cell)
+        assert bool(session.results().notes) == (cost == "interpreted")
+    assert "adapter" not in vars(one)
+
+
+def test_controller_of_workers_imports_no_framework(tmp_path: Path) -> None:
+    """Where pytest-xdist's workers judge, the process that writes the record imports nothing to do so."""
+    chosen = ("--adapter=torch", "--requirement=F5", "--hypothesis-profile=quick", "--report=out", "-n", "1")
+    found = run_pytest_and_look("--pyargs", "bnconform", *chosen, cwd=tmp_path)
+    assert found.status == 0, found.out
+    assert (tmp_path / "out" / "results.json").exists()
+    assert not found.imported() & set(FRAMEWORKS)

@@ -20,7 +20,7 @@ from bnconform.strategies import signature_pool
 from bnconform_adapters.calls import forward_passes, run, run_steps, run_together
 from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome
 from bnconform_adapters.registry import load
-from bnconform_adapters.worker.client import WorkerAdapter, run_once
+from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 
 LAYOUTS = ("contiguous", "channels_last", "transposed", "sliced")
@@ -159,45 +159,6 @@ def test_threads_are_the_workers(tmp_path: Path) -> None:
     for got, expected in zip(together, run_together(here, cases, 4), strict=True):
         assert_same(got, expected)
         assert got.error is None
-
-
-def test_fresh_process_is_fresh(tmp_path: Path) -> None:
-    """P8 sees a kernel that counts its calls; a worker that was replaced has counted none."""
-    text = replaced(
-        starter(), [("return y.astype(x.dtype), new_mean", "CALLS.append(y)\n    return y.astype(x.dtype), new_mean")]
-    )
-    text = replaced(text, [("    y = xhat * column(weight, x, 1)", "    y = xhat * column(weight, x, 1) + len(CALLS)")])
-    (tmp_path / "kernel.py").write_text(text + "\nCALLS = []\n")
-    spec = str(tmp_path / "kernel.py")
-    with WorkerAdapter(spec) as there:
-        first, second = run(there, case()), run(there, case())
-        assert first.y is not None
-        assert second.y is not None
-        assert (first.y != second.y).all()
-        assert_same(run_once(spec, case()), first)
-        broken, _ = judge(there, "P8", spec=spec)
-        assert "in a fresh process and here" in str(broken) or "not every time" in str(broken)
-
-
-def test_fresh_processes_remember_nothing_but_what_is_imported(tmp_path: Path) -> None:
-    """What a call leaves behind is not there in the next fresh process, which is there at once all the same."""
-    path = tmp_path / "kernel.py"
-    path.write_text(
-        starter() + "\nCALLS = []\n_inference = forward_inference\n\n\n"
-        "def forward_inference(*arrays, **scalars):\n"
-        "    CALLS.append(1)\n"
-        "    return _inference(*arrays, **scalars) * len(CALLS)\n"
-    )
-    one = replace(case(), training=False, dy=None)
-    first, second = (run_once(str(path), one) for _ in range(2))
-    assert first.error is None
-    np.testing.assert_array_equal(first.y, second.y)
-
-
-def test_fresh_process_that_cannot_be_had_is_an_error() -> None:
-    """An implementation that cannot be loaded again is told as an error of the call."""
-    outcome = run_once("nowhere.py", case())
-    assert outcome.error == "no such file: nowhere.py; pass the path of a Python file"
 
 
 def test_bundled_implementation_runs_in_a_worker() -> None:

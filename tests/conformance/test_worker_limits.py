@@ -21,6 +21,12 @@ def test_bundled_implementations_get_longer() -> None:
     assert Limits.of("kernel.py").seconds == Limits().seconds
 
 
+def test_a_time_limit_is_for_files() -> None:
+    """The user's limit is for a call of their file; what comes with the suite keeps its own."""
+    assert Limits.of("kernel.py", 0.25).seconds == 0.25
+    assert Limits.of("onnxruntime", 0.25).seconds == Limits.of("onnxruntime").seconds
+
+
 def test_time_limit_is_lowered_after_a_hang() -> None:
     """After a hang the limit is a multiple of the longest call that came back, first calls by themselves."""
     limits = Limits(10.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from catalogue import PAGE, page
@@ -52,6 +54,15 @@ def test_table_lists_what_the_file_defines(family: str) -> None:
     assert sorted(listed) == sorted(set(defined) - {"BatchNormSteps", "BatchNorm", "ShardedSteps"})
     for name in listed:
         assert subject(file_of(family), name).name.endswith(name)
+
+
+@pytest.mark.parametrize("path", sorted(ZOO.glob("blind_*.py")), ids=lambda path: path.stem)
+def test_blind_steps_are_all_in_the_table(path: Path) -> None:
+    """The blind faults' steps lie in several files; the family's own one has every specimen of each."""
+    table, steps = import_module("faults_blind"), import_module(path.stem)
+    defined = {name for name, item in vars(steps).items() if hasattr(item, "forward_training") and name[0] != "_"}
+    assert len(defined) > 1
+    assert defined - {"BatchNormSteps"} <= vars(table).keys()
 
 
 def test_zoo_is_large_enough() -> None:

@@ -196,14 +196,14 @@ def opened(spec: str, *, in_process: bool = False, time_limit: float | None = No
     if in_process or not own_process(spec):
         yield load(spec)
         return
-    with WorkerAdapter(spec, None if time_limit is None else Limits(time_limit)) as adapter:
+    with WorkerAdapter(spec, Limits.of(spec, time_limit)) as adapter:
         yield adapter
 
 
-def run_once(spec: str, case: Case) -> Outcome:
+def run_once(spec: str, case: Case, limits: Limits | None = None) -> Outcome:
     """Call an implementation, named as for `--adapter`, once in a process that has called nothing before."""
     try:
-        with WorkerAdapter(spec, started_by=_starter_of(spec)) as adapter:
+        with WorkerAdapter(spec, limits, started_by=_starter_of(spec)) as adapter:
             return adapter.run_steps([case])[0]
     except AdapterError as error:
         return Outcome(error=str(error))

@@ -53,10 +53,10 @@ class Keeper:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-W", "ignore", "-c", _KEEPER, str(theirs.fileno()), *roots],
                 pass_fds=[theirs.fileno()],
+                env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
-                env=os.environ | environment,
             )
         self._control = ours
         self.close = weakref.finalize(self, _close_keeper, self._process, ours)

@@ -55,9 +55,9 @@ class Limits:
     _most_memory: int = 0
 
     @classmethod
-    def of(cls, spec: str) -> Limits:
-        """The default ones of what a user named: a file, or a bundled implementation."""
-        return cls() if is_file(spec) else cls(BUNDLED_SECONDS)
+    def of(cls, spec: str, time_limit: float | None = None) -> Limits:
+        """Those of what a user named: a file, of which they may limit a call, or a bundled implementation."""
+        return cls(time_limit or CALL_SECONDS) if is_file(spec) else cls(BUNDLED_SECONDS)
 
     @property
     def loading(self) -> float:

@@ -21,6 +21,8 @@ from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_
 CHUNK = 1 << 18
 IMPORTED_EARLY = ("torch", "jax", "tensorflow")
 """What the keeper imports before it forks the next worker, if this one has it: slow to import, safe to fork unused."""
+SETTLED_EARLY = ("keras",)
+"""And this of a bundled implementation: of a file nobody knows which backend it asks for before it imports it."""
 CAUGHT = BaseException
 """In the suite's process Ctrl-C must end the run; here nothing that an implementation raises is meant for others."""
 
@@ -58,8 +60,9 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
 
 def imported_early(spec: str) -> list[str]:
     """What the keeper may import for an implementation: of a file what it has imported by now."""
-    needed = sys.modules if is_file(spec) else dict(find(spec).packages)
-    return [name for name in IMPORTED_EARLY if name in needed]
+    if is_file(spec):
+        return [name for name in IMPORTED_EARLY if name in sys.modules]
+    return [name for name in IMPORTED_EARLY + SETTLED_EARLY if name in dict(find(spec).packages)]
 
 
 def _settle(output: int) -> None:

@@ -10,9 +10,11 @@ import numpy as np
 from bnconform.identify.answers import Answer, Decision, Pairs, decide, shortest_decimal, worst_ratio
 from bnconform.identify.probe import CHANNELS, WIDEST, Probe, few, got, predicted
 from bnconform.oracle import Quantity, forward_pass
-from bnconform_adapters.contract import AnyArray, Case, Claims, Outcome
+from bnconform_adapters.contract import AnyArray, Case, Outcome
+from bnconform_reference.dialect import PYTORCH
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.error_bounds import running_bound
+from bnconform_reference.precision import Precision
 from bnconform_reference.running_statistics import update
 
 Weight = Callable[[float], float]
@@ -127,7 +129,7 @@ def averaging(probe: Probe) -> Averaging:
     first, last = steps[0], steps[-1]
     assert first.case.running_mean is not None
     assert last.case.running_var is not None
-    batch = high(forward_pass(last.case, Claims(grade=WIDEST)).values.variance)[0, 0]
+    batch = high(forward_pass(last.case, PYTORCH).values.variance)[0, 0]
     return Averaging(
         weights,
         by_mean,
@@ -164,13 +166,13 @@ def _var(case: Case, weight: float, stored: Stored) -> Quantity:
     n / (n - 1), the product, the sum with eps, and the root or its reciprocal; the oracle's own, in float64, add as
     many of its own.
     """
-    found = forward_pass(case, Claims(grade=WIDEST))
-    v, bound, n = high(found.values.variance), found.bounds.variance, case.values_per_channel
+    found, precision = forward_pass(case, PYTORCH), Precision.for_dtype(case.dtype, WIDEST)
+    v, bound, n = high(found.values.variance), found.bounds(precision).variance, case.values_per_channel
     batch = stored(v, n, case.eps)
     ends = stored(np.maximum(v - bound, 0.0), n, case.eps), stored(v + bound, n, case.eps)
-    roundings = 4 * (found.precision.u + np.finfo(np.float64).eps) * np.abs(batch)
+    roundings = 4 * (precision.u + np.finfo(np.float64).eps) * np.abs(batch)
     error = np.maximum(np.abs(ends[0] - batch), np.abs(ends[1] - batch)) + roundings
-    allowed = running_bound(found.old_var, batch, error, weight, found.precision)
+    allowed = running_bound(found.old_var, batch, error, weight, precision)
     return Quantity(high(update(found.old_var, batch, weight))[:, 0], allowed[:, 0])
 
 
