@@ -247,8 +247,8 @@ class Session:
             not_run=self.not_run,
             notes={
                 i.name: INTERPRETED if i.name == "fused_triton" else "takes long for a case, and gets fewer"
-                for i in self.implementations
-                if i.name in {cell["implementation"] for cell in self.cells} and i.adapter.claims.cost == "interpreted"
+                for i in self._judged()
+                if i.adapter.claims.cost == "interpreted"
             },
             drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
             identities=self._identities,

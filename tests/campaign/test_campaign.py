@@ -223,6 +223,7 @@ def test_end_has_to_be_named(tmp_path: Path) -> None:
         ({"out/ledger.jsonl": ENTRY}, [], "campaign.json is missing"),
         ({"out/campaign.json": "[1]"}, [], "campaign.json is damaged"),
         ({"file": ""}, ["--database", "file/examples"], "--database: cannot make the folder file/examples"),
+        ({}, ["--scheduler", "tcp://127.0.0.1:9", "--processes", "2"], "pass one of them"),
         ({}, ["--scheduler", "none.json"], "--scheduler none.json is no scheduler's file"),
         ({"some.json": "{}"}, ["--scheduler", "some.json"], "--scheduler some.json is no scheduler's file"),
     ],

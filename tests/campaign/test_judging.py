@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 from collections import deque
 from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from campaigns import FAULTY, STARTER, kernel
+from hypothesis.database import ExampleDatabase
 
 from bnconform import examiner
-from bnconform.campaign import command, judging
+from bnconform import session as session_module
+from bnconform.campaign import command, judging, progress
 from bnconform.campaign.identity import identity
 from bnconform.campaign.items import Item
 from bnconform.campaign.judging import Orders, judge_item
 from bnconform.campaign.kept import KeptSessions
 from bnconform.campaign.workers import LocalWorkers, Lost
 from bnconform.cli import main
+from bnconform.database import open_database
 from bnconform.session import Session
 from bnconform.strategies import signature_pool
 from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.registry import Entry
 from bnconform_reports.records import read
 
 SEED = 11
@@ -124,6 +131,93 @@ def test_item_on_which_the_suite_fails_is_no_finding(
     assert f"bnconform itself failed, 2 times with seeds {SEED} to {SEED}: KeyError: 'of the suite'" in printed
     assert [cell.verdict for cell in read(tmp_path / "results.json").cells] == ["not run"]
     assert not (tmp_path / "cases").exists()
+
+
+def test_implementation_that_cannot_be_started_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken installation of a bundled implementation is no success, nor an error of the record's writer."""
+    entry = Entry("broken", "nowhere:nothing", (("numpy", "numpy"),), "torch", environment=())
+    monkeypatch.setattr(session_module, "find", lambda name: entry)
+    monkeypatch.setattr(command, "_workers", lambda wishes, orders: Here(orders))
+    wanted = ["--requirement", "I1", "--cases", "1"]
+    assert main(["campaign", "--adapter", "broken", *wanted, "-o", str(tmp_path)]) == 2
+    assert "\nnothing was judged; not run: AdapterError: " in capsys.readouterr().out
+    assert [cell.verdict for cell in read(tmp_path / "results.json").cells] == ["not run"]
+
+
+def test_campaign_that_judged_nothing_may_become_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that its cluster refused binds nobody to the versions that it was begun with."""
+
+    def refused(wishes: Any, orders: Orders) -> Here:
+        raise AdapterError("other versions")
+
+    wanted = ["campaign", "--adapter", "reference", "--cases", "1", "-o", str(tmp_path)]
+    monkeypatch.setattr(command, "_workers", refused)
+    assert main([*wanted, "--requirement", "I1", "--seed", "1"]) == 2
+    monkeypatch.setattr(command, "_workers", lambda wishes, orders: Here(orders))
+    assert main([*wanted, "--requirement", "S1", "--seed", "2"]) == 0
+    assert json.loads((tmp_path / "campaign.json").read_text())["seed"] == 2
+    assert main([*wanted, "--requirement", "I1", "--seed", "2"]) == 2
+
+
+def test_log_has_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where standard error is no terminal, lines say how far the campaign is, with its rate and memory."""
+    monkeypatch.setattr(command, "_workers", lambda wishes, orders: Here(orders))
+    monkeypatch.setattr(progress, "APART", 0.0)
+    wanted = ["--requirement", "I1", "--cases", "100"]
+    assert main(["campaign", "--adapter", "reference", *wanted, "-o", str(tmp_path)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"round 0, 60 cases, \d+ a second, \d+ MiB, 0 findings, \d+ (s|min|h) left", lines[0])
+    assert len(lines) == 2
+
+
+class Down(ExampleDatabase):
+    """A database whose server went away."""
+
+    def save(self, key: bytes, value: bytes) -> None:
+        """Fail."""
+        raise ConnectionError
+
+    fetch = delete = save  # type: ignore[assignment]
+
+
+def test_database_that_fails_decides_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is a cache may go away: laws are judged as without it, and findings shrunk as ever."""
+    item = Item(str(kernel(tmp_path, FAULTY)), "S2", 0, 1)
+    without = judge_item(item, Orders(SEED))
+    monkeypatch.setattr(judging, "open_database", lambda where: Down())
+    with_it = judge_item(item, Orders(SEED, database="redis://nowhere"))
+    assert with_it["failed"] == []
+    assert with_it["broken"] == without["broken"] != []
+
+
+def test_database_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that is not there is told before anything is judged."""
+
+    class Redis:
+        """As redis-py has it."""
+
+        @classmethod
+        def from_url(cls, url: str) -> Redis:
+            """A client, which connects when it is used."""
+            return cls()
+
+        def pipeline(self) -> None:
+            """Fail; a real one does a little later."""
+            raise ConnectionError("Connection refused")
+
+    package = ModuleType("redis")
+    package.Redis = Redis  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "redis", package)
+    monkeypatch.delitem(sys.modules, "hypothesis.extra.redis", raising=False)
+    with pytest.raises(
+        AdapterError, match="--database redis://nowhere does not answer: ConnectionError: Connection ref"
+    ):
+        open_database("redis://nowhere")
+    monkeypatch.delitem(sys.modules, "hypothesis.extra.redis")
 
 
 def test_exception_in_a_process_is_the_suites() -> None:

@@ -65,7 +65,10 @@ class ClusterWorkers:
         for identity in self._orders.identities.values():
             due |= identity
         names = packages([due])
-        found = self._client.get_versions(packages=names)
+        try:
+            found = self._client.get_versions(packages=names)
+        except OSError:
+            raise AdapterError(ENDED) from None
         ours, workers = found["client"]["packages"], found["workers"]
         for worker, about in workers.items():
             theirs = about["packages"]

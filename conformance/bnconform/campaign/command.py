@@ -130,12 +130,14 @@ def _orders(wishes: Wishes, session: Session, *, begun: bool) -> Orders:
             seed = int(known.pop("seed"))
         except (ValueError, KeyError, AttributeError, TypeError):
             raise LedgerError(f"{path} is damaged; pass another -o") from None
-        if known != what or wishes.seed not in (None, seed):
+        # One that was refused before it judged anything, as by a cluster of other versions, is not begun.
+        if begun and (known != what or wishes.seed not in (None, seed)):
             raise LedgerError(f"{wishes.out} holds a campaign of {_other(known, what)}; pass another -o")
-        session.seed = seed
+        if begun:
+            session.seed = seed
     elif begun:
         raise LedgerError(f"{wishes.out} has a ledger, but {path.name} is missing; put it back, or pass another -o")
-    else:
+    if not begun:
         new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
         new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
         new.replace(path)
@@ -154,6 +156,8 @@ def _other(known: dict[str, Any], what: dict[str, Any]) -> str:
 
 
 def _workers(wishes: Wishes, orders: Orders) -> Workers:
+    if wishes.scheduler is not None and wishes.processes is not None:
+        raise AdapterError("--processes is for this machine, and --scheduler for a cluster; pass one of them")
     if wishes.scheduler is None:
         return LocalWorkers(orders, wishes.processes or _cores())
     from bnconform.campaign.cluster import ClusterWorkers
