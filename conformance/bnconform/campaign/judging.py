@@ -16,7 +16,7 @@ import pytest
 from bnconform.campaign.findings import signature_of, smaller
 from bnconform.campaign.identity import difference, identity
 from bnconform.campaign.items import Item
-from bnconform.campaign.kept import MEMORY, KeptSessions, peak
+from bnconform.campaign.kept import MEMORY, KeptSessions, peak, resident
 from bnconform.campaign.record import folded
 from bnconform.database import open_database
 from bnconform.examiner import Examiner
@@ -100,7 +100,7 @@ def judge_item(item: Item, orders: Orders) -> dict[str, Any]:
             if cell.pop("failed", False):
                 failed.setdefault(cell["reason"], cell | {"seeds": 0})["seeds"] += 1
         held = {"suite": peak(), "implementation": _kept.held()}
-        if sum(held.values()) > MEMORY:
+        if resident() + held["implementation"] > MEMORY:
             _kept.close()
         return {
             "seconds": round(time.perf_counter() - start, 3),
