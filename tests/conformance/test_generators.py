@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine
 from suite_runs import SEED, judge, laws
 
 from bnconform.build import build, ratios
@@ -311,6 +313,16 @@ def test_every_kind_is_drawn_often_enough(id: str) -> None:
     kinds |= {"expanded dy"} if id == "G1" else set()
     seldom = {kind: counted[kind] / len(found) for kind in kinds if counted[kind] < LEAST * len(found)}
     assert not seldom
+
+
+def test_histories_of_many_seeds_leave_one_state_machine() -> None:
+    """Hypothesis keeps every class of state machines; a long run must not make one for each seed."""
+    judge(Spy("cheap"), "S11", seed=0, profile="quick")
+    before = RuleBasedStateMachine.__subclasses__()
+    for seed in (1, 2):
+        judge(Spy("cheap"), "S11", seed=seed, profile="quick")
+    gc.collect()
+    assert RuleBasedStateMachine.__subclasses__() == before
 
 
 def test_pool_has_every_dtype_rank_and_choice_of_parameters() -> None:
