@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bnconform import __version__
 
@@ -38,6 +40,16 @@ HIDDEN_BY_NAME = ("numpy", "torch", "jax")
 """What a file of the same name could not import."""
 
 
+class Parser(argparse.ArgumentParser):
+    """One line for an option's bad value; the usage, too, for what is no command."""
+
+    def error(self, message: str) -> NoReturn:
+        """See argparse."""
+        if message.startswith("argument -"):
+            self.exit(USAGE_ERROR, f"bnconform: {message.removeprefix('argument ')}\n")
+        super().error(message)
+
+
 def list_adapters() -> None:
     """Print the bundled implementations with their versions, or how to install them."""
     from bnconform_adapters.registry import REGISTRY
@@ -49,15 +61,20 @@ def list_adapters() -> None:
         print(f"{entry.name:<{width}}  {state}")
 
 
-def seconds(text: str) -> float:
-    """A time limit, from the command line."""
+def seconds(text: str, of: str = "seconds") -> float:
+    """A time limit, from the command line; `of` says in what."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; pass a number of seconds above 0")
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}; pass a number of {of} above 0")
     return value
+
+
+def minutes(text: str) -> float:
+    """The length of a campaign, from the command line."""
+    return seconds(text, "minutes")
 
 
 def count(text: str) -> int:
@@ -172,9 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="bnconform", description="Does an implementation of batch normalization do what it must?"
-    )
+    parser = Parser(prog="bnconform", description="Does an implementation of batch normalization do what it must?")
     parser.add_argument("--version", action="version", version=f"bnconform {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("list", help="list the bundled implementations")
@@ -217,12 +232,16 @@ def _main(arguments: Sequence[str] | None) -> int:
     reporting.add_argument("results", nargs="*", type=Path, metavar="results.json")
     reporting.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write it")
     campaigning = commands.add_parser(
-        "campaign", help="search for hours, on many processes; goes on where it was killed"
+        "campaign",
+        help="search for hours, on many processes; goes on where it was killed",
+        description="Search for hours. Pass --cases, --minutes or --until-dry: whichever comes first ends it.",
     )
-    campaigning.add_argument("--adapter", action="append", default=[], metavar="NAME|PATH.py[:NAME]")
+    campaigning.add_argument(
+        "--adapter", action="append", default=[], metavar="NAME|PATH.py[:NAME]", help="default: all installed"
+    )
     campaigning.add_argument("--requirement", action="append", default=[], metavar="ID", help="default: all")
     campaigning.add_argument("--cases", type=count, metavar="N", help="end after about so many, and one round at least")
-    campaigning.add_argument("--minutes", type=seconds, metavar="M", help="end after so many")
+    campaigning.add_argument("--minutes", type=minutes, metavar="M", help="end after so many")
     campaigning.add_argument("--until-dry", action="store_true", help="end when nothing new comes up any more")
     campaigning.add_argument("--processes", type=count, metavar="N", help="on this machine; default: one for each core")
     campaigning.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, which judges instead")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import Phase, settings
@@ -13,7 +14,7 @@ from hypothesis.database import (
     ReadOnlyDatabase,
 )
 
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.contract import AdapterError, describe_error
 
 
 def open_database(where: str | None) -> ExampleDatabase | None:
@@ -28,7 +29,8 @@ def open_database(where: str | None) -> ExampleDatabase | None:
     Raises
     ------
     AdapterError
-        The name is none of these, its package is not installed, or the folder cannot be made.
+        The name is none of these, its package is not installed, the server does not answer, or the folder cannot be
+        made.
     """
     if where is None:
         return None
@@ -39,7 +41,12 @@ def open_database(where: str | None) -> ExampleDatabase | None:
             from redis import Redis
         except ImportError:
             raise AdapterError(f"--database {where} needs redis: pip install redis") from None
-        return RedisExampleDatabase(Redis.from_url(where))
+        found = RedisExampleDatabase(Redis.from_url(where))
+        try:
+            list(found.fetch(b"anything"))
+        except Exception as error:  # of several packages; whatever it is, it is of no use
+            raise AdapterError(f"--database {where} does not answer: {describe_error(error)}") from None
+        return found
     if kind == "github":
         owner, _, repository = rest.partition("/")
         if not owner or not repository or "/" in repository:
@@ -55,6 +62,8 @@ def open_database(where: str | None) -> ExampleDatabase | None:
 class Named(ExampleDatabase):
     """A database under a name: every law is searched by one function, whose examples are not for the others.
 
+    One that fails on the way is as good as empty: a cache must neither end a search nor decide one.
+
     Parameters
     ----------
     database : ExampleDatabase
@@ -67,15 +76,20 @@ class Named(ExampleDatabase):
 
     def save(self, key: bytes, value: bytes) -> None:
         """See Hypothesis."""
-        self._database.save(self._name + key, value)
+        with suppress(Exception):
+            self._database.save(self._name + key, value)
 
     def fetch(self, key: bytes) -> Iterable[bytes]:
         """See Hypothesis."""
-        return self._database.fetch(self._name + key)
+        try:
+            return list(self._database.fetch(self._name + key))
+        except Exception:
+            return ()
 
     def delete(self, key: bytes, value: bytes) -> None:
         """See Hypothesis."""
-        self._database.delete(self._name + key, value)
+        with suppress(Exception):
+            self._database.delete(self._name + key, value)
 
 
 def with_database(given: settings, database: ExampleDatabase | None, name: str) -> settings:

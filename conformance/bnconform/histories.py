@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from bnconform_adapters.contract import Before, Case, Claims
 
 LONGEST = 8
 """Calls in one history: enough for two of the events that must not disturb one another, and what shows it."""
+
+KEPT = 64
+"""State machines: one for each implementation, or for each pool of one that compiles."""
 
 PARAMETERS = ("weight", "bias", "running_mean", "running_var")
 
@@ -61,14 +65,24 @@ class Histories:
         Broken
             By the smallest history found.
         """
-        machine = decorate(_machine(self.space, judge, pool))
+        machine, judges = _machine(self.space, judge.claims, pool)
         quiet = Settings(settings, stateful_step_count=LONGEST, verbosity=Verbosity.quiet)
-        run_state_machine_as_test(machine, settings=quiet)
+        judges.append(judge)
+        try:
+            run_state_machine_as_test(decorate(machine), settings=quiet)
+        finally:
+            judges.pop()
 
 
-def _machine(space: Space, judge: Judge, pool: tuple[Signature, ...]) -> type[RuleBasedStateMachine]:
-    """The state machine: its rules call one layer of the judge's implementation."""
-    claims = judge.claims
+@lru_cache(maxsize=KEPT)
+def _machine(
+    space: Space, claims: Claims, pool: tuple[Signature, ...]
+) -> tuple[type[RuleBasedStateMachine], list[Judge]]:
+    """The state machine, and where it finds its judge: its rules call one layer of the last one's implementation.
+
+    It is made once, since Hypothesis forgets no class, nor what that holds.
+    """
+    judges: list[Judge] = []
 
     class Layer(RuleBasedStateMachine):
         """One layer; every rule is a call, judged at once against the oracle's state."""
@@ -76,19 +90,19 @@ def _machine(space: Space, judge: Judge, pool: tuple[Signature, ...]) -> type[Ru
         def __init__(self) -> None:
             super().__init__()
             self._steps: tuple[Case, ...] = ()
-            self._life = Life(judge.adapter)
+            self._life = Life(judges[-1].adapter)
 
         @initialize(recipe=recipes(space, claims, pool))
         def build(self, recipe: Recipe) -> None:
             """Choose what the layer is built with; the calls follow."""
             self._recipe = recipe
             self._loaded = build(recipe)
-            self._chronicle = Chronicle(judge, self._loaded)
-            judge.begin(())
+            self._chronicle = Chronicle(judges[-1], self._loaded)
+            judges[-1].begin(())
 
         def _call(self, case: Case) -> None:
             self._steps = (*self._steps, case)
-            self._chronicle.enter(case, judge.extend(case, self._life.call))
+            self._chronicle.enter(case, judges[-1].extend(case, self._life.call))
 
         def _next(self, shape: tuple[int, ...], *, training: bool = True, before: Before = "nothing") -> Case:
             salt = self._recipe.salt + SALTS * (len(self._steps) + 1)
@@ -157,6 +171,6 @@ def _machine(space: Space, judge: Judge, pool: tuple[Signature, ...]) -> type[Ru
         def teardown(self) -> None:
             """Count the example."""
             if self._steps:
-                judge.end()
+                judges[-1].end()
 
-    return Layer
+    return Layer, judges

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bnconform_reports.records import Results
 
 
+LONGEST = 1e6
+"""Seconds of a time limit; the system's clocks take no time without end."""
 INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
 
 
@@ -67,11 +69,16 @@ class Implementation:
             return Subject.bundled(self.entry)
         return Subject.of_file(self.name, self.spec, getattr(self.adapter, "plain_code", ""))
 
+    @property
+    def worker(self) -> WorkerAdapter | None:
+        """What calls it in a process of its own, where it has one and was needed."""
+        adapter = self.loaded or vars(self).get("adapter")
+        return adapter if isinstance(adapter, WorkerAdapter) else None
+
     def close(self) -> None:
         """End its worker, if it has one."""
-        adapter = self.loaded or vars(self).get("adapter")  # not made just to be closed
-        if isinstance(adapter, WorkerAdapter):
-            adapter.close()
+        if self.worker is not None:
+            self.worker.close()
 
     def rest(self) -> None:
         """Give back what a bundled implementation holds, until it is called again: its worker, what it has compiled."""
@@ -149,8 +156,8 @@ class Session:
             raise AdapterError(f"--report: {report} is not a folder; pass another name")
         if seed is None:
             seed = CI_SEED if profile == "ci" else SystemRandom().randrange(10**6)
-        if time_limit is not None and not time_limit > 0:
-            raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0")
+        if time_limit is not None and not 0 < time_limit <= LONGEST:
+            raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0, up to {LONGEST:g}")
         self.seed = seed
         self._in_process, self.time_limit = in_process, time_limit
         self._identify, self._measure = identify, measure

@@ -36,6 +36,8 @@ Steps: TypeAlias = tuple[Case, ...]
 Step: TypeAlias = Literal["training", "inference", "empty", "single"]
 
 POOL_SIZE = 20
+SEEDS_A_POOL = 100
+"""Neighbouring seeds that share a pool: a campaign goes through them one by one, and would compile anew for each."""
 BATCH_SIZES = (None, 2, 3, 5)
 """Sizes of a later batch of a layer; None is that of the first."""
 COMPILED_LENGTHS = 6
@@ -55,10 +57,13 @@ class Signature:
 
 
 def signature_pool(claims: Claims, seed: int) -> tuple[Signature, ...]:
-    """Signatures for one run; every claimed dtype, rank and presence of parameters occurs. Empty where cheap."""
+    """Signatures for a run of this seed; every claimed dtype, rank and choice of parameters occurs. Empty where cheap.
+
+    They change with every hundredth seed; values change with each.
+    """
     if claims.cost == "cheap":
         return ()
-    random = Random(seed)
+    random = Random(seed // SEEDS_A_POOL)
     kinds: tuple[Kind, ...] = ("small", "small", "small", "wide", "long")
     wide = INTERPRETED_CHANNELS if claims.cost == "interpreted" else WIDE_CHANNELS
     return tuple(

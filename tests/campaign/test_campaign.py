@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+import signal
 import subprocess
 import time
 from collections import deque
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -35,7 +38,10 @@ from bnconform_adapters.contract import AdapterError
 from bnconform_reports.records import read
 
 CASES = "1500"
-ENTRY = '{"item": {}, "cell": {}, "broken": [], "seconds": 1}'
+ENTRY = (
+    '{"item": {"spec": "reference", "requirement": "I1", "start": 0, "stop": 1},'
+    ' "cell": {}, "broken": [], "seconds": 1}\n'
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,7 @@ def test_what_a_campaign_leaves_is_read_by_the_others(faulty: Path) -> None:
     assert {cell.requirement for cell in record.cells} == set(REQUIREMENTS)
     assert sum(cell.cases for cell in record.cells) == sum(entry["cell"]["cases"] for entry in entries(out))
     for id in broken:
-        path = out / "cases" / f"{id}-kernel.json"
+        path = next((out / "cases").glob(f"{id}-kernel-*.json"))
         assert read_case(path)
         assert replay_file(path, None)
         assert path.with_suffix(".py").exists()
@@ -135,11 +141,23 @@ def test_another_campaign_is_refused(tmp_path: Path) -> None:
     """A folder is for one kernel as it is, one set of requirements and one seed."""
     path, out = kernel(tmp_path, STARTER), tmp_path / "out"
     assert ran(path, out, "--cases", "1", requirements=("I1",))[0] == 0
+
+    def refused(told: str, *more: str, path: Path = path, requirements: tuple[str, ...] = ("I1",)) -> None:
+        status, printed = ran(path, out, "--cases", "1", *more, requirements=requirements)
+        assert (status, printed) == (2, f"bnconform: {out} holds a campaign {told}; pass another -o\n")
+
+    refused("of other requirements", requirements=("F1",))
+    refused("of another seed", "--seed", "12")
+    (tmp_path / "other").mkdir()
+    status, printed = ran(kernel(tmp_path / "other", STARTER), out, "--cases", "1", requirements=("I1",))
+    assert (status, printed) == (2, f"bnconform: {out} holds a campaign on {path}; put it there, or pass another -o\n")
     path.write_text(FAULTY)
-    assert ran(path, out, "--cases", "1", requirements=("I1",)) == (
-        2,
-        f"bnconform: {out} holds a campaign of other implementations; pass another -o\n",
-    )
+    refused("of another kernel.py: here is another text of the file")
+    kept = json.loads((out / "campaign.json").read_text())
+    kept["implementations"]["kernel.py"]["hypothesis"] = "1.0"
+    (out / "campaign.json").write_text(json.dumps(kept))
+    path.write_text(STARTER)
+    refused(f"of another kernel.py: here is hypothesis {metadata.version('hypothesis')} (the campaign has 1.0)")
 
 
 def test_worker_that_dies_costs_its_item_once(tmp_path: Path) -> None:
@@ -202,13 +220,10 @@ def test_end_has_to_be_named(tmp_path: Path) -> None:
         ({"out": ""}, [], "-o: cannot make the folder"),
         ({"file": ""}, ["-o", "file/out"], "-o: cannot make the folder file/out: Not a directory"),
         ({"out/ledger.jsonl": "1\n"}, [], "is damaged in line 1"),
-        (
-            {"out/ledger.jsonl": '{"item": {}, "cell": {}, "broken": [], "seconds": 1}\n'},
-            [],
-            "campaign.json is missing",
-        ),
+        ({"out/ledger.jsonl": ENTRY}, [], "campaign.json is missing"),
         ({"out/campaign.json": "[1]"}, [], "campaign.json is damaged"),
         ({"file": ""}, ["--database", "file/examples"], "--database: cannot make the folder file/examples"),
+        ({}, ["--scheduler", "tcp://127.0.0.1:9", "--processes", "2"], "pass one of them"),
         ({}, ["--scheduler", "none.json"], "--scheduler none.json is no scheduler's file"),
         ({"some.json": "{}"}, ["--scheduler", "some.json"], "--scheduler some.json is no scheduler's file"),
     ],
@@ -232,6 +247,57 @@ def test_what_cannot_be_had_is_told_in_a_line(
     assert told in printed.err
     assert printed.err.count("\n") == 1
     assert not list(Path().rglob("results.json"))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--minutes", "nan"], "--minutes: 'nan'; pass a number of minutes above 0"),
+        (["--minutes", "inf"], "--minutes: 'inf'; pass a number of minutes above 0"),
+        (["--minutes", "-1"], "--minutes: '-1'; pass a number of minutes above 0"),
+        (["--minutes", "soon"], "--minutes: 'soon'; pass a number of minutes above 0"),
+        (["--cases", "0"], "--cases: '0'; pass a whole number above 0"),
+        (["--cases", "-5"], "--cases: '-5'; pass a whole number above 0"),
+        (["--cases", "1e6"], "--cases: '1e6'; pass a whole number above 0"),
+        (["--cases", "1", "--time-limit", "inf"], "--time-limit: 'inf'; pass a number of seconds above 0"),
+    ],
+)
+def test_numbers_that_are_none_are_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], told: str
+) -> None:
+    """A budget or a limit has to be a number above 0, and finite."""
+    with pytest.raises(SystemExit) as ended:
+        main(["campaign", "--adapter", "reference", "-o", str(tmp_path / "out"), *given])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"bnconform: {told}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_judged_is_no_success(tmp_path: Path) -> None:
+    """A campaign in which nothing is claimed says so, and why."""
+    status, printed = ran(kernel(tmp_path, STARTER), tmp_path / "out", "--cases", "1", requirements=("Y1",))
+    assert status == 2
+    assert printed.splitlines()[-1].startswith("nothing was judged; not claimed: ")
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
+def test_stopped_campaign_tells_what_it_has(tmp_path: Path, by: signal.Signals) -> None:
+    """Ctrl-C, and what batch systems send instead, end it with its record written."""
+    out = tmp_path / "out"
+    child = subprocess.Popen(
+        command(kernel(tmp_path, STARTER), out, "--minutes", "5"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while child.poll() is None and not (out.joinpath("ledger.jsonl").exists() and entries(out)):
+        time.sleep(0.01)
+    child.send_signal(by)
+    _, told = child.communicate(timeout=60)
+    assert (child.returncode, told) == (130, "stopped; the same command goes on\n")
+    assert sum(cell.cases for cell in read(out / "results.json").cells) == sum(
+        entry["cell"]["cases"] for entry in entries(out)
+    )
 
 
 def test_machine_that_cannot_judge_is_no_finding() -> None:

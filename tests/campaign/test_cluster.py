@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,15 @@ import dask
 import pytest
 from campaigns import DEADLY, FAULTY, STARTER, command, entries, findings, kernel, ran, seeds
 from distributed import LocalCluster
+
+from bnconform.campaign.cluster import ClusterWorkers
+from bnconform.campaign.identity import identity
+from bnconform.campaign.items import Item
+from bnconform.campaign.judging import Orders
+from bnconform.session import Session
+from bnconform_adapters.contract import AdapterError
+
+ITEM = Item("reference", "I1", 0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +80,72 @@ def test_cluster_that_ends_is_no_finding(tmp_path: Path) -> None:
     assert child.returncode == 2
     assert "\nbnconform: the connection to the scheduler is lost" in f"\n{told}"
     assert findings(entries(out)) == []
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a scheduler that has no workers of its own."""
+    with LocalCluster(n_workers=0, dashboard_address=":0") as found:
+        yield found.scheduler_address
+
+
+@contextmanager
+def worker_of_old_hypothesis(folder: Path, scheduler: str) -> Iterator[None]:
+    """A worker on a machine whose Hypothesis is another version, by what is installed there."""
+    told = folder / "hypothesis-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: hypothesis\nVersion: 1.0\n")
+    start = ["-m", "distributed.cli.dask_worker", scheduler, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    child = subprocess.Popen(
+        [sys.executable, *start], env=os.environ | {"PYTHONPATH": path}, cwd=folder, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def until_refused(workers: ClusterWorkers) -> str:
+    """What a cluster that is given an item refuses with."""
+    pending = deque([ITEM])
+    try:
+        while True:
+            workers.fill(pending)
+            assert list(workers.finished(0.1)) == []
+    except AdapterError as error:
+        return str(error)
+
+
+def test_worker_of_other_versions_is_refused(scheduler: str, tmp_path: Path) -> None:
+    """One that joins later judges nothing; one that is there when a campaign begins ends it in a line."""
+    (one,) = Session(["reference"]).implementations
+    workers = ClusterWorkers(Orders(0, identities={"reference": identity(one)}), scheduler)
+    version = identity(one)["hypothesis"]
+    different = f"hypothesis 1.0 (the campaign has {version})"
+    try:
+        with worker_of_old_hypothesis(tmp_path, scheduler):
+            told = until_refused(workers)
+            assert told.startswith(f"a worker of the cluster cannot judge reference: it would be with {different}; ")
+            status, printed = ran(kernel(tmp_path, STARTER), tmp_path / "out", "--cases", "1", "--scheduler", scheduler)
+    finally:
+        workers.close()
+    assert status == 2
+    (line,) = [line for line in printed.splitlines() if line.startswith("bnconform: ")]
+    assert line.startswith("bnconform: the cluster's worker tcp://127.0.0.1:")
+    assert line.endswith(f" has {different}; install the same there, or end that worker")
+    assert not entries(tmp_path / "out")
+
+
+def test_scheduler_without_workers_is_given_up(scheduler: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is waited for, which a line says, and not for ever."""
+    workers = ClusterWorkers(Orders(0), scheduler, patience=0.3)
+    try:
+        told = until_refused(workers)
+    finally:
+        workers.close()
+    start = f"the scheduler {scheduler} has no workers; "
+    assert told == f"{start}start one with: dask worker {scheduler}, and the same command goes on"
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("the scheduler")]
+    assert line == f"{start}waiting 0 s for one, start one with: dask worker {scheduler}"

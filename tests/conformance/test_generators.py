@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine
 from suite_runs import SEED, judge, laws
 
 from bnconform.build import build, ratios
@@ -19,7 +21,7 @@ from bnconform.profiles import settings_for
 from bnconform.recipe import Recipe
 from bnconform.regimes import IMAGES, digit_images
 from bnconform.spaces import TRAINING, TRAINING_GRADIENTS
-from bnconform.strategies import recipes, signature_pool
+from bnconform.strategies import POOL_SIZE, recipes, signature_pool
 from bnconform_adapters.contract import DTYPES, Case, Claims, Cost, Finish, Layer, Layout, Mode, parameter_dtype
 from bnconform_adapters.memory import place
 from bnconform_adapters.registry import load
@@ -313,13 +315,38 @@ def test_every_kind_is_drawn_often_enough(id: str) -> None:
     assert not seldom
 
 
+def test_histories_of_many_seeds_leave_one_state_machine() -> None:
+    """Hypothesis keeps every class of state machines; a long run must not make one for each seed."""
+    judge(Spy("cheap"), "S11", seed=0, profile="quick")
+    before = RuleBasedStateMachine.__subclasses__()
+    for seed in (1, 2):
+        judge(Spy("cheap"), "S11", seed=seed, profile="quick")
+    gc.collect()
+    assert RuleBasedStateMachine.__subclasses__() == before
+
+
 def test_pool_has_every_dtype_rank_and_choice_of_parameters() -> None:
     """The few signatures of a compiled implementation hold every claimed dtype, rank and choice of parameters."""
     claims = VARIETY["compiled"]
-    for seed in range(5):
+    for seed in range(0, 500, 100):
         pool = signature_pool(claims, seed)
         assert {signature.dtype for signature in pool} == set(claims.dtypes)
         assert {len(signature.shape) for signature in pool} == set(claims.ranks)
         assert {signature.parameters for signature in pool} == set(claims.parameters)
     assert signature_pool(Claims(), 0) == ()
     assert signature_pool(claims, 0) == signature_pool(claims, 0)
+
+
+def test_neighbouring_seeds_share_a_pool_and_no_values() -> None:
+    """A hundred seeds of a compiled implementation reuse the same few programs; their values differ."""
+    claims = VARIETY["compiled"]
+    assert {signature_pool(claims, seed) for seed in range(300, 400)} == {signature_pool(claims, 300)}
+    assert signature_pool(claims, 400) != signature_pool(claims, 399)
+    signatures, values = set(), list[set[bytes]]()
+    for seed in range(300, 306):
+        spy = Spy("compiles per shape")
+        judge(spy, "F1", seed=seed)
+        signatures |= {(case.x.shape, case.dtype, case.weight is None, case.bias is None) for case in spy.calls}
+        values.append({case.x.tobytes() for case in spy.calls})
+    assert len(signatures) <= POOL_SIZE
+    assert len(set().union(*values)) > 0.9 * sum(map(len, values))

@@ -9,6 +9,7 @@ import pytest
 from test_network import torch_input, torch_model
 
 from bnconform.comparison import compare
+from bnconform.training import spread
 from bnconform.training.course import KINDS, RATE, STEPS, Course
 from bnconform.training.digits import held_out, to_train_on
 from bnconform.training.network import Array, Norm, batches
@@ -111,3 +112,12 @@ def test_bound_tells_faults_apart(course: Course, dialect: Dialect) -> None:
     ):
         names = [name for name in expected if name.startswith(noted)]
         assert max(float(compare(found[name][0], expected[name]).ratio.max()) for name in names) > 2, noted
+
+
+def test_long_runs_keep_little_of_courses() -> None:
+    """What is kept of a course holds its own numbers, without those of the members, and old courses are forgotten."""
+    expected = expected_course(COURSES[0], Claims())
+    assert all(quantity.value.base is None and quantity.allowed.base is None for quantity in expected.values())
+    bound = spread._expected.cache_info().maxsize
+    assert bound is not None
+    assert bound * sum(quantity.value.nbytes + quantity.allowed.nbytes for quantity in expected.values()) < 32 << 20

@@ -77,6 +77,8 @@ class WorkerAdapter:
         self.name: str = self._process.about["name"]
         self.plain_code: str = self._process.about["plain_code"]
         self.claims: Claims = replace(to_claims(self._process.about["claims"]), own_process=True)
+        self.frameworks: tuple[str, ...] = tuple(self._process.about["modules"])
+        """Modules of the large frameworks that it has imported."""
 
     def _start(self) -> Process:
         process = Process(self._starter.keeper, self._spec, self._limits, self._starter.modules)
@@ -99,6 +101,10 @@ class WorkerAdapter:
         """End the processes. They end with the adapter, or with this program, in any case."""
         self._process.end()
         self._close_starter()
+
+    def held(self) -> int:
+        """Bytes that the implementation's process holds for itself; 0 where it is gone or the system does not tell."""
+        return 0 if self._process.ending else self._process.held()
 
     def layer(self, case: Case) -> Layer:
         """See :class:`~bnconform_adapters.contract.Adapter`. What building it raises, its steps tell."""

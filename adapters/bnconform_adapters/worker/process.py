@@ -89,9 +89,9 @@ class Process:
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(self._output, select.POLLIN)
-        self._base = self._held()
+        self._base = self.held()
         self.about = self._receive(limits.loading)
-        self._base = self._held()
+        self._base = self.held()
         if "refused" in self.about:
             self.end()
             raise AdapterError(self.about["refused"])
@@ -176,7 +176,7 @@ class Process:
         while self._drain():
             pass
 
-    def _held(self) -> int:
+    def held(self) -> int:
         """Bytes of memory that the worker holds for itself; 0 where the system does not tell (it is Linux that does).
 
         Resident memory less what is shared with files: torch and CUDA reserve many times the address space that they
@@ -191,7 +191,7 @@ class Process:
     def _look(self) -> None:
         """Give the worker up where it has grown too much."""
         self._looked = time.monotonic()
-        limit, self._peak = self._limits.growth, self._held() - self._base
+        limit, self._peak = self._limits.growth, self.held() - self._base
         if self._base and self._peak > limit:
             self._limits.overgrew()
             raise self._given_up("out of memory", f"it grew by more than {limit / 2**30:.3g} GiB", abort=True)

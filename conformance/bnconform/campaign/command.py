@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnconform import __version__
-from bnconform.campaign.findings import gathered, write_findings
+from bnconform.campaign.identity import difference, identity
 from bnconform.campaign.items import Pair
 from bnconform.campaign.judging import Orders
 from bnconform.campaign.ledger import Ledger, LedgerError
 from bnconform.campaign.progress import shown
-from bnconform.campaign.record import folded
 from bnconform.campaign.running import Budget, run
+from bnconform.campaign.telling import HOLDS, USAGE_ERROR, tell
 from bnconform.campaign.workers import LocalWorkers, Workers
 from bnconform.database import open_database
 from bnconform.laws import laws
@@ -25,7 +27,7 @@ from bnconform.session import Session
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
 
-HOLDS, BREAKS, USAGE_ERROR, STOPPED = 0, 1, 2, 130
+STOPPED = 130
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def campaign(wishes: Wishes) -> int:
     Returns
     -------
     int
-        0 where nothing new is broken, 1 where something is, 2 for what cannot be had, 130 after Ctrl-C.
+        That of :func:`~bnconform.campaign.telling.tell`; 2 for what cannot be had, 130 where it was stopped.
     """
     try:
         return _campaign(wishes)
@@ -71,22 +73,40 @@ def _campaign(wishes: Wishes) -> int:
         with Ledger(wishes.out / "ledger.jsonl") as ledger:
             orders = _orders(wishes, session, begun=bool(ledger.entries))
             names = {one.spec: one.name for one in session.implementations}
+            if moved := sorted({entry["item"]["spec"] for entry in ledger.entries} - names.keys()):
+                raise LedgerError(f"{wishes.out} holds a campaign on {moved[0]}; put it there, or pass another -o")
             wanted = [id for id in laws() if not wishes.requirement or id in wishes.requirement]
             pairs = [Pair(spec, id) for spec in names for id in wanted]
-            workers, stopped = _workers(wishes, orders), False
+            workers = _workers(wishes, orders)
+            ended: BaseException | None = None
             try:
-                with shown(wishes.budget) as tell:
-                    run(ledger, pairs, names, orders, workers, wishes.budget, tell)
-            except KeyboardInterrupt:
-                stopped = True
+                with shown(wishes.budget) as show, _stopped_by_sigterm():
+                    run(ledger, pairs, names, orders, workers, wishes.budget, show)
+            except (KeyboardInterrupt, AdapterError) as error:
+                ended = error
             finally:
                 workers.close()
-            status = _tell(ledger.entries, session, wishes.out)
+            status = tell(ledger.entries, session, wishes.out) if ledger.entries or ended is None else HOLDS
     finally:
         session.close()
-    if stopped:
+    if isinstance(ended, AdapterError):
+        raise ended
+    if ended is not None:
         print("stopped; the same command goes on", file=sys.stderr)
-    return STOPPED if stopped else status
+    return status if ended is None else STOPPED
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Take it for Ctrl-C: batch systems and service managers end what they run by it."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _absolute(spec: str) -> str:
@@ -98,9 +118,9 @@ def _absolute(spec: str) -> str:
 
 def _orders(wishes: Wishes, session: Session, *, begun: bool) -> Orders:
     """Those of the campaign in the folder, which has to be the same one, or of a new one, kept there."""
+    identities = {one.spec: identity(one) for one in session.implementations}
     what = {
-        "suite": __version__,
-        "implementations": {one.name: _identity(one) for one in session.implementations},
+        "implementations": {one.name: identities[one.spec] for one in session.implementations},
         "requirements": wishes.requirement,
     }
     path = wishes.out / "campaign.json"
@@ -110,58 +130,41 @@ def _orders(wishes: Wishes, session: Session, *, begun: bool) -> Orders:
             seed = int(known.pop("seed"))
         except (ValueError, KeyError, AttributeError, TypeError):
             raise LedgerError(f"{path} is damaged; pass another -o") from None
-        if known != what or wishes.seed not in (None, seed):
-            changed = [name for name in what if known.get(name) != what[name]] or ["seed"]
-            raise LedgerError(f"{wishes.out} holds a campaign of other {', '.join(changed)}; pass another -o")
-        session.seed = seed
+        # One that was refused before it judged anything, as by a cluster of other versions, is not begun.
+        if begun and (known != what or wishes.seed not in (None, seed)):
+            raise LedgerError(f"{wishes.out} holds a campaign of {_other(known, what)}; pass another -o")
+        if begun:
+            session.seed = seed
     elif begun:
         raise LedgerError(f"{wishes.out} has a ledger, but {path.name} is missing; put it back, or pass another -o")
-    else:
+    if not begun:
         new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
         new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
         new.replace(path)
-    return Orders(session.seed, session.profile, wishes.time_limit, wishes.database)
+    return Orders(session.seed, session.profile, wishes.time_limit, wishes.database, identities)
 
 
-def _identity(one: Any) -> Any:
-    """A bundled implementation's versions; the digest of a file."""
-    if one.entry is not None:
-        return one.entry.versions()
-    path = one.spec.partition(".py:")[0].removesuffix(".py") + ".py"
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+def _other(known: dict[str, Any], what: dict[str, Any]) -> str:
+    """What a campaign has that is not what is wanted."""
+    theirs, ours = known.get("implementations"), what["implementations"]
+    if not isinstance(theirs, dict) or theirs.keys() != ours.keys():
+        return "other implementations"
+    for name, found in theirs.items():
+        if found != ours[name]:
+            return f"another {name}: here is {difference(ours[name], found)}"
+    return "other requirements" if known.get("requirements") != what["requirements"] else "another seed"
 
 
 def _workers(wishes: Wishes, orders: Orders) -> Workers:
+    if wishes.scheduler is not None and wishes.processes is not None:
+        raise AdapterError("--processes is for this machine, and --scheduler for a cluster; pass one of them")
     if wishes.scheduler is None:
-        return LocalWorkers(orders, wishes.processes or len(os.sched_getaffinity(0)))
+        return LocalWorkers(orders, wishes.processes or _cores())
     from bnconform.campaign.cluster import ClusterWorkers
 
     return ClusterWorkers(orders, wishes.scheduler)
 
 
-def _tell(entries: list[dict[str, Any]], session: Session, folder: Path) -> int:
-    """Write the record and the findings; print what they say."""
-    by_place: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for entry in entries:
-        cell = entry["cell"]
-        by_place.setdefault((cell["requirement"], cell["implementation"]), []).append(cell)
-    found = gathered(cell for entry in entries for cell in entry["broken"])
-    smallest = {(requirement, name): cell for (requirement, name, _), cell in reversed(found.items())}
-    for place, cells in by_place.items():
-        session.add(folded(cells) | _shown_of(smallest.get(place)))
-    if by_place:
-        session.results().write(folder / "results.json")
-    write_findings(found, folder / "cases")
-    cases = sum(cell.get("cases", 0) for cells in by_place.values() for cell in cells)
-    print(f"{cases} cases, {len(found)} findings; written: {folder / 'results.json'}")
-    for (requirement, name, _), cell in found.items():
-        finding = cell.get("finding")
-        problem = f"{finding['quantity']} {finding['problem']}" if finding else cell["reason"]
-        print(f"  {requirement}  {name}: {problem}" + (f"; {cell['again']}" if cell.get("again") else ""))
-    return BREAKS if found else HOLDS
-
-
-def _shown_of(smallest: dict[str, Any] | None) -> dict[str, Any]:
-    """What a cell shows of its smallest finding."""
-    shown = ("finding", "witness", "again", "script")
-    return {} if smallest is None else {name: smallest[name] for name in shown if name in smallest}
+def _cores() -> int:
+    """Of this machine, those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

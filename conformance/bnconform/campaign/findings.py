@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+Key: TypeAlias = tuple[str, str, str]
+"""A finding's requirement, implementation and signature."""
 _NUMBER = re.compile(r"[-+]?(\d[\d.,]*(e[-+]?\d+)?|inf|nan)\b")
 
 
@@ -35,9 +38,9 @@ def _size(cell: dict[str, Any]) -> tuple[int, str]:
     return sum(len(array["bytes"]) for array in arrays), cell.get("again", "")
 
 
-def gathered(cells: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
+def gathered(cells: Iterable[dict[str, Any]]) -> dict[Key, dict[str, Any]]:
     """The smallest cell of every requirement, implementation and signature, sorted, whatever their order was."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    found: dict[Key, dict[str, Any]] = {}
     for cell in cells:
         if signature := signature_of(cell):
             key = (cell["requirement"], cell["implementation"], signature)
@@ -45,23 +48,29 @@ def gathered(cells: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dict
     return dict(sorted(found.items()))
 
 
-def write_findings(found: dict[tuple[str, str, str], dict[str, Any]], folder: Path) -> list[Path]:
-    """Write each finding's case file and script; give the paths of the case files.
+def write_findings(found: dict[Key, dict[str, Any]], folder: Path) -> dict[Key, Path]:
+    """Write the case file and the script of each finding that has a witness; give the paths of the case files.
 
-    The second finding of a requirement and implementation has "-2" in its name, and so on.
+    A file's name is made of the finding alone, so that it stays when others come in.
     """
-    paths, numbers = [], dict[tuple[str, str], int]()
-    for (requirement, implementation, signature), cell in found.items():
+    paths = {}
+    for key, cell in found.items():
+        requirement, implementation, signature = key
         if not cell.get("witness"):
             continue
-        number = numbers[requirement, implementation] = numbers.get((requirement, implementation), 0) + 1
-        name = f"{requirement}-{implementation.removesuffix('.py').replace(':', '-')}"
-        path = folder / f"{name}{f'-{number}' if number > 1 else ''}.json"
+        path = folder / f"{_name(*key)}.json"
         folder.mkdir(parents=True, exist_ok=True)
         about = {"requirement": requirement, "implementation": implementation, "spec": cell["spec"]}
         witness = cell["witness"] | about | {"signature": signature, "again": cell["again"]}
         path.write_text(json.dumps(witness, indent=1) + "\n")
         if cell["script"]:
             path.with_suffix(".py").write_text(cell["script"])
-        paths.append(path)
+        paths[key] = path
     return paths
+
+
+def _name(requirement: str, implementation: str, signature: str) -> str:
+    """As "S2-kernel-running_var-3f9a0c": what is off, and a digest of how."""
+    quantity = re.sub(r"\W", "_", signature.partition(" ")[0])
+    digest = blake2b(signature.encode(), digest_size=3).hexdigest()
+    return f"{requirement}-{implementation.removesuffix('.py').replace(':', '-')}-{quantity}-{digest}"

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bnconform.campaign.findings import signature_of, smaller
+from bnconform.campaign.identity import difference, identity
 from bnconform.campaign.items import Item
+from bnconform.campaign.kept import MEMORY, KeptSessions, peak, resident
 from bnconform.campaign.record import folded
 from bnconform.database import open_database
 from bnconform.examiner import Examiner
 from bnconform.laws import laws
 from bnconform.session import Session
+from bnconform_adapters.contract import AdapterError, describe_error
 
 ONE_AT_A_TIME = threading.Lock()
 """A cluster's worker may have several threads; Hypothesis and frameworks have one state a process."""
+TRIES = 2
+"""How often a seed or an item is tried before what became of it is on the record."""
+_kept = KeptSessions()
 
 
 @dataclass(frozen=True)
@@ -37,21 +45,28 @@ class Orders:
         Seconds that a call of a candidate file may take.
     database : str or None
         A shared example database, see :func:`bnconform.database.open_database`.
+    identities : mapping of str to dict
+        What the implementations are, by how `--adapter` takes them, see :mod:`bnconform.campaign.identity`. One that
+        is not there may be anything.
     """
 
     seed: int
     profile: str = "default"
     time_limit: float | None = None
     database: str | None = None
+    identities: Mapping[str, dict[str, str]] = field(default_factory=dict, hash=False)
 
 
-@lru_cache(maxsize=4)
 def _session(spec: str, orders: Orders) -> Session:
-    """Kept from item to item, with what its framework has compiled."""
-    session = Session([spec], profile=orders.profile, seed=orders.seed, time_limit=orders.time_limit)
-    session.scripts = True
-    session.database = open_database(orders.database)
-    return session
+    """Kept from item to item."""
+
+    def begin() -> Session:
+        session = Session([spec], profile=orders.profile, seed=orders.seed, time_limit=orders.time_limit)
+        session.scripts = True
+        session.database = open_database(orders.database)
+        return session
+
+    return _kept.get((spec, orders), begin)
 
 
 def judge_item(item: Item, orders: Orders) -> dict[str, Any]:
@@ -60,27 +75,83 @@ def judge_item(item: Item, orders: Orders) -> dict[str, Any]:
     Returns
     -------
     dict
-        "seconds"; "cell", what its seeds say together; "broken", the smallest cell of every signature that broke.
+        "seconds"; "cpu", those in which this process worked; "memory" in MiB: the most that it has held ("suite"), and
+        what the implementations' processes hold now; "cell", what its seeds say together; "broken", the smallest cell
+        of every signature that broke; "failed", a cell for every way in which the suite itself failed.
+
+    Raises
+    ------
+    AdapterError
+        The implementation cannot be had here, or is not the one that the campaign is about.
     """
     with ONE_AT_A_TIME:
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         session = _session(item.spec, orders)
+        _check(session, orders)
         cells: list[dict[str, Any]] = []
-        examiner = Examiner(session, session.implementations[0], cells.append)
         for seed in range(item.start, item.stop):
             session.seed = orders.seed + seed
-            with suppress(pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception):  # the cell says it
-                examiner.examine(laws()[item.requirement])
+            cells += _judged(session, item.requirement)
         broken: dict[str, dict[str, Any]] = {}
+        failed: dict[str, dict[str, Any]] = {}
         for cell in cells:
             if signature := signature_of(cell):
                 broken[signature] = smaller(broken.get(signature), cell)
+            if cell.pop("failed", False):
+                failed.setdefault(cell["reason"], cell | {"seeds": 0})["seeds"] += 1
+        held = {"suite": peak(), "implementation": _kept.held()}
+        if resident() + held["implementation"] > MEMORY:
+            _kept.close()
         return {
             "seconds": round(time.perf_counter() - start, 3),
+            "cpu": round(time.process_time() - worked, 3),
+            "memory": {name: size >> 20 for name, size in held.items()},
             "cell": folded(cells),
-            "broken": [_kept(cell) | {"spec": item.spec} for cell in broken.values()],
+            "broken": [_kept_of(cell) | {"spec": item.spec} for cell in broken.values()],
+            "failed": [_kept_of(cell) for cell in failed.values()],
         }
 
 
-def _kept(cell: dict[str, Any]) -> dict[str, Any]:
+def _check(session: Session, orders: Orders) -> None:
+    """Refuse to judge another thing than the campaign is about, or with other versions."""
+    (one,) = session.implementations
+    due = orders.identities.get(one.spec)
+    try:
+        found = identity(one) if due is not None else {}
+    except OSError as error:
+        raise AdapterError(f"no such file: {one.spec} ({error.strerror})") from None
+    if due is not None and (told := difference(found, due)):
+        _kept.close()
+        raise AdapterError(f"it would be with {told}; put the campaign's there, or pass another -o")
+
+
+def _judged(session: Session, requirement: str) -> list[dict[str, Any]]:
+    """What a seed gave: the examiner's cell, or one that says how the suite failed each time that it was tried."""
+    for _ in range(TRIES):
+        cells: list[dict[str, Any]] = []
+        examiner = Examiner(session, session.implementations[0], cells.append)
+        try:
+            with suppress(pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception):  # the cell says it
+                examiner.examine(laws()[requirement])
+            return cells
+        except AdapterError:  # of this machine
+            raise
+        except Exception as error:
+            failure = f"bnconform itself failed: {describe_error(error)} ({_place(error)})"
+    one = session.implementations[0]
+    cell = {"requirement": requirement, "implementation": one.name, "verdict": "not run", "reason": failure}
+    return [cell | {"again": session.command(laws()[requirement], one), "failed": True}]
+
+
+def _place(error: Exception) -> str:
+    """The innermost place in the suite that it came through, as "judge.py line 120"."""
+    places = [
+        f"{Path(frame.f_code.co_filename).name} line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").startswith("bnconform")
+    ]
+    return places[-1]
+
+
+def _kept_of(cell: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in cell.items() if name != "drawn"}

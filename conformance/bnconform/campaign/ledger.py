@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bnconform.campaign.items import Item
+
 
 class LedgerError(Exception):
     """A ledger cannot be had; the message is one line that says what to do."""
@@ -74,6 +76,10 @@ def _entry(value: Any) -> dict[str, Any]:
     """An entry as :func:`~bnconform.campaign.running.run` writes it, or ValueError."""
     if not isinstance(value, dict) or not value.keys() >= _FIELDS:
         raise ValueError(f"it has no {', '.join(sorted(_FIELDS))}")
+    try:
+        Item(**value["item"])
+    except TypeError:
+        raise ValueError(f"{value['item']} is no item") from None
     return value
 
 

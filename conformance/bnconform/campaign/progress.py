@@ -1,19 +1,23 @@
-"""How far a campaign is, on a terminal: one line that is written over; nothing where standard error is no terminal."""
+"""How far a campaign is: on a terminal one line that is written over, elsewhere a line every minute, for a log."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bnconform.campaign.running import Budget, Progress
+
+APART = 60.0
+"""Seconds between two lines of a log."""
 
 
 @contextmanager
 def shown(budget: Budget) -> Iterator[Callable[[Progress], None]]:
     """What takes progress in and shows it."""
     if not sys.stderr.isatty():
-        yield lambda progress: None
+        yield _logged(budget)
         return
     try:
         yield lambda progress: print(f"\r\033[K{line(progress, budget)}", end="", file=sys.stderr, flush=True)
@@ -21,10 +25,23 @@ def shown(budget: Budget) -> Iterator[Callable[[Progress], None]]:
         print(file=sys.stderr)
 
 
+def _logged(budget: Budget) -> Callable[[Progress], None]:
+    last = time.monotonic()
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= APART:
+            last = time.monotonic()
+            print(line(progress, budget), file=sys.stderr, flush=True)
+
+    return tell
+
+
 def line(progress: Progress, budget: Budget) -> str:
-    """Progress in one line: round, cases, rate, findings, and the time left where it can be told."""
+    """Progress in one line: round, cases, rate, memory, findings, and the time left where it can be told."""
     rate = progress.new_cases / progress.seconds if progress.seconds else 0.0
-    text = f"round {progress.round}, {progress.cases} cases, {rate:.0f} a second, {progress.findings} findings"
+    text = f"round {progress.round}, {progress.cases} cases, {rate:.0f} a second, {progress.memory} MiB, "
+    text += f"{progress.findings} findings" + (f", bnconform failed on {progress.failed} seeds" * bool(progress.failed))
     left = [] if budget.seconds is None else [budget.seconds - progress.seconds]
     if budget.cases is not None and rate:
         left.append((budget.cases - progress.cases) / rate)

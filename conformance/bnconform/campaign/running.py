@@ -11,14 +11,12 @@ from typing import Any
 
 from bnconform.campaign.findings import signature_of
 from bnconform.campaign.items import Item, Pair, packed
-from bnconform.campaign.judging import Orders
+from bnconform.campaign.judging import TRIES, Orders
 from bnconform.campaign.ledger import Ledger
 from bnconform.campaign.plan import DRY, next_round
 from bnconform.campaign.workers import Lost, Workers
 from bnconform.findings import Finding
 
-TRIES = 2
-"""How often an item is given out before what became of it is a finding."""
 PATIENCE = 0.5
 """Seconds between two looks at the clock."""
 
@@ -47,6 +45,10 @@ class Progress:
     Attributes
     ----------
     round, cases, findings : int
+    failed : int
+        Seeds on which the suite itself failed.
+    memory : int
+        MiB that the process of the last item and its implementation's have held.
     new_cases : int
         Since this process goes on with it.
     seconds : float
@@ -56,6 +58,8 @@ class Progress:
     round: int = 0
     cases: int = 0
     findings: int = 0
+    failed: int = 0
+    memory: int = 0
     new_cases: int = 0
     seconds: float = 0.0
 
@@ -97,7 +101,7 @@ def run(
                     if lost[item] < TRIES:
                         pending.append(item)
                         continue
-                    result = _as_finding(item, names[item.spec], result, orders)
+                    result = _came_to_nothing(item, names[item.spec], result, orders)
                 ledger.append({"item": item.as_data(), "round": plan.number} | result)
                 tell(_progress(ledger.entries, known, plan.number, time.monotonic() - start))
 
@@ -107,7 +111,8 @@ def _seconds_a_seed(entries: Sequence[dict[str, Any]]) -> dict[Pair, float]:
     found = {}
     for entry in entries:
         item = Item(**entry["item"])
-        found[item.pair] = entry["seconds"] / (item.stop - item.start)
+        if entry["seconds"]:  # of one that came to nothing it is not known
+            found[item.pair] = entry["seconds"] / (item.stop - item.start)
     return found
 
 
@@ -120,23 +125,28 @@ def _progress(entries: Sequence[dict[str, Any]], known: int, number: int, second
         for entry in entries
         for cell in entry["broken"]
     }
-    return Progress(number, cases(entries), len(found), cases(entries[known:]), seconds)
+    failed = sum(one["seeds"] for entry in entries for one in entry.get("failed", ()))
+    memory = sum(entries[-1].get("memory", {}).values())
+    return Progress(number, cases(entries), len(found), failed, memory, cases(entries[known:]), seconds)
 
 
-def _as_finding(item: Item, name: str, lost: Lost, orders: Orders) -> dict[str, Any]:
-    """The entry of an item that was lost each time it was given out."""
-    problem = f"came to nothing, {TRIES} times with seeds {orders.seed + item.start} to {orders.seed + item.stop - 1}"
-    finding = Finding(item.requirement, name, "call", f"{problem}: {lost.why}")
+def _came_to_nothing(item: Item, name: str, lost: Lost, orders: Orders) -> dict[str, Any]:
+    """The entry of an item that was lost each time it was given out.
+
+    A process that dies is held against the implementation that was called there; an exception is the suite's own.
+    """
     again = (
         f"pytest --pyargs bnconform --adapter {quote(item.spec)} --requirement {item.requirement} "
         f"--hypothesis-profile={orders.profile} --hypothesis-seed={orders.seed + item.start}"
     )
     again += "" if orders.time_limit is None else f" --time-limit={orders.time_limit:g}"
-    cell: dict[str, Any] = {
-        "requirement": item.requirement,
-        "implementation": name,
-        "verdict": "breaks",
-        "again": again,
-    }
-    cell |= {"finding": asdict(finding), "worst_ratio": finding.ratio, "worst_ulp": finding.ulp}
-    return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": [cell | {"spec": item.spec, "script": ""}]}
+    cell: dict[str, Any] = {"requirement": item.requirement, "implementation": name, "again": again}
+    seeds = f"{TRIES} times with seeds {orders.seed + item.start} to {orders.seed + item.stop - 1}"
+    if lost.suite_failed:
+        cell |= {"verdict": "not run", "reason": f"bnconform itself failed, {seeds}: {lost.why}"}
+        failed = [cell | {"seeds": item.stop - item.start}]
+        return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": [], "failed": failed}
+    finding = Finding(item.requirement, name, "call", f"came to nothing, {seeds}: {lost.why}")
+    cell |= {"verdict": "breaks", "finding": asdict(finding), "worst_ratio": finding.ratio, "worst_ulp": finding.ulp}
+    broken = [cell | {"spec": item.spec, "script": ""}]
+    return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": broken, "failed": []}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -16,17 +15,23 @@ from typing import Any, Protocol
 
 from bnconform.campaign.items import Item
 from bnconform.campaign.judging import Orders, judge_item
+from bnconform.campaign.kept import MEMORY
 from bnconform_adapters.contract import AdapterError, describe_error
-
-MEMORY = 1536 << 20
-"""Bytes that a process may have held before a new one takes its place."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """An item that came to nothing, and why."""
+    """An item that came to nothing, and why.
+
+    Attributes
+    ----------
+    why : str
+    suite_failed : bool
+        Whether the suite raised, rather than the process that judged having ended.
+    """
 
     why: str
+    suite_failed: bool = False
 
 
 class Workers(Protocol):
@@ -58,11 +63,6 @@ def _begin() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _judge(item: Item, orders: Orders) -> tuple[dict[str, Any], int]:
-    """The entry, and how many bytes this process has held at most."""
-    return judge_item(item, orders), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 class _Process:
     """One process, which is replaced when it dies or has grown."""
 
@@ -70,12 +70,12 @@ class _Process:
         self.spec = ""
         self._pool: ProcessPoolExecutor | None = None
 
-    def submit(self, item: Item, orders: Orders) -> Future[tuple[dict[str, Any], int]]:
+    def submit(self, item: Item, orders: Orders) -> Future[dict[str, Any]]:
         """Have it judge an item."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
         self.spec = item.spec
-        return self._pool.submit(_judge, item, orders)
+        return self._pool.submit(judge_item, item, orders)
 
     def end(self) -> None:
         """End it; the next item starts another."""
@@ -100,7 +100,7 @@ class LocalWorkers:
     def __init__(self, orders: Orders, processes: int) -> None:
         self._orders = orders
         self._free = [_Process() for _ in range(processes)]
-        self._busy: dict[Future[tuple[dict[str, Any], int]], tuple[_Process, Item]] = {}
+        self._busy: dict[Future[dict[str, Any]], tuple[_Process, Item]] = {}
 
     @property
     def busy(self) -> int:
@@ -126,16 +126,16 @@ class LocalWorkers:
             process, item = self._busy.pop(future)
             self._free.append(process)
             try:
-                entry, held = future.result()
+                entry = future.result()
             except BrokenProcessPool:
                 process.end()
                 yield item, Lost("the process that judged it died")
             except AdapterError as error:  # the file is gone, say; that says nothing of what is judged
                 raise AdapterError(f"{item.spec} cannot be judged any more: {error}") from None
             except Exception as error:
-                yield item, Lost(f"judging it raised {describe_error(error)}")
+                yield item, Lost(describe_error(error), suite_failed=True)
             else:
-                if held > MEMORY:
+                if sum(entry["memory"].values()) << 20 >= MEMORY:
                     process.end()
                 yield item, entry
 

@@ -15,7 +15,7 @@ times the estimate, with t and q such that a course of a correct implementation 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from math import exp, log, sqrt
 
 import numpy as np
@@ -32,6 +32,8 @@ HALF = 32
 """Members that draw a sign for every number, and as many that draw one for every channel."""
 ALARM = 1e-9
 """Probability that a course of a correct implementation is failed."""
+COURSES = 64
+"""Of so many the spread is kept: more than a run's implementations share, and little beside what a campaign draws."""
 
 
 def multiple(values: int, half: int = HALF, alarm: float = ALARM) -> float:
@@ -53,7 +55,7 @@ def expected_course(course: Course, claims: Claims) -> Mapping[str, Quantity]:
     return _expected(course, claims.dialect, claims.grade)
 
 
-@cache
+@lru_cache(maxsize=COURSES)
 def _expected(course: Course, dialect: Dialect, grade: Grade) -> Mapping[str, Quantity]:
     claims, rng = Claims(dialect=dialect, grade=grade), np.random.default_rng((course.salt, 2))
 
@@ -62,7 +64,8 @@ def _expected(course: Course, dialect: Dialect, grade: Grade) -> Mapping[str, Qu
 
     notes = course.run(make_norm, 1 + 2 * HALF)
     factor = multiple(sum(value[0].size for value in notes.values()))
-    return {name: Quantity(value[0], factor * _sigma(value)) for name, value in notes.items()}
+    # A view would keep all members.
+    return {name: Quantity(value[0].copy(), factor * _sigma(value)) for name, value in notes.items()}
 
 
 def _sigma(members: Array) -> Array:
