@@ -28,7 +28,10 @@ RUN = "17"
 """The number of the pipeline."""
 PYTEST = f'exec "{sys.executable}" -m pytest "$@" -p no:cacheprovider --requirement=F1 --hypothesis-profile=quick\n'
 """In the place of pytest: one law and few cases, of the very arguments of the recipe."""
-BNCONFORM = f'exec "{sys.executable}" -m bnconform.cli "$@"\n'
+BNCONFORM = f"""[ "$1" = campaign ] && set -- "$@" --requirement F1 --cases 60 --processes 1
+exec "{sys.executable}" -m bnconform.cli "$@"
+"""
+"""And of its campaigns."""
 PIP = 'echo "$@" >> installed.txt\n'
 
 
@@ -107,7 +110,9 @@ def test_github_recipe_runs_to_a_page(recipe: Path, machine: Path) -> None:
     (record,) = (machine / "artifacts" / "batch-norm").rglob("results.json")
     seeds = {run.seed for run in read_runs(record).runs}
     assert len(seeds) == max(len(shards), 1)
-    assert not shards or seeds == {int(f"{RUN}{shard}") for shard in shards}
+    assert not shards or seeds == {int(f"{RUN}{shard}00") for shard in shards}
+    if shards:
+        assert any((machine / "caches" / f"examples-{RUN}").iterdir()), "what failed is not there for the next night"
     assert "F1" in (machine / "work" / "step_summary.md").read_text()
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(needed_extras(machine)) <= set(extras)
@@ -119,15 +124,20 @@ def _step(machine: Path, step: dict[str, Any], shard: str) -> int:
     if "run" in step:
         return run(machine, filled(step["run"], shard))
     action, _, version = step["uses"].partition("@")
-    assert re.fullmatch(r"actions/(checkout|setup-python|upload-artifact|download-artifact)", action)
+    known = ("checkout", "setup-python", "upload-artifact", "download-artifact", "cache/restore", "cache/save")
+    assert action.removeprefix("actions/") in known
     assert re.fullmatch(r"v\d+", version)
     settings = step.get("with", {})
     if action.endswith("upload-artifact"):
         place = machine / "artifacts" / filled(settings["name"], shard)
         for path in settings["path"].split():
             shutil.copytree(work / path, place if path == settings["path"] else place / path, dirs_exist_ok=True)
-        if settings["path"] == "out":
-            shutil.rmtree(work / "out")  # every shard has a machine of its own
+        for path in settings["path"].split():
+            shutil.rmtree(work / path)  # every job has a machine of its own
+    if "cache/" in action:
+        assert filled(settings["key"], shard).startswith(settings.get("restore-keys", ""))
+        if action.endswith("save"):
+            shutil.copytree(work / settings["path"], machine / "caches" / filled(settings["key"], shard))
     if action.endswith("download-artifact"):
         for artifact in (machine / "artifacts").iterdir():
             assert fnmatch(artifact.name, settings["pattern"])
