@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from threading import local
 from typing import Any
 
 from bnconform_adapters.array_functions import array_layer
@@ -11,6 +12,7 @@ from bnconform_adapters.contract import AnyArray, Case, Claims, Layer
 from bnconform_adapters.frameworks import import_framework
 from bnconform_reference.dialect import Dialect
 
+_THREAD = local()
 INPUTS = ("x", "weight", "bias", "running_mean", "running_var")
 
 
@@ -36,11 +38,20 @@ class _Relax:
         def call(given: Mapping[str, AnyArray], training: bool) -> Sequence[AnyArray]:
             tvm = import_framework("tvm")
             dtypes = tuple(given[name].dtype.name for name in ("x", "running_var"))
-            machine = _compiled(given["x"].ndim, dtypes, case.eps, momentum if training else None)
+            machine = _machine(given["x"].ndim, dtypes, case.eps, momentum if training else None)
             found = machine["main"](*(tvm.runtime.tensor(given[name]) for name in INPUTS))
             return [found[i].numpy() for i in range(3 if training else 1)]
 
         return array_layer(case, call)
+
+
+def _machine(*program: Any) -> Any:
+    """The compiled operator in a virtual machine of this thread: a machine's registers are those of one call."""
+    tvm, relax = import_framework("tvm"), import_framework("tvm.relax")
+    made: dict[Any, Any] = _THREAD.__dict__.setdefault("machines", {})
+    if program not in made:
+        made[program] = relax.VirtualMachine(_compiled(*program), tvm.cpu())
+    return made[program]
 
 
 @lru_cache(maxsize=512)
@@ -56,7 +67,7 @@ def _compiled(rank: int, dtypes: tuple[str, ...], eps: float, momentum: float | 
         with builder.dataflow():
             found = builder.emit_output(relax.op.nn.batch_norm(x, *vectors, axis=1, epsilon=eps, **training))
         builder.emit_func_output(found)
-    return relax.VirtualMachine(tvm.compile(builder.get(), target="llvm"), tvm.cpu())
+    return tvm.compile(builder.get(), target="llvm")
 
 
 def relax() -> _Relax:

@@ -33,19 +33,22 @@ def compare(actual: AnyArray, quantity: Quantity) -> Comparison:
     """Compare one output with its expected value, elementwise.
 
     Where the expected value is not finite, any non-finite output is right. Where value and allowed error reach past
-    the largest number of the output's dtype, an infinity of the right sign is.
+    the largest number of the output's dtype, an infinity of the right sign is; where they do on both sides, nothing can
+    be said, also of NaN: parts of a sum may have become infinite.
     """
     dtype = dtype_name(actual)
     got = actual.astype(np.float64)
     with np.errstate(all="ignore"):
         error = distance(got, quantity.value)
-        if np.isfinite(error).all() and np.isfinite(quantity.allowed).all():  # most cases: nothing to be excused
+        overflow = LARGEST[dtype] * (1 + UNIT_ROUNDOFF[dtype])
+        if np.isfinite(error).all() and (quantity.allowed < overflow).all():  # most cases: nothing to be excused
             return Comparison(np.where(error == 0, 0.0, error / quantity.allowed), error, 0, 0)
-        value, allowed = high(quantity.value), np.where(np.isnan(quantity.allowed), np.inf, quantity.allowed)
+        value = high(quantity.value)
+        within = quantity.allowed - np.abs(np.where(np.isfinite(value), value, 0.0)) < overflow
+        allowed = np.where(within, quantity.allowed, np.inf)
         ratio = np.where(np.isfinite(got), error / allowed, np.inf)
         unbounded = np.isinf(allowed) & np.isfinite(value)
         ratio = np.where(unbounded | (error == 0), 0.0, ratio)
-        overflow = LARGEST[dtype] * (1 + UNIT_ROUNDOFF[dtype])
         reach = np.where(got > 0, value, -value) + allowed  # of the allowed interval, on the side of the infinity
         overflowing = np.isinf(got) & (reach >= overflow)
         ratio = np.where(overflowing, 0.0, ratio)

@@ -59,6 +59,19 @@ def test_unbounded_element_is_counted() -> None:
     assert comparison.unbounded == 1
 
 
+def test_nothing_is_said_where_any_number_is_allowed() -> None:
+    """NaN is excused where value and allowed error reach past float32 on both sides; on one, an infinity alone is."""
+    largest = float(np.finfo(np.float32).max)
+    for value, allowed, excused in (
+        (0.0, 1e44, True),
+        (1e38, 1e44, True),
+        (largest, largest, False),
+        (0.0, 1e38, False),
+    ):
+        found = compare(np.array([np.nan], np.float32), Quantity(np.array([value]), np.array([allowed])))
+        assert (found.unbounded == 1) == (found.ratio[0] == 0) == excused
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_overflow_is_excused_only_where_it_may_happen(dtype: Any) -> None:
     """An infinity of the right sign is right where value and allowed error reach past the largest number."""
