@@ -34,10 +34,10 @@ from bnconform.tally import Tally
 from bnconform.tape import BYTE, LENGTH, tapes
 from bnconform_adapters.contract import Adapter, Case
 from bnconform_adapters.frameworks import settle
-from bnconform_adapters.registry import load
+from bnconform_adapters.registry import find, is_file, load
 
 STARTER = str(resources.files("bnconform") / "starters" / "numpy_functions.py")
-ADAPTERS = (STARTER, "torch", "flax.linen", "tf.fused.xla")
+ADAPTERS = (STARTER, "torch", "flax.linen", "tf.fused.xla", "torch.compile", "tvm.relax")
 SMALL = ("F1", "F3", "F4", "S1", "S2", "G1", "G2", "G3", "I1", "I4")
 """Laws of one call a case on small shapes, mostly; all that are claimed are measured beside."""
 SHAPES = {64: ((4, 3), (2, 5), (3, 2, 4), (2, 3, 3, 3)), 512: ((8, 8, 8), (4, 8, 4, 4), (64, 8), (2, 8, 4, 4, 2))}
@@ -143,11 +143,18 @@ def measure(adapters: list[str], every: int) -> dict[str, Any]:
     return found
 
 
+def installed() -> list[str]:
+    """Those of :data:`ADAPTERS` that can be run here."""
+    return [spec for spec in ADAPTERS if is_file(spec) or not find(spec).missing()]
+
+
 def main() -> None:
     """Write the record and its page."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--adapter", action="append", metavar="NAME|PATH.py", help="default: NumPy, torch, JAX, XLA")
+    parser.add_argument(
+        "--adapter", action="append", metavar="NAME|PATH.py", help="default: NumPy, torch, and what compiles"
+    )
     parser.add_argument("--every", type=int, default=12, help="which part of the zoo is tried: every so-manieth")
     parser.add_argument("--catching", action="store_true", help="only measure anew what it takes to catch faults")
     parser.add_argument("--page", action="store_true", help="only make the page anew")
@@ -157,7 +164,7 @@ def main() -> None:
     if given_.catching:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"kills": catching(given_.every)}, indent=1) + "\n")
     elif not given_.page:
-        path.write_text(json.dumps(measure(given_.adapter or list(ADAPTERS), given_.every), indent=1) + "\n")
+        path.write_text(json.dumps(measure(given_.adapter or installed(), given_.every), indent=1) + "\n")
     path.with_suffix(".md").write_text(page(json.loads(path.read_text())))
     print(f"written: {path.with_suffix('.md')}")
 

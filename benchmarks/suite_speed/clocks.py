@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from time import thread_time
 from typing import Any
 
-from bnconform import histories, judge, law, strategies
+from bnconform import caller, histories, judge, law, strategies
 from bnconform.laws import laws
 from bnconform.profiles import settings_for
 from bnconform.strategies import signature_pool
@@ -20,7 +20,7 @@ from bnconform_adapters.contract import Adapter
 
 PARTS = ("drawing", "values", "oracle", "implementation", "judging")
 """Drawing is Hypothesis and the choices; the implementation is all calls of its adapter, guard zones included."""
-_CALLS = ("run_steps", "run_together", "population", "second_order", "jvp", "forward_passes")
+_CALLS = ("run_steps", "run_together", "population", "second_order", "jvp", "shards", "forward_passes")
 
 
 @dataclass
@@ -74,9 +74,10 @@ def running() -> Iterator[Clocks]:
     put(law.Law, "judge", judging)
     put(strategies, "build", clocks.around("values", strategies.build))
     put(histories, "build", strategies.build)
-    put(judge, "expect", clocks.around("oracle", judge.expect))
+    for name in ("expect", "expect_at"):
+        put(judge, name, clocks.around("oracle", getattr(judge, name)))
     for name in _CALLS:
-        put(judge, name, clocks.around("implementation", getattr(judge, name)))
+        put(caller, name, clocks.around("implementation", getattr(caller, name)))
     try:
         yield clocks
     finally:
