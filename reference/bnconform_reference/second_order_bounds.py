@@ -16,6 +16,8 @@ What goes in beside the data:
 - For grades other than T, means of products with xhat may be formed as invstd (mean(u x) - mean(u) mean):
   ``2 gamma(K + 4) r |mean| mean |u|``, as in the first-order bounds.
 - For grade N, a variance that may be clipped to 0 has no slope: all that flows through it may be missing.
+- For grade N, automatic differentiation goes through E[x^2] and E[x]^2 apart, by uncentred sums that cancel in the end.
+  Where their product with the powers of invstd passes the largest number on the way, nothing is said of the channel.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from bnconform_reference.certificate import OPERATION, UNDERFLOW, sum_error
 from bnconform_reference.definition import Normalized
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.error_bounds import ForwardBounds, rounded, unbounded_if_nan
-from bnconform_reference.precision import Precision
+from bnconform_reference.precision import LARGEST, Precision
 from bnconform_reference.running_error import Inexact, Rounding, known
 from bnconform_reference.second_order import Cotangents, SecondOrder
 
@@ -98,10 +100,43 @@ def second_order_bounds(
     # K additions a summand, and the division as in the first-order bounds.
     rounding = Rounding(precision.u, precision.gamma(height + 4), precision.tau)
     error = _propagate(dy, weight, cotangents, _statistics(x, forward, bounds, precision), rounding, training=training)
+    if training and precision.naive:
+        error = _overflowing(error, x, dy, weight, cotangents, forward, bounds, precision)
     return SecondOrderBounds(
         rounded(error.ddy, high(results.ddy), precision.output),
         rounded(error.dx, high(results.dx), precision.output),
         rounded(error.dweight, high(results.dweight), precision.parameters),
+    )
+
+
+def _overflowing(
+    error: SecondOrderBounds,
+    x: Array,
+    dy: Array,
+    weight: Array,
+    cotangents: Cotangents,
+    forward: Normalized,
+    bounds: ForwardBounds,
+    precision: Precision,
+) -> SecondOrderBounds:
+    """The errors, infinite in channels in which what is uncentred may overflow on the way.
+
+    The derivatives of ``(v + eps)^(-1/2)`` are -1/2 and 3/4 times invstd^3 and invstd^5; they meet sum(dy x),
+    sum(ddx x) and 2 x, of which each x may have the mean in it. Sums may run before anything is divided by n.
+    """
+    r, size = high(forward.invstd) + bounds.invstd, np.abs(x) + np.abs(high(forward.mean))
+    by_dy, by_ddx = (np.sum(np.abs(u) * size, axis=-1, keepdims=True) for u in (dy, cotangents.ddx))
+    most = np.max(size, axis=-1, keepdims=True)
+    factor = np.maximum(np.abs(weight), 1.0)
+    largest = LARGEST[precision.accumulation]
+
+    def excused(bound: Array, reached: Array) -> Array:
+        return np.where(reached < largest, bound, np.inf)
+
+    return SecondOrderBounds(
+        excused(error.ddy, factor * r**3 * most * by_ddx),
+        excused(error.dx, 3 * factor * r**5 * most * by_dy * by_ddx),
+        excused(error.dweight, r**3 * by_dy * by_ddx),
     )
 
 

@@ -283,3 +283,19 @@ def test_bounds_are_never_nan(special: float | None, grade: Grade, training: boo
         allowed = second_order_bounds(x, dy, weight, cotangents, forward, exact, bounds, precision, training=training)
         for name in NAMES:
             assert np.all(getattr(allowed, name) >= 0), name
+
+
+def test_nothing_is_said_where_uncentred_sums_may_overflow() -> None:
+    """With E[x^2] - E[x]^2, a lost variance beside a tiny eps leaves float32 on the way; other channels stay judged."""
+    x = np.array([[1.0, 2.0, 4.0], [4.0963e7, 4.0968e7, 4.0971e7]])
+    ones = np.ones_like(x)
+    one = Judged.of(
+        x, ones * [1.0, -0.5, 2.0], Cotangents(ones * [0.5, 2.0, -1.0], *2 * [ones[:, :1]]), ones[:, :1], 1e-12
+    )
+    for grade, told in (("NN", [True, False]), ("NT", [True, True])):
+        precision = Precision.for_dtype("float32", grade)
+        bounds = training_forward_bounds(one.x, one.weight, 0 * one.weight, one.eps, one.forward, precision)
+        found = second_order_bounds(
+            one.x, one.dy, one.weight, one.cotangents, one.forward, one.exact, bounds, precision, training=True
+        )
+        assert np.isfinite(found.dx).all(axis=1).tolist() == told
