@@ -21,7 +21,7 @@ FRAMEWORKS = {
 variables of its own is alone."""
 
 # A reason that names a signal is that of a crash.
-CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2" or "SIGSEGV" in entry.reason)
+CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2" or "(SIG" in entry.reason)
 SHOWN = tuple(entry for entry in ledger.deviations() if entry not in CRASHES)
 
 
