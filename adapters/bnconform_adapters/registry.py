@@ -93,7 +93,7 @@ REGISTRY: tuple[Entry, ...] = (
     Entry("keras.jax", "keras_jax:jax", _KERAS_JAX, "all", (("KERAS_BACKEND", "jax"),)),
     Entry("keras.torch", "keras_torch:torch", _KERAS_TORCH, "all", (("KERAS_BACKEND", "torch"),)),
     Entry("tf.fused", "tensorflow_fused:fused", _TENSORFLOW, "tensorflow"),
-    Entry("tf.fused.xla", "tensorflow_fused:xla", _TENSORFLOW, "tensorflow"),
+    Entry("tf.fused.xla", "tensorflow_fused:xla", _TENSORFLOW, "tensorflow", ()),
     Entry("tf.function", "tensorflow_fused:function", _TENSORFLOW, "tensorflow"),
     Entry("tf.moments", "tensorflow_moments:moments", _TENSORFLOW, "tensorflow"),
     Entry("onnx.reference.9", "onnx_reference:opset_9", _ONNX, "onnx"),

@@ -21,10 +21,19 @@ momentum weighs the new batch.
 
 
 def averaged(old: tuple[Any, Any], batch: tuple[Any, Any], momentum: Any, training: bool) -> tuple[Any, Any]:
-    """Running mean and variance as a caller moves them."""
+    """Running mean and variance as a caller moves them, each in its own shape, which a tf.Variable would keep.
+
+    Raises
+    ------
+    ValueError, InvalidArgumentError
+        The batch's have another length. They are not broadcast: that would be the caller's fault, not TensorFlow's.
+    """
+    tf = import_framework("tensorflow")
+
     if not training:
         return old
-    mean, var = ((1 - momentum) * before + momentum * new for before, new in zip(old, batch, strict=True))
+    moved = ((1 - momentum) * before + momentum * new for before, new in zip(old, batch, strict=True))
+    mean, var = (tf.ensure_shape(new, before.shape) for before, new in zip(old, moved, strict=True))
     return mean, var
 
 

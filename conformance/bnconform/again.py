@@ -79,5 +79,5 @@ def reproduce(implementation: str, requirement: str, folder: Path) -> Path:
             f"{requirement} holds now: {implementation} no longer shows the defect of {deviation.versions}"
         )
     path = folder / script_name(requirement, implementation)
-    path.write_text(script(broken, Subject.bundled(entry)))
+    path.write_text(script(broken, Subject.bundled(entry), deviation))
     return path

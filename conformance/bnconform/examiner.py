@@ -109,7 +109,7 @@ class Examiner:
         __tracebackhide__ = True
         known = {"kind": deviation.kind, "reason": deviation.reason, "versions": deviation.versions}
         known |= {"link": deviation.link} if deviation.link else {}
-        self._cell(law, "breaks", tally, broken, known=known, program=self._script(broken))
+        self._cell(law, "breaks", tally, broken, known=known, program=self._script(broken, deviation))
         pytest.xfail(f"known {deviation.kind}: {deviation.reason}")
 
     def _explain(self, law: Law, broken: Broken, program: str) -> str:
@@ -125,10 +125,10 @@ class Examiner:
                 text += f"\n  script    {path.with_suffix('.py')}"
         return text
 
-    def _script(self, broken: Broken) -> str:
+    def _script(self, broken: Broken, known: ledger.Deviation | None = None) -> str:
         """The finding as a program of its own, where they are asked for and there is plain code to call it by."""
         subject = self._implementation.subject
-        return script(broken, subject) if self._session.scripts and subject.plain_code else ""
+        return script(broken, subject, known) if self._session.scripts and subject.plain_code else ""
 
     def _cell(
         self,

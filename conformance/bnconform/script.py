@@ -6,15 +6,18 @@ expected, and exits with 1 while the defect is there and with 0 when it is gone.
 
 from __future__ import annotations
 
+import ast
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata, util
+from textwrap import wrap
 
 import numpy as np
 
 from bnconform.evidence import Evidence
 from bnconform.findings import Broken, Finding, number
+from bnconform.ledger import Deviation
 from bnconform.literals import DECODE
 from bnconform.parts import Parts
 from bnconform.requirements import BY_ID
@@ -26,9 +29,10 @@ from bnconform_adapters.registry import Entry
 PARTS = ("calling", "verdict", "definition")
 """What a script may need beside the plain code that calls its subject."""
 
-
 READ_AT_START = ("GLIBC_TUNABLES",)
 """Environment variables that nothing looks at later."""
+
+_WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class Subject:
         """Whether it is a file, not a bundled implementation."""
         return self.plain_code in plain.CANDIDATES
 
+    @property
+    def calls(self) -> str:
+        """What its plain code says that it calls."""
+        return (ast.get_docstring(ast.parse(plain.text(self.plain_code))) or "").partition("\n")[0]
+
 
 def script_name(requirement: str, implementation: str) -> str:
     """The name of a script."""
@@ -79,25 +88,24 @@ def script_name(requirement: str, implementation: str) -> str:
     return f"reproduce_{requirement}_{''.join(c if c.isalnum() else '_' for c in words)}.py"
 
 
-def script(broken: Broken, subject: Subject) -> str:
-    """The text of the script that shows a finding."""
+def script(broken: Broken, subject: Subject, known: Deviation | None = None) -> str:
+    """The text of the script that shows a finding; the ledger's entry of it says there why it is one."""
     assert broken.evidence is not None
-    writer = _Writer(broken.finding, broken.evidence, subject)
-    return writer.text()
+    return _Writer(broken.finding, broken.evidence, subject, known).text()
 
 
 class _Writer:
     """Puts one script together."""
 
-    def __init__(self, finding: Finding, evidence: Evidence, subject: Subject) -> None:
+    def __init__(self, finding: Finding, evidence: Evidence, subject: Subject, known: Deviation | None) -> None:
         if finding.requirement == "P5" and not subject.is_file:
             evidence = replace(evidence, got=None)  # the plain code of bundled implementations does not look there
-        self._finding, self._evidence, self._subject = finding, evidence, subject
+        self._finding, self._evidence, self._subject, self._known = finding, evidence, subject, known
         # A side effect may be that of any earlier call.
         self._calls = Calls(evidence, everything=finding.requirement[0] == "P" or evidence.got is None)
 
     def text(self) -> str:
-        calls = self._calls.lines()  # they name the cases in their order
+        calls = self._calls.lines(announced=self._fate)  # they name the cases in their order
         body = "\n".join([*calls, "", *Verdict(self._finding, self._evidence, self._calls).lines()])
         cases = "\n".join(self._calls.case_lines())
         modules = [self._subject.plain_code, *PARTS]
@@ -126,24 +134,36 @@ class _Writer:
         return "\n".join([*head, *(f"\n{text}\n" for text in definitions), "", cases, "", body, ""])
 
     def _head(self) -> str:
-        finding, subject = self._finding, self._subject
-        lines = [f"{finding.requirement} broken by {subject.name}: {BY_ID[finding.requirement].statement}.", ""]
-        told = f"{finding.quantity} {finding.problem}"
-        if finding.got is not None and finding.expected is not None and finding.allowed is not None:
-            where = "" if finding.index is None else f" at {list(finding.index)}"
-            told += f"{where}: got {number(finding.got)}, expected {number(finding.expected)}, allowed error "
-            told += f"{finding.allowed:.3g}"
-        lines += [told + ".", *self._limits()]
+        finding, subject, known = self._finding, self._subject, self._known
+        title = f"{finding.requirement} broken by {subject.name}" + (f": {known.reason}." if known else ".")
         versions = {"numpy": np.__version__, **subject.versions, "Python": platform.python_version()}
         seen = ", ".join(f"{name} {version}" for name, version in versions.items())
-        lines += [f"Seen with {seen} on {platform.system()} {platform.machine()}.", ""]
-        lines += [
-            "Exits with 1 while the defect is there, with 0 when it is gone, and with 125 where it cannot tell, as git",
-            "bisect wants it.",
-        ]
+        exits = "Exits with 1 while the defect is there, with 0 when it is gone, and with 125 where it cannot tell, as "
+        exits += "git bisect wants it."
         if subject.is_file:
-            lines[-1] += " Takes another PATH.py or PATH.py:NAME to test as its argument."
-        return "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''") + "\n"
+            exits += " Takes another PATH.py or PATH.py:NAME to test as its argument."
+        lines = [
+            title,
+            "",
+            *([] if subject.is_file else [f"What is called: {subject.calls}"]),
+            f"The law {finding.requirement}: {BY_ID[finding.requirement].statement}.",
+            f"What was found: {self._told()}.",
+            *self._limits(),
+            *([f"Upstream: {known.link}"] if known and known.link else []),
+            f"Seen with {seen} on {platform.system()} {platform.machine()}.",
+            "",
+            exits,
+        ]
+        text = "\n".join("\n".join(_wrapped(line)) for line in lines)
+        return text.replace("\\", "\\\\").replace('"""', "'''") + "\n"
+
+    def _told(self) -> str:
+        finding = self._finding
+        if finding.got is None or finding.expected is None or finding.allowed is None:
+            return f"{finding.quantity} {finding.problem}"
+        where = "" if finding.index is None else f" at {list(finding.index)}"
+        told = f"{finding.quantity}{where} {finding.problem}: got {number(finding.got)}, expected "
+        return told + f"{number(finding.expected)}, allowed error {finding.allowed:.3g}"
 
     def _limits(self) -> list[str]:
         """What a plain script does not show of the finding."""
@@ -156,15 +176,22 @@ class _Writer:
             return ["The two answers come from two processes; this script makes both calls in one, which is new."]
         if "steps in spoilt memory" in kinds:
             return ["It depends on what memory held before, which this script cannot force."]
-        if self._evidence.got is None and self._fate:
-            return ["A call that does not come back ends this script, too, or never ends: then it is there."]
+        if self._fate:
+            return ["A call that does not come back ends this script, too, or never ends: it is the last one printed."]
         if self._subject.is_file:
             return ["It was found after other calls in one process; a fault that those left behind does not show here."]
         return []
 
     @property
     def _fate(self) -> bool:
-        return any(outcome.fate for life in self._calls.lives for outcome in life.outcomes)
+        """Whether what was found is that a call did not come back."""
+        return self._evidence.got is None and any(
+            outcome.fate for life in self._calls.lives for outcome in life.outcomes
+        )
+
+
+def _wrapped(line: str) -> list[str]:
+    return wrap(line, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _set(name: str, value: str) -> list[str]:

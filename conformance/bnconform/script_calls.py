@@ -72,9 +72,13 @@ class Calls:
                 lines += [f"case_{i + 1} = Case(", *(f"    {name}={value}," for name, value in fields_of), ")"]
         return lines
 
-    def lines(self) -> list[str]:
-        """Assignments of what the calls give."""
-        return [f"results_{i} = {self._call(life)}" for i, life in enumerate(self.lives, 1)]
+    def lines(self, *, announced: bool = False) -> list[str]:
+        """Assignments of what the calls give; where `announced`, each is printed first: it may be the one that dies."""
+        found = []
+        for i, life in enumerate(self.lives, 1):
+            line = f"results_{i} = {self._call(life)}"
+            found += [f"print({line!r}, flush=True)", line] if announced else [line]
+        return found
 
     def _call(self, life: Life) -> str:
         names = [self.name(case) for case in life.cases]

@@ -86,6 +86,8 @@ class Verdict:
             rest = None if rest is None else rest[index]
             defined = None if defined is None else f"{defined}[{', '.join(map(str, index))}]"
             more = f", index={list(index)}"
+        elif wide.ndim == 0 and index:  # one element, as the law picked it
+            more = f", index={list(index)}"
         lines = self._cannot_tell(got, *([] if expected is None else [expected]))
         lines += [f"got = {self._calls.of(got)}"]
         if expected is None:

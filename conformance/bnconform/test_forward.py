@@ -123,13 +123,13 @@ def test_output_ignores_running_statistics_and_momentum(judge: Judge, case: Case
     assert case.running_var is not None
     (momentum,) = judge.claims.usable_momenta((1.0,))
     other = replace(case, running_mean=3 * case.running_mean + 1, running_var=2 * case.running_var, momentum=momentum)
-    judge.same_bits("y", y, judge.run(other).y, "under other running statistics and momentum")
+    judge.same_bits("y", y, judge.run(other).y, "under these running statistics and momentum and under others")
     alike = replace(
         case,
         running_mean=case.running_mean if case.bias is None else case.bias,
         running_var=case.running_var if case.weight is None else np.abs(case.weight),
     )
-    judge.same_bits("y", y, judge.run(alike).y, "when running statistics equal bias and weight")
+    judge.same_bits("y", y, judge.run(alike).y, "with these running statistics and with bias and weight for them")
     judge.agrees(case, replace(judge.run(case), y=y), ["y"])
 
 

@@ -21,7 +21,7 @@ FRAMEWORKS = {
 variables of its own is alone."""
 
 # A reason that names a signal is that of a crash.
-CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2" or "SIGSEGV" in entry.reason)
+CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2" or "(SIG" in entry.reason)
 SHOWN = tuple(entry for entry in ledger.deviations() if entry not in CRASHES)
 
 
@@ -50,11 +50,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("entry", CRASHES, ids=lambda entry: f"{entry.implementation}-{entry.requirement}")
 def test_script_of_a_crash_crashes(entry: ledger.Deviation, folder: Path) -> None:
-    """Where a call does not come back, the script of it ends by a signal."""
+    """Where a call does not come back, the script of it ends by a signal, and says before which call it makes."""
     if missing := find(entry.implementation).missing():
         pytest.skip(f"{entry.implementation} needs {', '.join(missing)}: {find(entry.implementation).install}")
     done = run(reproduce(entry.implementation, entry.requirement, folder), cwd=folder)
     assert done.status < 0, done.out + done.err
+    assert done.out.splitlines()[-1].startswith("results_"), done.out
 
 
 @pytest.mark.parametrize("entry", SHOWN, ids=lambda entry: f"{entry.implementation}-{entry.requirement}")
@@ -65,6 +66,7 @@ def test_script_shows_the_deviation(entry: ledger.Deviation, folder: Path) -> No
     status, output = shown(FRAMEWORKS[entry.implementation], folder)[entry.implementation, entry.requirement]
     assert (status, output.splitlines()[-1:]) == (1, ["the defect is there"]), output
     lines = dict(line.split(None, 1) for line in output.splitlines() if len(line.split()) > 1)
+    assert lines.get("index") != "[]"  # no finding is about a single number
     if "definition" in lines:
         expected, defined, allowed = (float(lines[name].split()[0]) for name in ("expected", "definition", "allowed"))
         assert abs(defined - expected) * 1000 < allowed
@@ -74,6 +76,26 @@ def test_script_imports_nothing_of_the_project(folder: Path) -> None:
     """The text of a script names this project nowhere."""
     path = reproduce("torch", "X4", folder)
     assert "bnconform" not in path.read_text()
+
+
+def test_head_says_what_is_wrong_and_where_it_was_told(folder: Path) -> None:
+    """A stranger reads first what goes wrong, then what is called, the law, the finding and the upstream thread."""
+    entry = ledger.find("torch.native", "X2")
+    assert entry is not None
+    head = " ".join(reproduce("torch.native", "X2", folder).read_text().split('"""')[1].split())
+    told = [
+        f"X2 broken by torch.native: {entry.reason}.",
+        "What is called: torch.native_batch_norm.",
+        "The law X2: ",
+        "What was found: call returned; ",
+        f"Upstream: {entry.link} ",
+        "Seen with numpy ",
+        "Exits with 1 while the defect is there",
+    ]
+    places = [head.find(one) for one in told]
+    assert entry.link
+    assert places == sorted(places)
+    assert places[0] == 0, head
 
 
 def test_command_writes_the_script(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import tensorflow as tf
 
-from bnconform_adapters.plain.tensorflow_tapes import channels_last, channels_second, vectors
+from bnconform_adapters.plain.tensorflow_tapes import channels_last, channels_second, moved, vectors
 
 
 def normalized(x, parameters, mean, var, momentum, eps, training):
@@ -22,7 +22,7 @@ def normalized(x, parameters, mean, var, momentum, eps, training):
     )
     if not training:
         return y, mean, var
-    return y, (1 - momentum) * mean + momentum * batch_mean, (1 - momentum) * var + momentum * batch_var
+    return y, moved(mean, batch_mean, momentum), moved(var, batch_var, momentum)
 
 
 def inputs_of(x, parameters):

@@ -14,6 +14,11 @@ def channels_second(array):
     return np.ascontiguousarray(np.moveaxis(np.asarray(array), -1, 1))
 
 
+def moved(old, batch, momentum):
+    """A running statistic as the caller moves it, in its own shape, which a tf.Variable would keep."""
+    return tf.ensure_shape((1 - momentum) * old + momentum * batch, old.shape)
+
+
 def rest_of_call(case, tape, x, y, parameters, mean, var):
     """The results of the forward pass, and a function that adds those of the backward pass."""
     results = {"y": channels_second(y), "running_mean": mean, "running_var": var}

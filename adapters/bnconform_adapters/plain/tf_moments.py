@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from bnconform_adapters.plain.tensorflow_tapes import channels_last, forward_mode, rest_of_call, twice
+from bnconform_adapters.plain.tensorflow_tapes import channels_last, forward_mode, moved, rest_of_call, twice
 
 
 class Layer:
@@ -26,8 +26,8 @@ class Layer:
             tape.watch([x, *self.parameters.values()])
             y, mean, var = self.call(x, case.training)
         if case.training:  # momentum weighs the new batch
-            self.mean = np.array((1 - self.momentum) * self.mean + self.momentum * mean)
-            self.var = np.array((1 - self.momentum) * self.var + self.momentum * var)
+            self.mean = np.array(moved(self.mean, mean, self.momentum))
+            self.var = np.array(moved(self.var, var, self.momentum))
         return rest_of_call(case, tape, x, y, self.parameters, self.mean, self.var)
 
 
