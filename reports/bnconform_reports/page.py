@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
+from bnconform_reports.alike import alike
 from bnconform_reports.benefits import Section
 from bnconform_reports.causes import causes
 from bnconform_reports.chart import Chart, charts, frame
@@ -129,6 +130,7 @@ def _render(found: Together, room: Room, benefits: Section | None) -> str:
         found=found,
         headline=headline(found),
         packages=packages(found),
+        alike=alike,
         legend=[_legend(found, kind) for kind in LOOKS],
         frameworks=list(dict.fromkeys(column.framework for column in found.columns)),
         families={letter: FAMILIES.get(letter, letter) for letter in families(found.requirements)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bnconform_reports.alike import alike
 from bnconform_reports.causes import causes
 from bnconform_reports.details import problem
 from bnconform_reports.headline import headline
@@ -51,9 +52,10 @@ def _lines(found: Together) -> Iterator[str]:
     yield from (f"- {plain(name)} {plain(note)}" for name, note in found.notes.items())
     yield ""
     yield plain(f"{found.cases} cases; {', '.join(packages(found)) or 'no packages'}")
-    for run in found.runs:
+    for one in alike(found.runs):
         yield ""
-        yield plain(f"{run.created}, profile {run.profile}, seed {run.seed}, {run.machine}")
+        count = f"{len(one.runs)} runs, " if len(one.runs) > 1 else ""
+        yield plain(f"{count}{one.when}, profile {one.profile}, {one.seeds}, {one.machine}")
 
 
 def _known(cells: list[Cell]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -15,6 +16,7 @@ from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, run, s
 from bnconform.findings import number
 from bnconform.requirements import BY_ID
 from bnconform_reference.dialect import Dialect
+from bnconform_reports.alike import alike
 from bnconform_reports.conventions import moves
 from bnconform_reports.matrix import ratio_text
 from bnconform_reports.page import FAMILIES, LOOKS, page
@@ -112,6 +114,16 @@ def test_page_says_what_made_it(small_page: Node) -> None:
     for text in ("2026-11-28 10:00", "profile quick", "seed 7", "Linux x86_64", "python 3.11.7", "torch 2.13.0"):
         assert text in about
     assert f"{sum(c.cases for c in small().cells)} cases" in about
+
+
+def test_runs_that_are_alike_are_told_together() -> None:
+    """Many runs of one profile and machine make one line, with every seed; another profile makes its own."""
+    run = small()
+    later = replace(run, created="2026-11-28T12:30:00+00:00", seed=5)
+    other = replace(run, profile="thorough")
+    first, second = alike([run, later, other])
+    assert (first.when, first.seeds) == ("2026-11-28 10:00 to 2026-11-28 12:30 UTC", "seeds 5, 7")
+    assert (second.profile, second.seeds) == ("thorough", "seed 7")
 
 
 def test_broken_cell_is_told_in_full(small_page: Node) -> None:
