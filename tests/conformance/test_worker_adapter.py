@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from bnconform.strategies import signature_pool
 from bnconform_adapters.calls import forward_passes, run, run_steps, run_together
 from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome
 from bnconform_adapters.registry import load
+from bnconform_adapters.worker import keeper
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 
@@ -271,3 +274,12 @@ def test_what_the_worker_starts_ends_with_it(tmp_path: Path) -> None:
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not alive(pid)
+
+
+def test_keeper_of_a_client_that_is_gone_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is stopped while it waits for an answer leaves no traceback behind."""
+    monkeypatch.setattr(keeper, "_end", lambda *_: {"code": 0, "killed": False})
+    ours, theirs = socket.socketpair()
+    ours.sendall(json.dumps({"grace": 0.0, "abort": False}).encode())
+    ours.close()
+    keeper.main(theirs.detach())

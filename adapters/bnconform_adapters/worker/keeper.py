@@ -27,21 +27,25 @@ _NAP = 0.001
 
 def main(descriptor: int) -> None:
     """Answer requests that come over a socket until the client is gone."""
-    control, worker = socket.socket(fileno=descriptor), 0
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(control, LONGEST, 2)
-        if not data:
-            break
-        request: dict[str, Any] = json.loads(data)
-        if "spec" in request:
-            worker = _start(control, request, descriptors)
-            answer: dict[str, Any] = {"pid": worker}
-        else:
-            if request["abort"]:
-                os.kill(worker, signal.SIGABRT)
-            answer = _end(worker, request["grace"])
-            worker = 0
-        control.sendall(json.dumps(answer).encode())
+    worker = 0
+    with socket.socket(fileno=descriptor) as control:
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(control, LONGEST, 2)
+            if not data:
+                break
+            request: dict[str, Any] = json.loads(data)
+            if "spec" in request:
+                worker = _start(control, request, descriptors)
+                answer: dict[str, Any] = {"pid": worker}
+            else:
+                if request["abort"]:
+                    os.kill(worker, signal.SIGABRT)
+                answer = _end(worker, request["grace"])
+                worker = 0
+            try:
+                control.sendall(json.dumps(answer).encode())
+            except ConnectionError:  # the client was stopped before it had its answer
+                break
     if worker:
         _end(worker, 0.0)
 

@@ -60,8 +60,8 @@ class Ledger:
         """Write an entry, and see it to the disk."""
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
+        self.entries.append(entry)  # before the wait, in which Ctrl-C would come between the two
         os.fsync(self._file.fileno())
-        self.entries.append(entry)
 
     def __enter__(self) -> Ledger:
         return self
