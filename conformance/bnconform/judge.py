@@ -158,6 +158,11 @@ class Judge(Caller):
             finding = Finding(self.requirement, self.adapter.name, name, problem)
             self._report(finding, Evidence((), self.claims, got, expected_of, signed_zeros=signed_zeros))
 
+    def left_alone(self, case: Case, outcome: Outcome, what: str = "call") -> None:
+        """Break the law unless the inputs that the adapter hands back have the case's bits; `what` was done to them."""
+        for name, array in outcome.inputs_after.items():
+            self.same_bits(name, array, getattr(case, name), f"after the {what} and before it")
+
     def related(
         self,
         name: str,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import deque
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -289,6 +290,7 @@ def test_stopped_campaign_tells_what_it_has(tmp_path: Path, by: signal.Signals) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
     )
     while child.poll() is None and not (out.joinpath("ledger.jsonl").exists() and entries(out)):
         time.sleep(0.01)

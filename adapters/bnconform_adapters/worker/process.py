@@ -50,6 +50,19 @@ class Lost(Exception):
         self.ending = ending
 
 
+def held_by(pid: int) -> int:
+    """Bytes of memory that a process holds for itself; 0 where the system does not tell (it is Linux that does).
+
+    Resident memory less what is shared with files: torch and CUDA reserve many times the address space that they
+    use, which is why a limit on that (RLIMIT_AS, RLIMIT_DATA) would stop correct kernels, and map large libraries.
+    """
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_bytes().split()
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+
+
 class Process:
     """One worker.
 
@@ -177,16 +190,8 @@ class Process:
             pass
 
     def held(self) -> int:
-        """Bytes of memory that the worker holds for itself; 0 where the system does not tell (it is Linux that does).
-
-        Resident memory less what is shared with files: torch and CUDA reserve many times the address space that they
-        use, which is why a limit on that (RLIMIT_AS, RLIMIT_DATA) would stop correct kernels, and map large libraries.
-        """
-        try:
-            _, resident, shared, *_ = Path(f"/proc/{self._pid}/statm").read_bytes().split()
-        except (OSError, ValueError):
-            return 0
-        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+        """See :func:`held_by`."""
+        return held_by(self._pid)
 
     def _look(self) -> None:
         """Give the worker up where it has grown too much."""

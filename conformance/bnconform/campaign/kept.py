@@ -7,10 +7,10 @@ import resource
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from pathlib import Path
 
 from bnconform.session import Session
 from bnconform_adapters.frameworks import forget_compiled
+from bnconform_adapters.worker.process import held_by
 
 MOST = 4
 """Sessions that are kept: one for each implementation of late."""
@@ -47,11 +47,7 @@ class KeptSessions:
 
 def resident() -> int:
     """Bytes that this process holds now; where the system does not tell (it is Linux that does), those at most."""
-    try:
-        _, resident, shared, *_ = Path("/proc/self/statm").read_bytes().split()
-    except OSError:
-        return peak()
-    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    return held_by(os.getpid()) or peak()
 
 
 def peak() -> int:
