@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 REPORT ?= conformance-report
 
 # What a batch norm is for: training, several devices, population statistics.
-AT_WORK := $(addprefix --requirement ,S10 M10 T1 T2 Y1 Y2 Y3)
+AT_WORK := $(addprefix --bn-requirement ,S10 M10 T1 T2 Y1 Y2 Y3)
 
 .PHONY: help install conformance conformance-everything at-work test lint types clean
 
@@ -26,13 +26,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 conformance: $(STAMP)
-	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --report $(REPORT) $(ARGS)
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --bn-report $(REPORT) $(ARGS)
 
 conformance-everything: $(VENV)/.everything
-	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --slow --report $(REPORT) $(ARGS)
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup --bn-slow --bn-report $(REPORT) $(ARGS)
 
 at-work: $(STAMP)
-	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup $(AT_WORK) --report $(REPORT)/at-work $(ARGS); \
+	$(BIN)/python -m pytest conformance/ -q -n 2 --dist loadgroup $(AT_WORK) --bn-report $(REPORT)/at-work $(ARGS); \
 	status=$$?; \
 	$(BIN)/bnconform benefits -o $(REPORT)/at-work && \
 	$(BIN)/bnconform report $(REPORT)/at-work/results.json $(REPORT)/at-work/benefits.json -o $(REPORT)/at-work && \

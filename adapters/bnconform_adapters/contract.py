@@ -37,6 +37,10 @@ class AdapterError(Exception):
     """An adapter cannot be had; the message is one line that says what to do."""
 
 
+class StartError(AdapterError):
+    """The suite cannot start a worker; it says nothing of the implementation."""
+
+
 def dtype_name(array: AnyArray) -> DtypeName:
     """Name of an array's dtype."""
     name = _NAMES.get(array.dtype)  # NumPy puts a name together anew each time it is asked

@@ -83,6 +83,8 @@ class ModuleAdapter:
         autograd's convention; a kernel's own are new tensors.
     plain_code : str
         The module of :mod:`bnconform_adapters.plain` that makes the same calls, where it is a candidate file.
+    remarks : tuple of str
+        What a reader of the verdict must know of the claims.
     """
 
     def __init__(
@@ -95,7 +97,9 @@ class ModuleAdapter:
         *,
         composed: bool = False,
         plain_code: str = "",
+        remarks: tuple[str, ...] = (),
     ) -> None:
+        self.remarks = remarks
         self.name = name
         self.claims = claims
         self.plain_code = plain_code

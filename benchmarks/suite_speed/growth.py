@@ -80,7 +80,7 @@ def startup(candidate: str) -> dict[str, Any]:
         "where = os.path.dirname(find_spec('bnconform').origin)\n"
         "pytest.main([where, '-q', '-p', 'no:cacheprovider', {more}])\n"
     )
-    one = f"'--adapter', {candidate!r}"
+    one = f"'--bn-adapter', {candidate!r}"
     return {
         "import the suite": process("import bnconform.session"),
         "collect one implementation": process(collected.format(more=f"'--collect-only', {one}")),

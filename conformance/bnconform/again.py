@@ -9,17 +9,19 @@ from bnconform import case_file, ledger
 from bnconform.findings import explain
 from bnconform.law import replay
 from bnconform.laws import laws
+from bnconform.options import RunOptions
 from bnconform.script import Subject, script, script_name
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import find
 from bnconform_adapters.worker.client import opened
+from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
 
 
 class AgainError(Exception):
     """What was asked for cannot be judged; the message is one line that says why."""
 
 
-def replay_file(path: Path, spec: str | None, *, in_process: bool = False) -> str | None:
+def replay_file(path: Path, spec: str | None, calls: CallOptions = DEFAULTS) -> str | None:
     """Judge a case file by its requirement; give the finding as text, or None where the law holds now.
 
     Parameters
@@ -28,8 +30,8 @@ def replay_file(path: Path, spec: str | None, *, in_process: bool = False) -> st
         As `--report` writes them.
     spec : str or None
         What to judge, as `--adapter` takes it; None takes what the file was written for.
-    in_process : bool
-        Call a file's functions in this process, not in a worker.
+    calls : CallOptions
+        How a file is called.
 
     Raises
     ------
@@ -43,15 +45,16 @@ def replay_file(path: Path, spec: str | None, *, in_process: bool = False) -> st
     spec = spec or about.get("spec") or about.get("implementation")
     if spec is None:
         raise AgainError(f"{path} names no implementation; pass --adapter")
-    with opened(spec, in_process=in_process) as adapter:
+    with opened(spec, calls) as adapter:
         law = laws()[requirement]
         if reason := law.source.why_not(adapter.claims):
             raise AgainError(f"{adapter.name} is not judged by {requirement}: {reason}")
-        broken = replay(law, adapter, adapter.claims, steps, spec)
+        broken = replay(law, adapter, adapter.claims, steps, spec, calls)
     if broken is None:
         return None
-    again = f"bnconform replay {quote(str(path))} --adapter {quote(spec)}" + (" --in-process" if in_process else "")
-    return explain(broken.finding, broken.steps, again)
+    again = [f"bnconform replay {quote(str(path))} --adapter {quote(spec)}"]
+    again += RunOptions(in_process=calls.in_process, time_limit=calls.time_limit).words("--")
+    return explain(broken.finding, broken.steps, " ".join(again))
 
 
 def reproduce(implementation: str, requirement: str, folder: Path) -> Path:

@@ -11,13 +11,14 @@ from time import perf_counter
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import find
 from bnconform_adapters.worker.client import opened
+from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
 
 USAGE_ERROR = 2
 DEFAULT = ("reference", "torch", "flax.linen", "keras.tensorflow")
 """What is trained with where nothing is named, those that are installed."""
 
 
-def benefits(specs: Sequence[str], folder: Path, *, short: bool = False) -> int:
+def benefits(specs: Sequence[str], folder: Path, *, short: bool = False, calls: CallOptions = DEFAULTS) -> int:
     """Run all experiments and write page, record and figures; tell what came of them.
 
     Parameters
@@ -27,6 +28,8 @@ def benefits(specs: Sequence[str], folder: Path, *, short: bool = False) -> int:
     folder : Path
     short : bool
         A few steps and seeds, to see that everything works.
+    calls : CallOptions
+        How a file is called.
 
     Returns
     -------
@@ -43,7 +46,7 @@ def benefits(specs: Sequence[str], folder: Path, *, short: bool = False) -> int:
     try:
         ready(folder)
         with ExitStack() as stack:
-            subjects = [implementation(stack.enter_context(opened(spec))) for spec in chosen]
+            subjects = [implementation(stack.enter_context(opened(spec, calls))) for spec in chosen]
             data = run_all(
                 subjects,
                 SHORT if short else FULL,

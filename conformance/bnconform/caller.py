@@ -13,7 +13,7 @@ from bnconform_adapters.calls import Life as LayersLife
 from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome
 from bnconform_adapters.worker.client import run_once
-from bnconform_adapters.worker.limits import Limits
+from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
 
 STATISTICS = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dweight", "dbias")
@@ -58,8 +58,8 @@ class Caller:
         Where counts and worst errors go.
     spec : str or None
         The implementation as `--adapter` takes it, for a new process; None takes the adapter's name.
-    time_limit : float or None
-        Seconds that a call in a new process may take, if it is a file's.
+    calls : CallOptions
+        How a file is called in a new process.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Caller:
         requirement: str,
         tally: Tally,
         spec: str | None = None,
-        time_limit: float | None = None,
+        calls: CallOptions = DEFAULTS,
     ) -> None:
         self.spec = spec or adapter.name
-        self._fresh_limits = Limits.of(self.spec, time_limit)
+        self._fresh_limits = Limits.of(self.spec, calls)
         self.adapter = adapter
         self.claims = claims
         self.requirement = requirement

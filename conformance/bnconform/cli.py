@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from bnconform import __version__
+from bnconform.options import ADAPTER, OPTIONS, OptionError
+from bnconform.options import seconds as positive
+
+if TYPE_CHECKING:
+    from bnconform_adapters.worker.limits import CallOptions
 
 USAGE_ERROR = 2
 READER_GONE = 128 + 13
@@ -23,15 +27,10 @@ STARTERS = {
     "kernelbench": "kernelbench.py",
 }
 """Forms of a candidate file, and the starter of each; the first is the default."""
-OF_A_RUN = {
-    "--adapter": "NAME|PATH.py[:NAME]",
-    "--requirement": "ID",
-    "--time-limit": "SECONDS",
-    "--hypothesis-profile": "NAME",
-    "--hypothesis-seed": "N",
-    "-n": "PROCESSES",
-}
+PASSED_ON = ("--hypothesis-profile", "--hypothesis-seed", "-n")
 """Options with a value that `bnconform report` passes on to pytest; were they unknown, their value would be a file."""
+OF_A_RUN = tuple(option for option in OPTIONS if option.name not in ("report", "identify", "measure", "level"))
+"""Options of the table that `bnconform report` takes for its run."""
 FIXED = ("conditioning", "length", "drift")
 """Kinds of the report's fixed cases, as :mod:`bnconform.fixed_cases` has them; importing that takes NumPy."""
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -64,12 +63,9 @@ def list_adapters() -> None:
 def seconds(text: str, of: str = "seconds") -> float:
     """A time limit, from the command line; `of` says in what."""
     try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; pass a number of {of} above 0")
-    return value
+        return positive(text, of)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def minutes(text: str) -> float:
@@ -119,7 +115,14 @@ def new(path: Path, form: str) -> int:
     return 0
 
 
-def identify(spec: str, *, as_json: bool, evidence: bool, in_process: bool, time_limit: float | None) -> int:
+def calls_of(parsed: argparse.Namespace) -> CallOptions:
+    """How a subcommand calls candidate files."""
+    from bnconform_adapters.worker.limits import CallOptions
+
+    return CallOptions(parsed.in_process, parsed.time_limit)
+
+
+def identify(spec: str, calls: CallOptions, *, as_json: bool, evidence: bool) -> int:
     """Print which dialect an implementation speaks; return 0, or 2 for one that cannot be loaded."""
     from bnconform.identify import identify as find_out
     from bnconform.identify import page
@@ -127,7 +130,7 @@ def identify(spec: str, *, as_json: bool, evidence: bool, in_process: bool, time
     from bnconform_adapters.worker.client import opened
 
     try:
-        with opened(spec, in_process=in_process, time_limit=time_limit) as adapter:
+        with opened(spec, calls) as adapter:
             identity = find_out(adapter)
     except AdapterError as error:
         print(f"bnconform: {error}", file=sys.stderr)
@@ -136,14 +139,14 @@ def identify(spec: str, *, as_json: bool, evidence: bool, in_process: bool, time
     return 0
 
 
-def replay(path: Path, spec: str | None, *, in_process: bool) -> int:
+def replay(path: Path, spec: str | None, calls: CallOptions) -> int:
     """Judge a case file again; return 1 where it breaks its law, 0 where it holds, 2 for what cannot be loaded."""
     from bnconform.again import AgainError, replay_file
     from bnconform.case_file import CaseFileError
     from bnconform_adapters.contract import AdapterError
 
     try:
-        finding = replay_file(path, spec, in_process=in_process)
+        finding = replay_file(path, spec, calls)
     except (AgainError, AdapterError, CaseFileError) as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -188,6 +191,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _how_called(parser: argparse.ArgumentParser) -> None:
+    """The options of a subcommand that calls a candidate file itself."""
+    parser.add_argument("--in-process", action="store_true", help="call your file in this process, not in a worker")
+    parser.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="time for one call of your file")
+
+
 def _main(arguments: Sequence[str] | None) -> int:
     parser = Parser(prog="bnconform", description="Does an implementation of batch normalization do what it must?")
     parser.add_argument("--version", action="version", version=f"bnconform {__version__}")
@@ -195,19 +204,22 @@ def _main(arguments: Sequence[str] | None) -> int:
     commands.add_parser("list", help="list the bundled implementations")
     vetting = commands.add_parser("vet", help="test implementations, bundled or your own files")
     vetting.add_argument("spec", nargs="+", metavar="NAME|PATH.py[:NAME]")
+    vetting.add_argument("-v", "--verbose", action="store_true", help="list every law, and how to claim more")
     vetting.add_argument("--json", metavar="PATH", help="write the record of results here; - prints it, and no page")
     vetting.add_argument("--junit", metavar="PATH", help="write JUnit XML here")
+    for option in OPTIONS:
+        if option is not ADAPTER:
+            vetting.add_argument(f"--{option.name}", **option.settings)
     identifying = commands.add_parser("identify", help="find out which dialect an implementation speaks")
     identifying.add_argument("spec", metavar="NAME|PATH.py[:NAME]")
     identifying.add_argument("--json", action="store_true", help="print a JSON document")
     identifying.add_argument("--evidence", action="store_true", help="show the evidence of every answer")
-    identifying.add_argument("--in-process", action="store_true", help="run a file in this process, not in a worker")
-    identifying.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
+    _how_called(identifying)
     measuring = commands.add_parser("measure", help="errors on the report's fixed cases, or on one of them")
     measuring.add_argument("spec", metavar="NAME|PATH.py[:NAME]")
     measuring.add_argument("--kind", choices=FIXED, help="with --at: one case of this kind, shown with its errors")
     measuring.add_argument("--at", type=float, metavar="PLACE", help="|mean|/sd, values per channel, or training steps")
-    measuring.add_argument("--in-process", action="store_true", help="call your file in this process")
+    _how_called(measuring)
     bench = commands.add_parser("bench", help="time the bundled kernel on a GPU, beside torch and a device copy")
     bench.add_argument("what", choices=["kernel"])
     starting = commands.add_parser("new", help="write a batch norm to start your own kernel from")
@@ -221,7 +233,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     replaying = commands.add_parser("replay", help="judge a case file of --report again")
     replaying.add_argument("case", type=Path, metavar="CASE.json")
     replaying.add_argument("--adapter", metavar="NAME|PATH.py[:NAME]", help="default: what the file was written for")
-    replaying.add_argument("--in-process", action="store_true", help="call your file in this process")
+    _how_called(replaying)
     reproducing = commands.add_parser("reproduce", help="write a script that shows a known deviation")
     reproducing.add_argument("name", metavar="NAME")
     reproducing.add_argument("requirement", metavar="REQUIREMENT")
@@ -249,27 +261,31 @@ def _main(arguments: Sequence[str] | None) -> int:
     campaigning.add_argument("--seed", type=int, metavar="N", help="equal seeds give equal cases")
     campaigning.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
     campaigning.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="its folder, new or begun")
-    for option, metavar in OF_A_RUN.items():
-        reporting.add_argument(
-            option, action="append", default=[], metavar=metavar, help="of the run, as pytest takes it"
-        )
+    for option in OF_A_RUN:
+        reporting.add_argument(f"--{option.name}", **option.settings)
+    for name in PASSED_ON:
+        reporting.add_argument(name, metavar="VALUE", help="of the run, as pytest takes it")
     working = commands.add_parser(
         "benefits", help="train small networks with each implementation, and report what batch norm does for them"
     )
     working.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write page and figures")
     working.add_argument("--adapter", action="append", default=[], metavar="NAME|PATH.py[:NAME]", help="repeatable")
+    _how_called(working)
     working.add_argument("--short", action="store_true", help="a few steps and seeds, to see that everything works")
     parsed, rest = parser.parse_known_args(arguments)
     if parsed.command == "report":
+        from bnconform.options import words
         from bnconform.reporting import report
 
-        given = {option: getattr(parsed, option.strip("-").replace("-", "_")) for option in OF_A_RUN}
-        chosen = [word for option, values in given.items() for value in values for word in (option, value)]
-        return report(parsed.results, parsed.out, [*chosen, *rest])
+        values = {option.field: getattr(parsed, option.field) for option in OF_A_RUN}
+        passed = ((name, getattr(parsed, name.strip("-").replace("-", "_"))) for name in PASSED_ON)
+        chosen = [word for name, value in passed if value is not None for word in (name, value)]
+        return report(parsed.results, parsed.out, [*words(values, OF_A_RUN), *chosen, *rest])
     if parsed.command == "vet":
         from bnconform.vetting import vet
 
-        return vet(parsed.spec, rest, parsed.json, parsed.junit)
+        given = {option.field: getattr(parsed, option.field) for option in OPTIONS if option is not ADAPTER}
+        return vet(parsed.spec, given, rest, json_path=parsed.json, junit=parsed.junit, verbose=parsed.verbose)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if parsed.command == "campaign":
@@ -279,23 +295,17 @@ def _main(arguments: Sequence[str] | None) -> int:
             os.environ.setdefault(variable, "1")
         from bnconform.benefits import benefits
 
-        return benefits(parsed.adapter, parsed.out, short=parsed.short)
+        return benefits(parsed.adapter, parsed.out, short=parsed.short, calls=calls_of(parsed))
     if parsed.command == "identify":
-        return identify(
-            parsed.spec,
-            as_json=parsed.json,
-            evidence=parsed.evidence,
-            in_process=parsed.in_process,
-            time_limit=parsed.time_limit,
-        )
+        return identify(parsed.spec, calls_of(parsed), as_json=parsed.json, evidence=parsed.evidence)
     if parsed.command == "measure":
         from bnconform.measuring import run
 
-        return run(parsed.spec, parsed.kind, parsed.at, in_process=parsed.in_process)
+        return run(parsed.spec, parsed.kind, parsed.at, calls_of(parsed))
     if parsed.command == "new":
         return new(parsed.path, parsed.form)
     if parsed.command == "replay":
-        return replay(parsed.case, parsed.adapter, in_process=parsed.in_process)
+        return replay(parsed.case, parsed.adapter, calls_of(parsed))
     if parsed.command == "reproduce":
         return reproduce(parsed.name, parsed.requirement, parsed.out)
     if parsed.command == "bench":

@@ -1,26 +1,59 @@
-"""One law on one implementation: judge it, and tell the verdict as a pytest outcome and as a cell of the record."""
+"""One law on one implementation: judge it, and report the verdict as a pytest outcome and as a cell of the record.
+
+Fail closed: whatever goes wrong in here, the cell says "not judged" and the test fails.
+"""
 
 from __future__ import annotations
 
+import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from math import inf
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from bnconform import case_file, ledger
+from bnconform.budget import Plan
 from bnconform.database import with_database
 from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
-from bnconform.profiles import settings_for
+from bnconform.profiles import EXAMPLES, settings_for
 from bnconform.requirements import BY_ID
 from bnconform.script import script
 from bnconform.session import Implementation, Session
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
-from bnconform_adapters.contract import Claims
+from bnconform.watch import Watch
+from bnconform_adapters.contract import Claims, describe_error
 from bnconform_reference.dialect import PYTORCH
+
+ENOUGH = 10
+"""Cases after which a law that the time budget cut short is judged all the same."""
+
+
+def failed_cell(requirement: str, implementation: str, error: Exception) -> dict[str, Any]:
+    """The cell of a law on which the suite itself failed."""
+    return {
+        "requirement": requirement,
+        "implementation": implementation,
+        "verdict": "not judged",
+        "reason": f"bnconform failed: {describe_error(error)} ({place(error)})",
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+
+
+def place(error: Exception) -> str:
+    """The innermost place in the suite that an exception came through, as "judge.py line 120"."""
+    places = [
+        f"{Path(frame.f_code.co_filename).name} line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").startswith("bnconform")
+    ]
+    return places[-1] if places else "outside the suite"
 
 
 class Examiner:
@@ -34,7 +67,21 @@ class Examiner:
         self._record = record
 
     def examine(self, law: Law) -> None:
-        """Judge the law; fail, skip or expect failure accordingly."""
+        """Judge the law; fail, skip or expect failure accordingly.
+
+        Raises
+        ------
+        Exception
+            The suite itself failed; the cell says "not judged" then.
+        """
+        try:
+            self.judge(law)
+        except Exception as error:
+            self._record(failed_cell(law.requirement, self._implementation.name, error))
+            raise
+
+    def judge(self, law: Law) -> None:
+        """Do the same, but leave no cell where the suite itself fails."""
         __tracebackhide__ = True
         if problem := self._implementation.problem:
             self._cell(law, "not run", reason=problem)
@@ -53,27 +100,39 @@ class Examiner:
     ) -> None:
         __tracebackhide__ = True
         tally, dialect = Tally(), self._implementation.adapter.claims.dialect
+        plan = self._session.plan(self._implementation)
+        domains = [plan.claims(claims) for claims in domains]
         judged = [claims for claims in domains if law.source.why_not(claims) is None]
         if not judged and known is None:
             reason = "the ledger has a known deviation wherever it would be judged"
             self._cell(law, "not claimed", reason=reason)
             pytest.skip(f"{self._implementation.name}: {reason}")
+        watch = self._watch(law, plan)
         for claims in judged:
+            if plan.deadline < time.monotonic():
+                watch.out_of_time = True
+                break
             broken = search(
                 law,
                 self._implementation.adapter,
                 claims,
                 tally=tally,
-                settings=self._settings(law, claims, parts=len(judged)),
+                settings=self._settings(law, claims, plan, parts=len(judged)),
                 seed=self._session.seed,
                 pool=signature_pool(claims, self._session.seed),
                 spec=self._implementation.spec,
-                time_limit=self._session.time_limit,
+                calls=self._session.options.calls,
+                watch=watch,
             )
             if broken is not None:
                 program = self._script(broken)
                 self._cell(law, "breaks", tally, broken, program=program)
-                pytest.fail(self._explain(law, broken, program), pytrace=False)
+                text = self._explain(law, broken, program)
+                if BY_ID[law.requirement].level not in self._session.options.deciding:
+                    pytest.xfail(f"broken, beyond the level that decides ({self._session.options.level})\n{text}")
+                pytest.fail(text, pytrace=False)
+        if judged and (watch.out_of_time or tally.cases < law.least):
+            self._not_judged(law, tally, plan, watch)
         if known is not None:
             return self._known(law, known[0], tally, known[1])
         if tally.mostly_mistrusted:
@@ -85,8 +144,26 @@ class Examiner:
         reason = ", ".join(f"{f.replace('_', ' ')}: {getattr(dialect, f)}" for f in differs)
         return self._cell(law, "differs" if differs else "meets", tally, reason=reason)
 
-    def _settings(self, law: Law, claims: Claims, parts: int) -> settings:
-        given = settings_for(self._session.profile, claims.cost, parts)
+    def _watch(self, law: Law, plan: Plan) -> Watch:
+        crashes = self._implementation.crashes if self._session.remembers_crashes else {}
+        shrinks = inf if plan.budget is None else plan.shrinks
+        return Watch(law.requirement, plan.deadline, shrinks, crashes)
+
+    def _not_judged(self, law: Law, tally: Tally, plan: Plan, watch: Watch) -> None:
+        """Say that too little was seen, unless what was seen before the time was over is enough."""
+        __tracebackhide__ = True
+        if not watch.out_of_time:
+            reason = f"bnconform drew {tally.cases} cases of the {law.least} that this law needs"
+        elif tally.cases >= max(law.least, ENOUGH):
+            return
+        else:
+            assert plan.budget is not None
+            reason = f"the time budget of {plan.budget:g} s was over after {tally.cases} cases; pass a longer one"
+        self._cell(law, "not judged", tally, reason=reason)
+        pytest.fail(f"{law.requirement} on {self._implementation.name} is not judged: {reason}", pytrace=False)
+
+    def _settings(self, law: Law, claims: Claims, plan: Plan, parts: int) -> settings:
+        given = settings_for(self._session.options.profile, claims.cost, parts, plan.number)
         if self._session.database is None:
             return given
         return with_database(given, self._session.database, f"{law.requirement} {self._implementation.name}")
@@ -95,7 +172,14 @@ class Examiner:
         __tracebackhide__ = True
         name, own = self._implementation.name, self._implementation.adapter.claims
         domains = ledger.domains(name, law.requirement, own)
-        broken = replay(law, self._implementation.adapter, domains[0], deviation.steps(), self._implementation.spec)
+        broken = replay(
+            law,
+            self._implementation.adapter,
+            domains[0],
+            deviation.steps(),
+            self._implementation.spec,
+            self._session.options.calls,
+        )
         if broken is None:
             reason = f"the ledger's entry is stale: its witness no longer breaks the law ({deviation.versions})"
             self._cell(law, "breaks", reason=reason)
@@ -114,9 +198,9 @@ class Examiner:
 
     def _explain(self, law: Law, broken: Broken, program: str) -> str:
         text = explain(broken.finding, broken.steps, self._session.command(law, self._implementation))
-        if self._session.report is not None:
+        if self._session.options.report is not None:
             name = self._implementation.name.removesuffix(".py").replace(":", "-")
-            path = self._session.report / "cases" / f"{law.requirement}-{name}.json"
+            path = self._session.options.report / "cases" / f"{law.requirement}-{name}.json"
             about = {"requirement": law.requirement, "implementation": self._implementation.name}
             case_file.write(path, broken.steps, **about, spec=self._implementation.spec)
             text += f"\n  case file {path}"
@@ -150,6 +234,7 @@ class Examiner:
             cell |= {
                 "drawn": dict(tally.drawn),
                 "cases": tally.cases,
+                "usual": max(law.least, round(EXAMPLES["default"] * law.share)),
                 "mistrusted": tally.mistrusted,
                 "elements": tally.elements,
                 "unbounded": tally.unbounded,

@@ -18,8 +18,10 @@ from bnconform.judge import Judge
 from bnconform.requirements import BY_ID
 from bnconform.strategies import Signature, Source, Steps
 from bnconform.tally import Tally
+from bnconform.watch import Ended, Watch, WatchedJudge
 from bnconform_adapters.contract import Adapter, Case, Claims
 from bnconform_adapters.stack import with_room
+from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
 
 LawFunction = Callable[Concatenate[Judge, ...], None]
 
@@ -38,12 +40,15 @@ class Law:
         ``function(judge, *steps)``; raises :class:`Broken` through the judge.
     share : float
         What part of a profile's examples it gets; laws whose single example is costly or thorough take less.
+    least : int
+        Examples without which it says nothing; it gets as many whatever a budget chooses.
     """
 
     requirement: str
     source: Source | Histories
     function: LawFunction
     share: float = 1.0
+    least: int = 1
 
     def judge(self, judge: Judge, steps: Steps) -> None:
         """Judge one example."""
@@ -60,11 +65,11 @@ class Examiner(Protocol):
 
 
 def requirement(
-    id: str, given: Source | Histories, share: float = 1.0
+    id: str, given: Source | Histories, share: float = 1.0, least: int = 1
 ) -> Callable[[LawFunction], Callable[[Examiner], None]]:
     """Turn a law's function into a test of the requirement `id`, over examples from `given`.
 
-    The test takes the plugin's `examiner` fixture; the law itself stays reachable as ``test.law``.
+    The test takes the plugin's `bn_examiner` fixture; the law itself stays reachable as ``test.law``.
 
     Raises
     ------
@@ -74,16 +79,16 @@ def requirement(
     assert BY_ID[id]
 
     def decorate(function: LawFunction) -> Callable[[Examiner], None]:
-        law = Law(id, given, function, share)
+        law = Law(id, given, function, share, least)
 
-        def test(examiner: Examiner) -> None:
+        def test(bn_examiner: Examiner) -> None:
             __tracebackhide__ = True
-            examiner.examine(law)
+            bn_examiner.examine(law)
 
         test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
         test.__qualname__ = function.__qualname__
         test.law = law  # type: ignore[attr-defined]
-        test.pytestmark = [pytest.mark.requirement(id)]  # type: ignore[attr-defined]
+        test.pytestmark = [pytest.mark.bn_requirement(id)]  # type: ignore[attr-defined]
         return test
 
     return decorate
@@ -105,7 +110,8 @@ def search(
     seed: int,
     pool: tuple[Signature, ...] = (),
     spec: str | None = None,
-    time_limit: float | None = None,
+    calls: CallOptions = DEFAULTS,
+    watch: Watch | None = None,
 ) -> Broken | None:
     """Look for a case that breaks the law; return the smallest found, or None where it held.
 
@@ -122,11 +128,14 @@ def search(
         See :func:`bnconform.strategies.signature_pool`.
     spec : str or None
         The implementation as `--adapter` takes it, for laws that start a process.
-    time_limit : float or None
-        Seconds that a call there may take, if it is a file's.
+    calls : CallOptions
+        How a file is called in that process.
+    watch : Watch or None
+        May end the search early; None lets it run to its end.
     """
-    judge = Judge(adapter, claims, law.requirement, tally, spec, time_limit)
-    fewer = hypothesis.settings(settings, max_examples=max(1, round(settings.max_examples * law.share)))
+    judge = WatchedJudge(adapter, claims, law.requirement, tally, spec, calls)
+    judge.watch = watch = watch or Watch(law.requirement)
+    fewer = hypothesis.settings(settings, max_examples=max(law.least, round(settings.max_examples * law.share)))
     seeded = hypothesis.seed(law_seed(seed, law.requirement))
 
     def examples(steps: Steps) -> None:
@@ -143,6 +152,8 @@ def search(
                 fewer(seeded(wrapped))()  # a seed would take the database away
     except Broken as broken:
         return broken
+    except Ended:
+        return watch.smallest
     except (errors.FlakyFailure, errors.Flaky):
         assert judge.last is not None
         finding = judge.last.finding
@@ -152,11 +163,16 @@ def search(
 
 
 def replay(
-    law: Law, adapter: Adapter, claims: Claims, steps: tuple[Case, ...], spec: str | None = None
+    law: Law,
+    adapter: Adapter,
+    claims: Claims,
+    steps: tuple[Case, ...],
+    spec: str | None = None,
+    calls: CallOptions = DEFAULTS,
 ) -> Broken | None:
     """Judge one given example; return what it breaks, or None where it holds."""
     try:
-        law.judge(Judge(adapter, claims, law.requirement, Tally(), spec), steps)
+        law.judge(Judge(adapter, claims, law.requirement, Tally(), spec, calls), steps)
     except Broken as broken:
         return broken
     return None

@@ -16,3 +16,9 @@ def laws() -> dict[str, Law]:
     found = [test.law for module in modules for test in vars(module).values() if hasattr(test, "law")]
     assert len({law.requirement for law in found}) == len(found), "two laws of one requirement"
     return {law.requirement: law for law in found}
+
+
+@cache
+def by_test() -> dict[str, Law]:
+    """All laws by the names of their tests."""
+    return {law.function.__name__: law for law in laws().values()}

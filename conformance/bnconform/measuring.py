@@ -12,6 +12,7 @@ from bnconform.fixed_cases import AXES, Handed, Kind, fixed_case
 from bnconform.measures import measure, measure_point
 from bnconform_adapters.contract import Adapter, AdapterError
 from bnconform_adapters.worker.client import opened
+from bnconform_adapters.worker.limits import CallOptions
 
 USAGE_ERROR = 2
 LEAST: dict[Kind, int] = {"conditioning": 0, "length": 2, "drift": 1}
@@ -39,13 +40,13 @@ def place(kind: Kind, at: float) -> float:
     return at
 
 
-def run(spec: str, kind: Kind | None, at: float | None, *, in_process: bool) -> int:
+def run(spec: str, kind: Kind | None, at: float | None, calls: CallOptions) -> int:
     """Print the errors of all fixed cases, or one case and its errors; return 0, or 2 for what cannot be had."""
     try:
         if (kind is None) != (at is None):
             raise PlaceError("--kind and --at go together, as in --kind length --at 128; leave both out for all cases")
         wanted = None if kind is None or at is None else place(kind, at)
-        with opened(spec, in_process=in_process, time_limit=None) as adapter:
+        with opened(spec, calls) as adapter:
             if "training" not in adapter.claims.modes:
                 raise AdapterError(f"{adapter.name} does not train, and the fixed cases are of training")
             if kind is None or wanted is None:

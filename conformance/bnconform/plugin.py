@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from bnconform.options import LIST, OPTIONS, PREFIX, OptionError, RunOptions
 
 if TYPE_CHECKING:
     from bnconform.examiner import Examiner
@@ -25,79 +30,64 @@ _CELL = "bnconform"
 _PROGRESS = "BNCONFORM_PROGRESS"
 """The environment variable of :mod:`bnconform.vetting`."""
 _SEED = "bnconform_seed"
-_ASKED = ("--adapter", "--requirement", "--report", "--in-process", "--slow", "--identify", "--measure")
-"""Options that ask for a conformance run; what is wrong with it is then told before anything is collected."""
+_EXPECTED = "sxX"
+"""Outcomes in the letters of pytest's -r that are hundreds in a run, and are in the matrix."""
+RECORD = "results.json"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options."""
+    """Add the suite's options; all begin alike, so that they meet no other project's."""
     group = parser.getgroup("bnconform", "batch-norm conformance")
-    group.addoption(
-        "--adapter",
-        action="append",
-        default=[],
-        metavar="NAME|PATH.py[:NAME]",
-        help="implementation to test, bundled or your own file; repeatable; default: all that are installed",
-    )
-    group.addoption("--list-adapters", action="store_true", help="list the bundled implementations and stop")
-    group.addoption(
-        "--requirement",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="test only this requirement, e.g. F2; repeatable",
-    )
-    group.addoption(
-        "--in-process",
-        action="store_true",
-        help="run your files in this process, for a debugger or print; a crash or a hang then ends the run",
-    )
-    group.addoption(
-        "--slow", action="store_true", help="without --adapter: run those implementations, too, that take minutes"
-    )
-    group.addoption(
-        "--time-limit",
-        type=float,
-        metavar="SECONDS",
-        help="time for one call of your file; default: 10; six times that for its first call, twelve to import it",
-    )
-    group.addoption(
-        "--identify", action="store_true", help="with --report: also find out each implementation's dialect, at the end"
-    )
-    group.addoption(
-        "--measure", action="store_true", help="with --report: also run fixed cases, for the report's comparisons"
-    )
-    group.addoption("--report", metavar="DIR", help="write results.json, and a case file for every broken law, here")
+    for option in (*OPTIONS, LIST):
+        group.addoption(f"{PREFIX}{option.name}", **option.settings)
+
+
+def _option(config: pytest.Config, field: str) -> Any:
+    return config.getoption(f"bn_{field}")
+
+
+def _asked(config: pytest.Config) -> bool:
+    """Whether an option asks for a conformance run."""
+    return any(_option(config, option.field) for option in OPTIONS)
+
+
+def _names_the_suite(config: pytest.Config) -> bool:
+    """Whether the command line names the suite's laws, as `--pyargs bnconform` and `conformance/` do."""
+    here = Path(__file__).parent
+    paths = [Path(config.invocation_params.dir, word.partition("::")[0]).absolute() for word in config.args]
+    return "bnconform" in config.args or any(path in (here, here.parent) or here in path.parents for path in paths)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register markers; register the suite's profiles if one is asked for; refuse what cannot be run."""
-    config.addinivalue_line("markers", "requirement(id): the law of the catalogue that this test checks")
-    if not config.pluginmanager.hasplugin("xdist"):
-        config.addinivalue_line("markers", "xdist_group(name): tests that pytest-xdist runs on one worker")
+    """Register the marker; refuse options that cannot be run; leave Hypothesis alone in other projects' runs."""
+    config.addinivalue_line("markers", "bn_requirement(id): the law of the catalogue that this test checks")
     config.pluginmanager.register(_Collector(config))
-    if profile := config.getoption("--hypothesis-profile", None):
+    asked = _asked(config)
+    if (profile := config.getoption("--hypothesis-profile", None)) and (asked or _names_the_suite(config)):
         _register(profile)
-    if config.getoption("--time-limit") is not None or any(config.getoption(option) for option in _ASKED):
+    if asked:
         _session(config)
 
 
 def _register(profile: str) -> None:
-    """Let Hypothesis know a profile of the suite; refuse one that nobody knows, before Hypothesis does in its way."""
+    """Let Hypothesis know a profile of the suite, unless the project has one of that name."""
+    from hypothesis import settings
+    from hypothesis.errors import InvalidArgument
+
     from bnconform.profiles import settings_for, why_unknown
 
     if problem := why_unknown(profile):
         raise pytest.UsageError(problem)
-    if profile in ("quick", "thorough"):
-        from hypothesis import settings
-
+    try:
+        settings.get_profile(profile)
+    except InvalidArgument:
         settings.register_profile(profile, settings_for(profile, "cheap"))
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer --list-adapters."""
-    if not config.getoption("--list-adapters"):
+    """Answer --bn-list-adapters."""
+    if not _option(config, LIST.field):
         return None
     from bnconform.cli import list_adapters
 
@@ -112,20 +102,14 @@ def _session(config: pytest.Config) -> Session:
         from bnconform_adapters.contract import AdapterError
 
         try:
-            config.stash[_SESSION] = Session(
-                specs=config.getoption("--adapter"),
-                requirements=config.getoption("--requirement"),
-                profile=_profile(config),
-                seed=_seed(config),
-                report=config.getoption("--report"),
-                in_process=config.getoption("--in-process"),
-                time_limit=config.getoption("--time-limit"),
-                slow=config.getoption("--slow"),
-                identify=config.getoption("--identify"),
-                measure=config.getoption("--measure"),
-            )
-        except AdapterError as error:
+            options = RunOptions.read(partial(_option, config), _profile(config), _seed(config))
+            config.stash[_SESSION] = Session(options)
+        except (AdapterError, OptionError) as error:
             raise pytest.UsageError(str(error)) from None
+        if not config.pluginmanager.hasplugin("xdist"):
+            config.addinivalue_line("markers", "xdist_group(name): tests that pytest-xdist runs on one worker")
+        if options.report is not None and not hasattr(config, "workerinput"):
+            (options.report / RECORD).unlink(missing_ok=True)  # an older one must not be taken for this run's
     return config.stash[_SESSION]
 
 
@@ -146,33 +130,38 @@ def _seed(config: pytest.Config) -> int | None:
     try:
         return int(given)
     except ValueError:
-        raise pytest.UsageError(f"--hypothesis-seed is {given!r}; pass a whole number or random") from None
+        raise OptionError(f"--hypothesis-seed is {given!r}; pass a whole number or random") from None
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give all of pytest-xdist's workers one seed; they may have nothing to do with conformance."""
-    if _profile(node.config) != "ci" and _seed(node.config) is None:
-        node.config.stash[_DRAWN] = SystemRandom().randrange(10**6)
-    node.workerinput[_SEED] = _seed(node.config)
+    with suppress(OptionError):  # which a conformance run reports, and Hypothesis in any other
+        if _profile(node.config) != "ci" and _seed(node.config) is None:
+            node.config.stash[_DRAWN] = SystemRandom().randrange(10**6)
+        node.workerinput[_SEED] = _seed(node.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per law and implementation."""
-    if "examiner" in metafunc.fixturenames and hasattr(metafunc.function, "law"):
+    if "bn_examiner" in metafunc.fixturenames and hasattr(metafunc.function, "law"):
         names = [implementation.name for implementation in _session(metafunc.config).implementations]
         # Under pytest-xdist's --dist loadgroup an implementation stays on one worker, with what it compiled.
         given = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
-        metafunc.parametrize("implementation", given, indirect=True, scope="session")
+        metafunc.parametrize("bn_implementation", given, indirect=True, scope="session")
+
+
+def _law(item: pytest.Item) -> Law | None:
+    law: Law | None = getattr(getattr(item, "function", None), "law", None)
+    return law
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the requirements asked for; let `-k F2` find a law by its id."""
-    wanted = config.getoption("--requirement")
+    wanted = _option(config, "requirement")
     unwanted = []
     for item in items:
-        law: Law | None = getattr(getattr(item, "function", None), "law", None)
-        if law is not None:
+        if (law := _law(item)) is not None:
             item.extra_keyword_matches.add(law.requirement)
             if wanted and law.requirement not in wanted:
                 unwanted.append(item)
@@ -182,7 +171,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
+def bn_implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
     """The implementation under test."""
     found = _session(request.config).implementation(request.param)
     yield found
@@ -190,15 +179,16 @@ def implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
 
 
 @pytest.fixture
-def examiner(request: pytest.FixtureRequest, implementation: Implementation) -> Examiner:
+def bn_examiner(request: pytest.FixtureRequest, bn_implementation: Implementation) -> Examiner:
     """Runs one law on one implementation; its cell of the matrix travels with the test's report."""
     from bnconform.examiner import Examiner
 
-    def record(cell: dict[str, Any]) -> None:
-        cost = None if implementation.problem else implementation.adapter.claims.cost
-        request.node.user_properties.append((_CELL, cell | {"cost": cost}))
+    session = _session(request.config)
 
-    return Examiner(_session(request.config), implementation, record)
+    def record(cell: dict[str, Any]) -> None:
+        request.node.user_properties.append((_CELL, cell | {"about": session.about(bn_implementation)}))
+
+    return Examiner(session, bn_implementation, record)
 
 
 class _Collector:
@@ -210,7 +200,40 @@ class _Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Run the laws in the catalogue's order, the definition first; note which verdicts are due."""
         self._total = len(items)
+        places = [i for i, item in enumerate(items) if _law(item) is not None]
+        if not places:
+            return
+        from bnconform.requirements import BY_ID
+
+        session, order = _session(self._config), list(BY_ID)
+        names = [implementation.name for implementation in session.implementations]
+        pairs = {items[i]: self._pair(items[i]) for i in places}
+        ordered = sorted(pairs, key=lambda item: (names.index(pairs[item][1]), order.index(pairs[item][0])))
+        for i, item in zip(places, ordered, strict=True):
+            items[i] = item
+        session.expect(pairs.values())
+
+    @staticmethod
+    def _pair(item: Any) -> tuple[str, str]:
+        """A test's requirement and implementation."""
+        return item.function.law.requirement, item.callspec.params["bn_implementation"]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """Note which verdicts are due where pytest-xdist's workers have collected the laws."""
+        self._total = len(ids)
+        if _SESSION not in self._config.stash and not any("bnconform/test_" in id for id in ids):
+            return
+        from bnconform.laws import by_test
+
+        names = {implementation.name for implementation in _session(self._config).implementations}
+        for id in ids:
+            test, _, rest = id.rpartition("::")[2].partition("[")
+            name = rest.rpartition("]")[0]
+            if test in by_test() and name in names:
+                _session(self._config).expect([(by_test()[test].requirement, name)])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
@@ -231,10 +254,13 @@ class _Collector:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report."""
+    """Say which laws gave no verdict, which is never a success; write the report."""
     config = session.config
-    if _SESSION in config.stash and not hasattr(config, "workerinput"):
-        config.stash[_SESSION].finish()
+    if _SESSION not in config.stash or hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if config.stash[_SESSION].close_gaps() and session.exitstatus in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    config.stash[_SESSION].finish()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -243,7 +269,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_SESSION].close()
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The matrix."""
-    if _SESSION in config.stash:
-        config.stash[_SESSION].print_summary(terminalreporter)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
+    """The matrix, after all that pytest has to say; what is skipped and what is known only with -v."""
+    if _SESSION not in config.stash or not config.stash[_SESSION].cells:
+        return (yield)
+    if terminalreporter.verbosity <= 0:
+        shown = terminalreporter.reportchars
+        terminalreporter.reportchars = "".join(kind for kind in shown if kind not in _EXPECTED)
+    yield
+    config.stash[_SESSION].print_summary(terminalreporter)

@@ -19,6 +19,9 @@ EXAMPLES = {"quick": 12, "default": 60, "ci": 60, "thorough": 1000}
 SHARE: dict[Cost, float] = {"cheap": 1.0, "compiles per shape": 0.7, "interpreted": 0.1}
 """What part of them costlier implementations get."""
 
+LEAST = 5
+"""Examples that a law gets whatever an implementation costs, unless a budget chooses."""
+
 CI_SEED = 0
 """The ci profile's seed: a pipeline must not turn red by luck."""
 
@@ -35,15 +38,30 @@ def why_unknown(profile: str) -> str | None:
     return None
 
 
-def settings_for(profile: str, cost: Cost, parts: int = 1) -> settings:
+def examples_of(profile: str, cost: Cost) -> int | None:
+    """Examples of a law of an implementation of this cost; None for a profile that the user registered."""
+    return max(LEAST, round(EXAMPLES[profile] * SHARE[cost])) if profile in EXAMPLES else None
+
+
+def settings_for(profile: str, cost: Cost, parts: int = 1, examples: int | None = None) -> settings:
     """The settings of a law's run, or of one of its parts.
 
-    A profile of another name is one that the user registered; it is taken as it is.
+    Parameters
+    ----------
+    profile : str
+        A profile of another name is one that the user registered; it is taken as it is.
+    cost : str
+        That of the implementation.
+    parts : int
+        Runs that share the examples.
+    examples : int or None
+        Takes the place of the profile's number.
     """
-    if profile not in EXAMPLES:
+    if profile not in EXAMPLES and examples is None:
         return settings.get_profile(profile)
+    number = EXAMPLES.get(profile, 0) * SHARE[cost] if examples is None else examples
     return settings(
-        max_examples=max(5, round(EXAMPLES[profile] * SHARE[cost] / parts)),
+        max_examples=max(LEAST if examples is None else 1, round(number / parts)),
         deadline=None,
         database=None,
         phases=_PHASES,

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bnconform.options import PREFIX
+
 USAGE_ERROR = 2
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
@@ -27,13 +29,17 @@ def report(paths: Sequence[Path], folder: Path, arguments: Sequence[str]) -> int
     Returns
     -------
     int
-        0 where it is written, whatever was found; 2 for what cannot be read, run or asked.
+        0 where it is written, whatever was found; 2 for what cannot be read, run or asked; 3 where it is written,
+        but the suite failed on some laws.
     """
     from bnconform_reports.records import ResultsError
     from bnconform_reports.report import ReportError, ready, write_report
 
     if paths and arguments:
-        print(f"bnconform: {arguments[0]} is for a run, and the results are given; leave one out", file=sys.stderr)
+        print(
+            f"bnconform: {arguments[0].replace(PREFIX, '--')} is for a run, and the results are given; leave one out",
+            file=sys.stderr,
+        )
         return USAGE_ERROR
     try:
         ready(folder)
@@ -48,17 +54,20 @@ def report(paths: Sequence[Path], folder: Path, arguments: Sequence[str]) -> int
     except (ReportError, ResultsError) as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR
+    from bnconform_reports.first_line import SUITE_FAILED
     from bnconform_reports.headline import headline
 
-    print(headline(found))
+    print(headline(found.cells.values()))
     print(f"written: {folder / 'index.html'}")
-    return 0
+    return SUITE_FAILED if found.counts["not judged"] else 0
 
 
 def _run(folder: Path, arguments: Sequence[str]) -> Path | None:
     """Run the suite, with pytest's progress to be seen; give the record, or None where there is none."""
     command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
-    status = subprocess.call([*command, f"--report={folder}", "--identify", "--measure", *arguments], stdout=sys.stderr)
+    status = subprocess.call(
+        [*command, f"{PREFIX}report={folder}", f"{PREFIX}identify", f"{PREFIX}measure", *arguments], stdout=sys.stderr
+    )
     record = folder / "results.json"
     if status in JUDGED and record.is_file():
         return record

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from random import SystemRandom
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from hypothesis.database import ExampleDatabase
 
+from bnconform.budget import Plan, plan
 from bnconform.coverage import histogram
 from bnconform.law import Law
+from bnconform.options import RunOptions
 from bnconform.profiles import CI_SEED, why_unknown
 from bnconform.requirements import BY_ID
 from bnconform.script import Subject
-from bnconform_adapters.contract import Adapter, AdapterError, Cost, describe_error
+from bnconform_adapters.contract import Adapter, AdapterError, describe_error
 from bnconform_adapters.frameworks import forget_compiled, import_framework
 from bnconform_adapters.registry import REGISTRY, Entry, create, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
+from bnconform_adapters.worker.wire import from_claims
 
 if TYPE_CHECKING:
     from bnconform_reports.records import Results
 
-
-LONGEST = 1e6
-"""Seconds of a time limit; the system's clocks take no time without end."""
+NO_VERDICT = "bnconform ended before this law gave a verdict"
 INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
 
 
@@ -47,12 +46,15 @@ class Implementation:
         Its place in the registry; None for a candidate file.
     loaded : Adapter or None
         The adapter of a candidate file; None for what is in the registry.
+    crashes : dict of str to str
+        Kinds of crashes and hangs that were found, and the law that found each first.
     """
 
     name: str
     spec: str
     entry: Entry | None
     loaded: Adapter | None = None
+    crashes: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def adapter(self) -> Adapter:
@@ -108,25 +110,7 @@ class Session:
 
     Parameters
     ----------
-    specs : sequence of str
-        Adapters as given; none means all that are installed.
-    requirements : sequence of str
-        Ids asked for; none means all.
-    profile : str
-    seed : int or None
-        None draws one, or takes the ci profile's.
-    report : str or None
-        Folder for results.json and case files.
-    in_process : bool
-        Run candidate files in this process, not in workers.
-    slow : bool
-        Whether those that take minutes are among all that are installed.
-    time_limit : float or None
-        Seconds that a call in a worker may take; None takes the default.
-    identify : bool
-        Whether the record gets the dialect of every implementation, measured from outside at the end.
-    measure : bool
-        Whether it gets the deviations of every implementation on fixed cases, likewise.
+    options : RunOptions
 
     Raises
     ------
@@ -134,44 +118,47 @@ class Session:
         An adapter, a requirement or a profile is unknown or cannot be had, or the report's folder cannot be one.
     """
 
-    def __init__(
-        self,
-        specs: Sequence[str],
-        requirements: Sequence[str] = (),
-        *,
-        profile: str = "default",
-        seed: int | None = None,
-        report: str | None = None,
-        in_process: bool = False,
-        time_limit: float | None = None,
-        slow: bool = False,
-        identify: bool = False,
-        measure: bool = False,
-    ) -> None:
-        if unknown := [id for id in requirements if id not in BY_ID]:
+    def __init__(self, options: RunOptions) -> None:
+        if unknown := [id for id in options.requirements if id not in BY_ID]:
             raise AdapterError(f"unknown requirement {unknown[0]!r}; pass one of {', '.join(BY_ID)}")
-        if problem := why_unknown(profile):
+        if problem := why_unknown(options.profile):
             raise AdapterError(problem)
-        if report and Path(report).exists() and not Path(report).is_dir():
-            raise AdapterError(f"--report: {report} is not a folder; pass another name")
-        if seed is None:
-            seed = CI_SEED if profile == "ci" else SystemRandom().randrange(10**6)
-        if time_limit is not None and not 0 < time_limit <= LONGEST:
-            raise AdapterError(f"--time-limit is {time_limit:g}; pass a number of seconds above 0, up to {LONGEST:g}")
-        self.seed = seed
-        self._in_process, self.time_limit = in_process, time_limit
-        self._identify, self._measure = identify, measure
-        self.profile = profile
-        self.report = Path(report) if report else None
-        self.scripts = self.report is not None
+        if options.report and options.report.exists() and not options.report.is_dir():
+            raise AdapterError(f"--bn-report: {options.report} is not a folder; pass another name")
+        drawn = CI_SEED if options.profile == "ci" else SystemRandom().randrange(10**6)
+        self.options = options if options.seed is not None else options.with_seed(drawn)
+        self.scripts = options.report is not None
         """Whether findings get a script."""
         self.database: ExampleDatabase | None = None
         """Where failures are kept, and tried first."""
+        self.remembers_crashes = True
+        """Whether a kind of crash that one law has found is not shrunk for another."""
         self.not_run: dict[str, str] = {}
-        self.implementations = self._implementations(specs, slow)
+        self.implementations = self._implementations(options.adapters, options.slow)
         self.cells: list[dict[str, Any]] = []
+        self._due: dict[tuple[str, str], None] = {}
         self._drawn: dict[str, Counter[str]] = {}
-        self._costs: dict[str, Cost | None] = {}
+        self._abouts: dict[str, dict[str, Any]] = {}
+        self._plans: dict[str, Plan] = {}
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        assert self.options.seed is not None
+        return self.options.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self.options = self.options.with_seed(seed)
+
+    def plan(self, implementation: Implementation) -> Plan:
+        """How many examples an implementation gets; measured when first asked for."""
+        if implementation.name not in self._plans:
+            options = self.options
+            self._plans[implementation.name] = plan(
+                implementation.adapter, options.profile, options.budget, options.examples
+            )
+        return self._plans[implementation.name]
 
     def _implementations(self, specs: Sequence[str], slow: bool) -> list[Implementation]:
         if not specs:
@@ -179,12 +166,12 @@ class Session:
                 if missing := entry.missing():
                     self.not_run[entry.name] = f"needs {', '.join(missing)}: {entry.install}"
                 elif entry.slow and not slow:
-                    self.not_run[entry.name] = f"takes minutes: --adapter {entry.name}, or --slow for all such"
+                    self.not_run[entry.name] = f"takes minutes: --bn-adapter {entry.name}, or --bn-slow for all such"
             found = [Implementation(e.name, e.name, e) for e in REGISTRY if e.name not in self.not_run]
             if not found:
                 raise AdapterError(
                     "no implementation is installed: pip install 'bnconform[torch]' (or jax, tensorflow, all), "
-                    "or pass --adapter PATH.py"
+                    "or pass --bn-adapter PATH.py"
                 )
             return found
         implementations = []
@@ -203,9 +190,9 @@ class Session:
         return implementations
 
     def _candidate(self, spec: str) -> Adapter:
-        if self._in_process:
+        if self.options.in_process:
             return load(spec)
-        return WorkerAdapter(spec, Limits.of(spec, self.time_limit))
+        return WorkerAdapter(spec, Limits.of(spec, self.options.calls))
 
     def close(self) -> None:
         """End the workers."""
@@ -218,19 +205,39 @@ class Session:
 
     def command(self, law: Law, implementation: Implementation) -> str:
         """The command that runs one law on one implementation as this run did."""
-        more = " --in-process" if self._in_process and implementation.entry is None else ""
-        more += "" if self.time_limit is None else f" --time-limit={self.time_limit:g}"
-        return (
-            f"pytest --pyargs bnconform --adapter {quote(implementation.spec)} --requirement {law.requirement} "
-            f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}{more}"
-        )
+        plan = self._plans.get(implementation.name)
+        options = self.options if plan is None else replace(self.options, examples=plan.examples)
+        return options.again(implementation.spec, law.requirement)
+
+    def about(self, implementation: Implementation) -> dict[str, Any]:
+        """What the record says of an implementation beside its verdicts: its claims, and how much it was given."""
+        if implementation.problem:
+            return {}
+        planned = self._plans.get(implementation.name, Plan(self.options.examples))
+        adapter = implementation.adapter
+        remarks = list(getattr(adapter, "remarks", ()))
+        return {"claims": from_claims(adapter.claims), "plan": planned.as_data(), "remarks": remarks}
+
+    def expect(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Note requirements and implementations that a verdict has to come in for."""
+        self._due |= dict.fromkeys(pairs)
 
     def add(self, cell: dict[str, Any]) -> None:
-        """Take a verdict in, what was drawn for it, and what the implementation claims to cost."""
+        """Take a verdict in, what was drawn for it, and what there is to say of the implementation."""
         rest = dict(cell)  # the cell itself still travels from pytest-xdist's workers to where the record is written
         self._drawn.setdefault(rest["implementation"], Counter()).update(rest.pop("drawn", {}))
-        self._costs[rest["implementation"]] = rest.pop("cost", None)
+        if about := rest.pop("about", {}):
+            self._abouts[rest["implementation"]] = about
         self.cells.append(rest)
+
+    def close_gaps(self) -> int:
+        """Add a cell for every verdict that did not come in; return how many laws were not judged in all."""
+        came = {(cell["requirement"], cell["implementation"]) for cell in self.cells}
+        for requirement, implementation in self._due:
+            if (requirement, implementation) not in came:
+                cell = {"requirement": requirement, "implementation": implementation, "verdict": "not judged"}
+                self.cells.append(cell | {"reason": NO_VERDICT})
+        return sum(cell["verdict"] == "not judged" for cell in self.cells)
 
     def results(self) -> Results:
         """What was found, as a record."""
@@ -243,20 +250,28 @@ class Session:
             notes={
                 i.name: INTERPRETED if i.name == "fused_triton" else "takes long for a case, and gets fewer"
                 for i in self._judged()
-                if (self._costs.get(i.name) or i.adapter.claims.cost) == "interpreted"  # told, no framework is imported
+                if self._abouts.get(i.name, {}).get("claims", {}).get("cost") == "interpreted"
             },
             drawn={name: dict(sorted(counts.items())) for name, counts in sorted(self._drawn.items())},
             identities=self._identities,
             measures=self._measures,
             requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
-            profile=self.profile,
+            due=self._due_by_name(),
+            abouts=self._abouts,
+            profile=self.options.profile,
             seed=self.seed,
         )
+
+    def _due_by_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for requirement, name in self._due:
+            found.setdefault(name, []).append(requirement)
+        return found
 
     @cached_property
     def _identities(self) -> dict[str, dict[str, Any]]:
         """The dialect of every implementation that was judged, where it was asked for."""
-        if not self._identify:
+        if not self.options.identify:
             return {}
         from bnconform.identify import identify
         from bnconform.identify.page import as_data
@@ -266,7 +281,7 @@ class Session:
     @cached_property
     def _measures(self) -> dict[str, dict[str, Any]]:
         """The deviations of every implementation that was judged, where they were asked for."""
-        if not self._measure:
+        if not self.options.measure:
             return {}
         from bnconform.measures import measure
 
@@ -274,19 +289,20 @@ class Session:
 
     def _judged(self) -> list[Implementation]:
         """Implementations that could be run."""
-        judged = {cell["implementation"] for cell in self.cells if cell["verdict"] != "not run"}
+        judged = {cell["implementation"] for cell in self.cells if cell["verdict"] not in ("not run", "not judged")}
         return [one for one in self.implementations if one.name in judged]
 
     def finish(self) -> None:
         """Write results.json, if a folder was given."""
-        if self.report is not None and self.cells:
-            self.results().write(self.report / "results.json")
+        if self.options.report is not None and self.cells:
+            self.results().write(self.options.report / "results.json")
 
     def print_summary(self, reporter: Any) -> None:
-        """Print the matrix to pytest's terminal, and with -v what was drawn."""
+        """Print the matrix to pytest's terminal; with -v also what was drawn and what is known."""
         if not self.cells:
             return
-        if reporter.verbosity > 0:
+        verbose = reporter.verbosity > 0
+        if verbose:
             reporter.section("cases drawn")
             for line in histogram(sum(self._drawn.values(), Counter())):
                 reporter.write_line(line)
@@ -294,7 +310,7 @@ class Session:
 
         reporter.section("batch-norm conformance")
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-        for text, markup in lines(self.results(), unicode=encoding.lower().startswith("utf")):
+        for text, markup in lines(self.results(), unicode=encoding.lower().startswith("utf"), verbose=verbose):
             reporter.write_line(text, **markup)
-        if self.report is not None:
-            reporter.write_line(f"written: {self.report / 'results.json'}")
+        if self.options.report is not None:
+            reporter.write_line(f"written: {self.options.report / 'results.json'}")

@@ -62,7 +62,7 @@ BOTH = replace(
 )
 
 
-@requirement("F4", given=AnyOf((Cases(BOTH), Cases(replace(BOTH, parameters=None)))), share=3.0)
+@requirement("F4", given=AnyOf((Cases(BOTH), Cases(replace(BOTH, parameters=None)))), share=3.0, least=3)
 def test_weight_and_bias_are_independent(judge: Judge, case: Case) -> None:
     """Weight and bias may be random, negative, zero, tiny or large, and absent together or alone; statistics stay."""
     judge.agrees(case, judge.run(case), ("y", *STATISTICS))

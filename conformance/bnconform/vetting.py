@@ -6,76 +6,121 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import TYPE_CHECKING, Any, Protocol
 
+from bnconform.options import PREFIX, OptionError, RunOptions, words
 from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.registry import is_file
 from bnconform_adapters.worker.client import opened
 
-CONFORMS, BREAKS, USAGE_ERROR = 0, 1, 2
+if TYPE_CHECKING:
+    from bnconform_reports.records import Cell, Results
+
+USAGE_ERROR, SUITE_FAILED = 2, 3
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
+PYTEST_USAGE_ERROR = 4
+BUDGET, INTERPRETED_BUDGET = 90.0, 300.0
+"""Seconds for a file whose user names no budget; the second is for one in Triton's interpreter."""
 PLAIN = ("-s", "--pdb", "--trace", "--capture=no")
 """Options of pytest for a person at a debugger: what it prints is passed on as it comes."""
 PROGRESS = "BNCONFORM_PROGRESS"
 """Environment variable: the descriptor on which the plugin tells every verdict as it comes in."""
 
 
-def vet(specs: Sequence[str], arguments: Sequence[str], json_path: str | None = None, junit: str | None = None) -> int:
+def vet(
+    specs: Sequence[str],
+    given: Mapping[str, Any],
+    more: Sequence[str] = (),
+    *,
+    json_path: str | None = None,
+    junit: str | None = None,
+    verbose: bool = False,
+) -> int:
     """Judge implementations and print a verdict page for each.
 
     Parameters
     ----------
     specs : sequence of str
         As `--adapter` takes them.
-    arguments : sequence of str
-        Passed on to pytest.
+    given : mapping
+        Values of the options of :data:`bnconform.options.OPTIONS`, by their fields.
+    more : sequence of str
+        Other options, passed on to pytest.
     json_path : str or None
         Where to write the record of results; "-" prints it instead of the page.
     junit : str or None
         Where pytest writes its JUnit XML.
+    verbose : bool
+        Whether the page lists every law, and how to claim what is not claimed.
 
     Returns
     -------
     int
-        0 if all conform, 1 if one does not, 2 for what cannot be loaded or asked.
+        0 if all conform, 1 if one does not, 2 for what cannot be loaded or asked, 3 where the suite itself failed.
     """
-    for spec in specs:
-        try:
-            with opened(spec, in_process="--in-process" in arguments):
-                pass
-        except AdapterError as error:
-            print(f"bnconform: {error}", file=sys.stderr)
-            return USAGE_ERROR
+    try:
+        options = RunOptions.read({"adapter": (), "budget": None, **given}.__getitem__, "default", None, "--")
+        budget = _first_look(specs, options)
+    except (AdapterError, OptionError) as error:
+        print(f"bnconform: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    if options.budget is None and given.get("budget") is None and budget is not None:
+        given, options = {**given, "budget": f"{budget:g}"}, replace(options, budget=budget)
     command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
-    command += [*(f"--adapter={spec}" for spec in specs), *arguments, *([f"--junitxml={junit}"] if junit else [])]
-    if set(PLAIN) & set(arguments):
+    command += [f"{PREFIX}adapter={spec}" for spec in specs]
+    command += [*words(given), *more, *([f"--junitxml={junit}"] if junit else [])]
+    if set(PLAIN) & set(more):
         status = subprocess.call(command)
         return status if status in JUDGED else USAGE_ERROR
     with TemporaryDirectory() as folder:
-        report = _report(arguments)
-        if report is None:
-            report = folder
-            command.append(f"--report={folder}")
+        report = options.report or Path(folder)
+        if options.report is None:
+            command.append(f"{PREFIX}report={folder}")
         status, printed = _run(command)
-        if status not in JUDGED or not (Path(report) / "results.json").is_file():
-            print(f"bnconform: {printed.strip().removeprefix('ERROR: ')}", file=sys.stderr)
+        record = report / "results.json"
+        if status == PYTEST_USAGE_ERROR:
+            print(f"bnconform: {printed.strip().removeprefix('ERROR: ').replace(PREFIX, '--')}", file=sys.stderr)
             return USAGE_ERROR
-        return _tell(Path(report) / "results.json", specs, arguments, json_path)
+        if status not in JUDGED or not record.is_file():
+            return _without_record(specs, status, printed)
+        from bnconform_reports.records import read
+
+        return _tell(Page(read(record), options, verbose), specs, record, json_path)
 
 
-def _report(arguments: Sequence[str]) -> str | None:
-    """The folder of `--report`, if it is among the arguments."""
-    for i, argument in enumerate(arguments):
-        if argument.startswith("--report="):
-            return argument.partition("=")[2]
-        if argument == "--report" and i + 1 < len(arguments):
-            return arguments[i + 1]
-    return None
+def _first_look(specs: Sequence[str], options: RunOptions) -> float | None:
+    """Load every implementation once, to see that it can be; give the budget of a run that names none."""
+    budgets = []
+    for spec in specs:
+        with opened(spec, replace(options.calls, longest=INTERPRETED_BUDGET)) as adapter:
+            interpreted = bool(getattr(adapter, "interpreted", False))
+        budgets.append(None if not is_file(spec) else INTERPRETED_BUDGET if interpreted else BUDGET)
+    chosen = [budget for budget in budgets if budget is not None]
+    return max(chosen) if len(chosen) == len(specs) else None
+
+
+def _without_record(specs: Sequence[str], status: int, printed: str) -> int:
+    """Say that a run left no record, and where what it printed lies."""
+    path = _kept_text("pytest.txt", printed)
+    last = next((line for line in reversed(printed.strip().splitlines()) if line.strip()), "it printed nothing")
+    print(f"NOT JUDGED: bnconform failed on {', '.join(specs)}: pytest ended with status {status} and no record")
+    print(f"  cause: {last.strip()}")
+    print(f"  all that it printed: {path}")
+    return SUITE_FAILED
+
+
+def _kept_text(name: str, text: str) -> Path:
+    """Write a text where it outlives this command; give its path."""
+    path = Path(mkdtemp(prefix="bnconform-")) / name
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
@@ -130,41 +175,77 @@ def _plain(told: dict[str, Any]) -> None:
         print(f"BREAKS {told['requirement']} {told['implementation']}", file=sys.stderr)
 
 
-def _tell(path: Path, specs: Sequence[str], arguments: Sequence[str], json_path: str | None) -> int:
+@dataclass(frozen=True)
+class Page:
+    """What the pages of a run are made of.
+
+    Attributes
+    ----------
+    results : Results
+    options : RunOptions
+    verbose : bool
+    """
+
+    results: Results
+    options: RunOptions
+    verbose: bool = False
+
+
+def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
     """Print the pages; return the exit status."""
-    from bnconform_reports.records import read
+    from bnconform_reports.first_line import exit_status
 
     if json_path == "-":
-        print(path.read_text(), end="")
+        print(record.read_text(), end="")
     elif json_path is not None:
         Path(json_path).parent.mkdir(parents=True, exist_ok=True)
-        Path(json_path).write_text(path.read_text())
-    results, status = read(path), CONFORMS
-    for name, spec in zip(results.implementations, dict.fromkeys(specs), strict=False):
-        cells = [cell for cell in results.cells if cell.implementation == name]
+        Path(json_path).write_text(record.read_text())
+    statuses = []
+    for name, spec in zip(page.results.implementations, dict.fromkeys(specs), strict=True):
+        cells = [cell for cell in page.results.cells if cell.implementation == name]
         broken = [cell for cell in cells if cell.verdict == "breaks" and not cell.known]
-        judged = any(cell.verdict in ("meets", "differs", "breaks") for cell in cells)
-        status = BREAKS if broken or not judged else status
+        statuses.append(exit_status(page.results, name, page.options.deciding))
         if json_path != "-":
-            causes = _causes(spec, arguments, [cell.witness for cell in broken if cell.witness]) if broken else []
-            _print_page(results, name, causes, f"bnconform vet {quote(spec)}")
-    return status
+            causes = _causes(spec, page.options, broken) if broken else []
+            _print(page_lines(page, name, spec, causes, traceback=_traceback(cells, page.options)))
+    return max(statuses)
 
 
-def _causes(spec: str, arguments: Sequence[str], witnesses: Sequence[dict[str, Any]]) -> list[str]:
+def page_lines(
+    page: Page, name: str, spec: str, causes: Sequence[str], *, traceback: Path | None
+) -> Iterator[tuple[str, str]]:
+    """The lines of one implementation's page, each with its style."""
+    from bnconform_reports.verdict import lines
+
+    command = " ".join([f"bnconform vet {quote(spec)}", *page.options.words("--")])
+    return lines(page.results, name, causes, command, traceback=traceback, verbose=page.verbose)
+
+
+def _traceback(cells: Sequence[Cell], options: RunOptions) -> Path | None:
+    """Where the tracebacks of laws on which the suite failed lie; None where it did not."""
+    told = "\n\n".join(f"{cell.requirement}\n{cell.traceback}" for cell in cells if cell.traceback)
+    if not told:
+        return None
+    if options.report is None:
+        return _kept_text("tracebacks.txt", told)
+    path = options.report / "tracebacks.txt"
+    path.write_text(told, encoding="utf-8")
+    return path
+
+
+def _causes(spec: str, options: RunOptions, broken: Sequence[Cell]) -> list[str]:
+    """Probable causes; none where calls hang, since each would be waited for."""
     from bnconform.case_file import from_json
     from bnconform.diagnosis import diagnose
 
-    with opened(spec, in_process="--in-process" in arguments) as adapter:
-        return diagnose(
-            adapter, tuple(case for steps in map(from_json, witnesses) if len(steps) == 1 for case in steps)
-        )
+    if any(str((cell.finding or {}).get("problem", "")).startswith("hung") for cell in broken):
+        return []
+    steps = [from_json(cell.witness) for cell in broken if cell.witness]
+    with opened(spec, options.calls) as adapter:
+        return diagnose(adapter, tuple(case for one in steps if len(one) == 1 for case in one))
 
 
-def _print_page(results: Any, name: str, causes: Sequence[str], command: str) -> None:
-    from bnconform_reports.verdict import lines
-
-    page = lines(results, name, causes, command)
+def _print(page: Iterable[tuple[str, str]]) -> None:
     if sys.stdout.isatty():
         try:
             from rich.console import Console

@@ -14,7 +14,11 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def junit(found: Together) -> str:
-    """The XML. What is known to be broken, not claimed or not run is a skipped test, with its reason."""
+    """The XML.
+
+    A known deviation, and a law that is not claimed or not run, is a skipped test with its reason. A law that is not
+    judged is an error.
+    """
     root = ElementTree.Element("testsuites", name="bnconform")
     for column in found.columns:
         cells = [cell for id in found.requirements if (cell := found.cell(id, column.label))]
@@ -24,7 +28,7 @@ def junit(found: Together) -> str:
         suite.set("tests", str(len(cells)))
         suite.set("failures", str(len(suite.findall("testcase/failure"))))
         suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
-        suite.set("errors", "0")
+        suite.set("errors", str(len(suite.findall("testcase/error"))))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -43,6 +47,9 @@ def _case(suite: ElementTree.Element, cell: Cell, statement: str) -> None:
     elif cell.verdict == "breaks" and cell.known is not None:
         message = f"known {cell.known['kind']}: {cell.known['reason']}"
         ElementTree.SubElement(case, "skipped", message=_clean(message))
+    elif cell.verdict == "not judged":
+        error = ElementTree.SubElement(case, "error", message=_clean(f"not judged: {cell.reason}"))
+        error.text = _clean(cell.traceback)
     elif cell.verdict in ("not claimed", "not run"):
         ElementTree.SubElement(case, "skipped", message=_clean(f"{cell.verdict}: {cell.reason}"))
 

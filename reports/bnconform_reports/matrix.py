@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from bnconform_reports.headline import headline
 from bnconform_reports.overview import overview
-from bnconform_reports.records import VERDICTS, Cell, Results
+from bnconform_reports.records import SYMBOLS, VERDICTS, Cell, Results
 
-_SYMBOLS = {"meets": "✓", "differs": "≠", "breaks": "✗", "not claimed": "·", "not run": "-"}
-_ASCII = {"meets": "ok", "differs": "!=", "breaks": "XX", "not claimed": ".", "not run": "-"}
-_ONE_CHARACTER = {"meets": "+", "differs": "=", "breaks": "X", "not claimed": ".", "not run": "-"}
+_ASCII: dict[str, str] = dict(zip(VERDICTS, ("ok", "!=", "XX", ".", "-", "??"), strict=True))
+_ONE_CHARACTER: dict[str, str] = dict(zip(VERDICTS, "+=X.-?", strict=True))
 _COLUMNS = 9
 """Up to so many implementations are columns with numbers; more are lines of one character a requirement."""
 _LONGEST_STATEMENT = 76
@@ -35,17 +35,25 @@ def value_text(cell: Cell) -> str:
     """What stands beside the verdict: the grade where one is measured, else the worst error, if there is one."""
     if cell.grade:
         return cell.grade
-    if cell.verdict in ("not claimed", "not run") or (cell.verdict != "breaks" and not cell.elements):
+    if cell.verdict in ("not claimed", "not run", "not judged") or (cell.verdict != "breaks" and not cell.elements):
         return ""
     return ratio_text(cell.worst_ratio)
 
 
-def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The matrix, its legend and what needs a reader's attention; each line with pytest's markup for it."""
-    symbols = _SYMBOLS if unicode else _ASCII
+def lines(results: Results, *, unicode: bool = True, verbose: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The matrix, its legend, one headline, and what is new; each line with pytest's markup for it.
+
+    Parameters
+    ----------
+    unicode : bool
+        Whether the terminal shows the symbols.
+    verbose : bool
+        Whether known deviations, notes and what is not installed are listed, too.
+    """
+    symbols: dict[str, str] = dict(SYMBOLS) if unicode else _ASCII
     names = [name for name in results.implementations if any(c.implementation == name for c in results.cells)]
     if len(names) > _COLUMNS:
-        symbols = _SYMBOLS if unicode else _ONE_CHARACTER
+        symbols = dict(SYMBOLS) if unicode else _ONE_CHARACTER
         yield from overview(results, names, symbols)
     else:
         yield from _table(results, names, symbols)
@@ -54,13 +62,46 @@ def lines(results: Results, *, unicode: bool = True) -> Iterator[tuple[str, dict
     yield "", {}
     yield "   ".join(f"{symbols[v]} {v} {counts[v]}" + _known(v, known) for v in VERDICTS), {}
     yield "the number is the worst error as a multiple of the allowed one: 1 is the line. N1 shows the grade.", {}
+    if verbose:
+        yield from _more(results, symbols)
+    elif known or results.notes or results.not_run:
+        yield _less(results), {}
+    for cell in results.cells:
+        if cell.verdict == "not judged":
+            yield f"{symbols['not judged']} {cell.implementation} {cell.requirement}: {cell.reason}", {"yellow": True}
+    for cell in results.cells:
+        if cell.verdict == "breaks" and cell.known is None:
+            yield f"{symbols['breaks']} {cell.implementation} {cell.requirement}: {_problem(cell)}", {"red": True}
+    yield headline(results.cells), {"bold": True}
+    yield f"profile {results.profile}, seed {results.seed}", {}
+
+
+def _problem(cell: Cell) -> str:
+    """What is broken, in a few words."""
+    if cell.finding is None:
+        return cell.reason
+    quantity, problem = cell.finding["quantity"], str(cell.finding["problem"])
+    if cell.finding.get("got") is None:
+        return f"{quantity} {problem}"
+    return f"{quantity} {problem}, {ratio_text(cell.worst_ratio)} times the allowed error"
+
+
+def _less(results: Results) -> str:
+    """How much -v would list."""
+    told = [f"{len(_known_deviations(results))} known deviations"] if _known_deviations(results) else []
+    told += [f"{len(results.notes)} notes"] if results.notes else []
+    told += [f"{len(results.not_run)} implementations that were not run"] if results.not_run else []
+    return f"add -v to list {', '.join(told)}"
+
+
+def _more(results: Results, symbols: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Known deviations by their causes, notes, and what was not run."""
     for (implementation, kind, reason), ids in _known_deviations(results).items():
         yield f"{symbols['breaks']} {implementation} {' '.join(ids)}: known {kind}, {reason}", {}
     for name, note in results.notes.items():
         yield f"{name} {note}", {}
     for name, reason in results.not_run.items():
         yield f"{symbols['not run']} {name} not run: {reason}", {}
-    yield f"profile {results.profile}, seed {results.seed}", {}
 
 
 def _table(results: Results, names: list[str], symbols: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:

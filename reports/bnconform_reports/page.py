@@ -63,6 +63,7 @@ LOOKS = {
     "known": Look("k", "✗", "breaks, known", "the ledger of known deviations has it, with a witness"),
     "not claimed": Look("n", "·", "not claimed", "the implementation does not offer it"),
     "not run": Look("r", "-", "not run", "could not be run, or most cases could not have failed"),
+    "not judged": Look("u", "?", "not judged", "bnconform itself failed or ran out of time; never counted as met"),
 }
 
 
@@ -128,7 +129,7 @@ def _render(found: Together, room: Room, benefits: Section | None) -> str:
     style, script = _own("style.css"), _own("page.js")
     return environment.get_template("index.html").render(
         found=found,
-        headline=headline(found),
+        headline=headline(found.cells.values()),
         packages=packages(found),
         alike=alike,
         legend=[_legend(found, kind) for kind in LOOKS],

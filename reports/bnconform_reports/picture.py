@@ -21,6 +21,7 @@ COLOURS = {
     "k": ("#fde7d3", "#8a3b00"),
     "n": ("#ffffff", "#8a929b"),
     "r": ("#eceff2", "#57606a"),
+    "u": ("#fff3bf", "#7a4f01"),
 }
 """Of a kind of cell: ground and glyph."""
 _LONGEST = 26
@@ -61,7 +62,7 @@ def _matrix(figure: Any, found: Together) -> None:
     axes.set_xticks([i + 0.5 for i in range(len(ids))], ids, fontsize=size, rotation=90)
     axes.set_yticks([i + 0.5 for i in range(len(labels))], [_short(label) for label in labels], fontsize=size)
     axes.tick_params(length=0, labeltop=True)
-    axes.set_title(headline(found), loc="left", fontsize=15, pad=14)
+    axes.set_title(headline(found.cells.values()), loc="left", fontsize=15, pad=14)
     for spine in axes.spines.values():
         spine.set_visible(False)
     keys = [

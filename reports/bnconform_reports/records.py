@@ -7,7 +7,7 @@ import math
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any, Literal, TypeAlias
 
 from bnconform_reports.soundness import check
 
-SCHEMA = "bnconform.results/2"
-Verdict: TypeAlias = Literal["meets", "breaks", "differs", "not claimed", "not run"]
-VERDICTS: tuple[Verdict, ...] = ("meets", "differs", "breaks", "not claimed", "not run")
+SCHEMA = "bnconform.results/3"
+Verdict: TypeAlias = Literal["meets", "breaks", "differs", "not claimed", "not run", "not judged"]
+VERDICTS: tuple[Verdict, ...] = ("meets", "differs", "breaks", "not claimed", "not run", "not judged")
+SYMBOLS: dict[str, str] = dict(zip(VERDICTS, "✓≠✗·-?", strict=True))
+UNJUDGED = "the record has no verdict on this law"
 
 
 class ResultsError(Exception):
@@ -32,7 +34,7 @@ class Cell:
     ----------
     verdict : str
     reason : str
-        Why it is not claimed, not run, or differs.
+        Why it is not claimed, not run or not judged, or differs.
     cases, mistrusted : int
         Examples judged; of these, such as could not have failed.
     elements, unbounded, overflowing : int
@@ -51,6 +53,10 @@ class Cell:
         The command that judges it again, where it is broken.
     script : str
         A standalone program that shows what is broken, where one can be written.
+    traceback : str
+        Where the suite itself failed, how.
+    usual : int
+        Cases that the law gets at the default profile; 0 where it is not judged by drawing.
     """
 
     requirement: str
@@ -71,6 +77,8 @@ class Cell:
     known: dict[str, str] | None = None
     again: str = ""
     script: str = ""
+    traceback: str = ""
+    usual: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,10 @@ class Results:
         where nobody asked.
     measures : dict of str to dict
         Name to the deviations on fixed cases, as :func:`bnconform.measures.measure` has them; empty likewise.
+    due : dict of str to list
+        Name to the requirements that the run had to judge; one without a cell is read as not judged.
+    abouts : dict of str to dict
+        Name to "claims", as the adapter states them, and "plan", how many examples each law got.
     """
 
     created: str
@@ -117,6 +129,8 @@ class Results:
     drawn: dict[str, dict[str, int]] = field(default_factory=dict)
     identities: dict[str, dict[str, Any]] = field(default_factory=dict)
     measures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    due: dict[str, list[str]] = field(default_factory=dict)
+    abouts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of_run(
@@ -131,6 +145,8 @@ class Results:
         drawn: Mapping[str, dict[str, int]] | None = None,
         identities: Mapping[str, dict[str, Any]] | None = None,
         measures: Mapping[str, dict[str, Any]] | None = None,
+        due: Mapping[str, list[str]] | None = None,
+        abouts: Mapping[str, dict[str, Any]] | None = None,
     ) -> Results:
         """The record of a run that ends now, on this machine."""
         order = {id: i for i, (id, _, _) in enumerate(requirements)}
@@ -150,6 +166,8 @@ class Results:
             drawn=dict(drawn or {}),
             identities=dict(identities or {}),
             measures=dict(measures or {}),
+            due=dict(due or {}),
+            abouts=dict(abouts or {}),
         )
 
     def cell(self, requirement: str, implementation: str) -> Cell | None:
@@ -215,12 +233,20 @@ def from_data(data: Any, path: Path) -> Results:
         data = dict(data)
         cells = tuple(Cell(**_floats(cell)) for cell in data.pop("cells"))
         data["measures"] = {name: _measures(measures) for name, measures in data.get("measures", {}).items()}
-        results = Results(**data, cells=cells)
+        results = _whole(Results(**data, cells=cells))
         check(results)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         told = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ResultsError(f"{path} is damaged: {told}") from error
     return results
+
+
+def _whole(results: Results) -> Results:
+    """The record with a cell "not judged" for every verdict that it lacks: nothing missing reads as met."""
+    have = {(cell.requirement, cell.implementation) for cell in results.cells}
+    due = ((id, name) for name, ids in results.due.items() for id in ids)
+    missing = tuple(Cell(*place, "not judged", UNJUDGED) for place in due if place not in have)
+    return replace(results, cells=results.cells + missing) if missing else results
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bnconform_reports.records import SCHEMA, Results, ResultsError, from_data, read_json, write_json
 
-RUNS_SCHEMA = "bnconform.runs/2"
+RUNS_SCHEMA = "bnconform.runs/3"
 
 
 def run_id(run: Results) -> str:

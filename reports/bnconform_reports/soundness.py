@@ -13,9 +13,9 @@ from bnconform_reference.dialect import Dialect
 if TYPE_CHECKING:
     from bnconform_reports.records import Cell, Results
 
-TEXTS = ("requirement", "implementation", "verdict", "reason", "worst_case", "grade", "again", "script")
+TEXTS = ("requirement", "implementation", "verdict", "reason", "worst_case", "grade", "again", "script", "traceback")
 RANKS = (2, 3, 4, 5)
-COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing")
+COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing", "usual")
 
 
 def check(results: Results) -> None:
@@ -36,6 +36,13 @@ def check(results: Results) -> None:
     _mapping(results.identities, dict, "identities")
     for name, identity in results.identities.items():
         _identity(identity, f"identity of {name}")
+    _mapping(results.due, list, "due")
+    for name, ids in results.due.items():
+        if name not in results.implementations or not set(ids) <= set(results.requirements):
+            raise ValueError(f"due of {name} names what the record does not list")
+    _mapping(results.abouts, dict, "abouts")
+    for name, about in results.abouts.items():
+        _has(about, {"claims": dict, "plan": dict, "remarks": list}, f"about of {name}")
     _mapping(results.measures, dict, "measures")
     for name, measures in results.measures.items():
         _measures(measures, f"measures of {name}")

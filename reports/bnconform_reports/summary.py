@@ -11,12 +11,11 @@ from bnconform_reports.details import problem
 from bnconform_reports.headline import headline
 from bnconform_reports.matrix import ratio_text
 from bnconform_reports.page import packages
-from bnconform_reports.records import Cell
+from bnconform_reports.records import SYMBOLS, Cell
 from bnconform_reports.together import Together
 
 LIMIT = 900_000
 """Bytes; GitHub refuses a job summary of more than 1 MiB."""
-_SYMBOLS = {"meets": "✓", "differs": "≠", "breaks": "✗", "not claimed": "·", "not run": "-"}
 _CUT = "\n\nCut here, the rest is on the page.\n"
 
 
@@ -36,7 +35,7 @@ def plain(text: str) -> str:
 
 
 def _lines(found: Together) -> Iterator[str]:
-    yield f"## Batch norm: {headline(found)}"
+    yield f"## Batch norm: {headline(found.cells.values())}"
     yield ""
     fresh = [cell for cell in found.broken if cell.known is None]
     known = [cell for cell in found.broken if cell.known is not None]
@@ -82,12 +81,12 @@ def _broken(found: Together, cells: list[Cell]) -> Iterator[str]:
 
 def _table(found: Together) -> Iterator[str]:
     """A row for each implementation: the counts, the grade, and the largest error that was still allowed."""
-    verdicts = " | ".join(f"{symbol} {verdict}" for verdict, symbol in _SYMBOLS.items())
+    verdicts = " | ".join(f"{symbol} {verdict}" for verdict, symbol in SYMBOLS.items())
     yield f"| implementation | {verdicts} | grade | worst allowed |"
-    yield "|---" * (len(_SYMBOLS) + 3) + "|"
+    yield "|---" * (len(SYMBOLS) + 3) + "|"
     for column in found.columns:
         cells = [cell for id in found.requirements if (cell := found.cell(id, column.label))]
-        counts = [sum(cell.verdict == verdict for cell in cells) for verdict in _SYMBOLS]
+        counts = [sum(cell.verdict == verdict for cell in cells) for verdict in SYMBOLS]
         grade = next((cell.grade for cell in cells if cell.grade), "")
         met = [cell for cell in cells if cell.verdict in ("meets", "differs") and cell.elements]
         worst = max(met, key=lambda cell: cell.worst_ratio, default=None)

@@ -17,11 +17,11 @@ from typing import Any
 
 from bnconform.requirements import BY_ID
 from bnconform_reference.precision import GRADES
+from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results, Verdict
 from bnconform_reports.runs import Runs
 
-_WORST_LAST: tuple[Verdict, ...] = ("not run", "not claimed", "meets", "differs", "breaks")
-JUDGED: tuple[Verdict, ...] = ("meets", "differs", "breaks")
+_WORST_LAST: tuple[Verdict, ...] = ("not run", "not claimed", "meets", "differs", "not judged", "breaks")
 _TOLD = ", "
 
 

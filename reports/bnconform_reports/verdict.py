@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from pathlib import Path
 
 from bnconform.case_file import from_json
 from bnconform.findings import Finding, explain, signature
-from bnconform_adapters.fates import Fate
+from bnconform_reports.first_line import CONFORMS, cells_of, exit_status, is_new, verdict
 from bnconform_reports.matrix import ratio_text
 from bnconform_reports.records import Cell, Results
+from bnconform_reports.scope import scope
 
-_FATES = tuple(fate for fate in get_args(Fate) if fate)
 FULL = 2
 """Broken laws that are shown with their whole case; the others take a line each."""
 
 
-def verdict(results: Results, implementation: str) -> str:
-    """The first line: CONFORMS, BREAKS or CRASHES, and how much of what."""
-    cells = _cells(results, implementation)
-    counts = Counter(cell.verdict for cell in cells)
-    known = sum(cell.known is not None for cell in cells)
-    if broken := [cell for cell in cells if _new(cell)]:
-        word = "CRASHES" if any(_fate(cell) for cell in broken) else "BREAKS"
-        ids = " ".join(cell.requirement for cell in broken)
-        return f"{implementation} {word}: {len(broken)} of {_judged(cells)} requirements broken, {ids}"
-    if not _judged(cells):
-        return f"{implementation} is NOT JUDGED: {_reason(cells)}"
-    grade = next((f" at grade {cell.grade}" for cell in cells if cell.grade), "")
-    told = [f"{counts['meets'] + counts['differs']} requirements met"]
-    told += [f"{counts['differs']} of them by its own convention"] if counts["differs"] else []
-    told += [f"{known} known deviations"] if known else []
-    told += [f"{counts[word]} {word}" for word in ("not claimed", "not run") if counts[word]]
-    return f"{implementation} {'CONFORMS BUT FOR WHAT IS KNOWN' if known else 'CONFORMS'}{grade}: {', '.join(told)}"
-
-
-def lines(results: Results, implementation: str, causes: Sequence[str], command: str) -> Iterator[tuple[str, str]]:
+def lines(
+    results: Results,
+    implementation: str,
+    causes: Sequence[str],
+    command: str,
+    *,
+    traceback: Path | None = None,
+    verbose: bool = False,
+) -> Iterator[tuple[str, str]]:
     """The page; each line with a style of rich's, empty for plain.
 
     Parameters
@@ -45,10 +33,20 @@ def lines(results: Results, implementation: str, causes: Sequence[str], command:
         What :func:`bnconform.diagnosis.diagnose` says.
     command : str
         What was typed, to run one law again.
+    traceback : Path or None
+        Where the tracebacks lie, if the suite itself failed.
+    verbose : bool
+        Whether every law is listed, and how to claim more.
     """
-    cells = _cells(results, implementation)
-    broken = [cell for cell in cells if _new(cell)]
-    yield verdict(results, implementation), "bold red" if broken else "bold green"
+    cells = cells_of(results, implementation)
+    broken = [cell for cell in cells if is_new(cell)]
+    good = exit_status(results, implementation) == CONFORMS
+    yield verdict(results, implementation), "bold green" if good else "bold red"
+    yield from ((text, "dim") for text in scope(results, implementation, cells, verbose=verbose))
+    for reason, ids in _unjudged(cells).items():
+        yield f"  {' '.join(ids)}: {reason}", "bold red"
+    if traceback is not None:
+        yield f"  tracebacks: {traceback}", "bold red"
     if causes:
         yield "", ""
         yield "probably", "bold"
@@ -67,33 +65,20 @@ def lines(results: Results, implementation: str, causes: Sequence[str], command:
         if cell.known:
             yield f"known {cell.known['kind']}: {cell.requirement} {cell.known['reason']}", ""
         elif cell.verdict == "not run":
-            yield f"not judged: {cell.requirement}, {cell.reason}", ""
+            yield f"not run: {cell.requirement}, {cell.reason}", ""
     if broken and len(broken) > len(telling):
         yield "", ""
         yield "every case: add --report DIR", ""
     yield f"profile {results.profile}, seed {results.seed}", "dim"
 
 
-def _cells(results: Results, implementation: str) -> list[Cell]:
-    order = list(results.requirements)
-    found = [cell for cell in results.cells if cell.implementation == implementation]
-    return sorted(found, key=lambda cell: order.index(cell.requirement))
-
-
-def _new(cell: Cell) -> bool:
-    return cell.verdict == "breaks" and not cell.known
-
-
-def _judged(cells: list[Cell]) -> int:
-    return sum(cell.verdict in ("meets", "differs", "breaks") for cell in cells)
-
-
-def _reason(cells: list[Cell]) -> str:
-    return next((cell.reason for cell in cells if cell.reason), "no requirement was asked for")
-
-
-def _fate(cell: Cell) -> bool:
-    return cell.finding is not None and str(cell.finding["problem"]).startswith(_FATES)
+def _unjudged(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Laws that were not judged, by the reason."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.verdict == "not judged":
+            found.setdefault(cell.reason, []).append(cell.requirement)
+    return found
 
 
 def _brief(cell: Cell) -> str:

@@ -21,6 +21,7 @@ from bnconform.campaign.cluster import ClusterWorkers
 from bnconform.campaign.identity import identity
 from bnconform.campaign.items import Item
 from bnconform.campaign.judging import Orders
+from bnconform.options import RunOptions
 from bnconform.session import Session
 from bnconform_adapters.contract import AdapterError
 
@@ -120,7 +121,7 @@ def until_refused(workers: ClusterWorkers) -> str:
 
 def test_worker_of_other_versions_is_refused(scheduler: str, tmp_path: Path) -> None:
     """One that joins later judges nothing; one that is there when a campaign begins ends it in a line."""
-    (one,) = Session(["reference"]).implementations
+    (one,) = Session(RunOptions(("reference",))).implementations
     workers = ClusterWorkers(Orders(0, identities={"reference": identity(one)}), scheduler)
     version = identity(one)["hypothesis"]
     different = f"hypothesis 1.0 (the campaign has {version})"

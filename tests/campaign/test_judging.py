@@ -27,6 +27,7 @@ from bnconform.campaign.kept import KeptSessions
 from bnconform.campaign.workers import LocalWorkers, Lost
 from bnconform.cli import main
 from bnconform.database import open_database
+from bnconform.options import RunOptions
 from bnconform.session import Session
 from bnconform.strategies import signature_pool
 from bnconform_adapters.contract import AdapterError
@@ -82,15 +83,15 @@ def failing(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
 
 
 def test_failure_of_the_suite_costs_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A seed on which the suite fails twice is not run, with the reason; the item's other seeds are judged."""
+    """A seed on which the suite fails twice is not judged, with the reason; the item's other seeds are judged."""
     failing(monkeypatch, SEED + 1, SEED + 1)
     entry = judge_item(Item("reference", "I1", 0, 3), Orders(SEED))
-    assert (entry["cell"]["verdict"], entry["cell"]["cases"]) == ("meets", 2 * 60)
+    assert (entry["cell"]["verdict"], entry["cell"]["cases"]) == ("not judged", 2 * 60)
     assert entry["broken"] == []
     (cell,) = entry["failed"]
-    assert (cell["verdict"], cell["seeds"]) == ("not run", 1)
-    assert cell["reason"].startswith("bnconform itself failed: ZeroDivisionError: a mistake (examiner.py line ")
-    assert cell["again"].endswith(f"--requirement I1 --hypothesis-profile=default --hypothesis-seed={SEED + 1}")
+    assert (cell["verdict"], cell["seeds"]) == ("not judged", 1)
+    assert cell["reason"].startswith("bnconform failed: ZeroDivisionError: a mistake (examiner.py line ")
+    assert cell["again"].endswith(f"--bn-requirement I1 --hypothesis-profile=default --hypothesis-seed={SEED + 1}")
 
 
 def test_failure_that_does_not_come_again_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,18 +104,18 @@ def test_failure_that_does_not_come_again_costs_nothing(monkeypatch: pytest.Monk
 def test_failure_of_the_suite_is_told_and_is_no_finding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The record has a cell that was not run, whatever other seeds gave; the exit status is one of its own."""
+    """The record has a cell that was not judged, whatever other seeds gave; the exit status is one of its own."""
     failing(monkeypatch, SEED + 1, SEED + 1)
     monkeypatch.setattr(command, "_workers", lambda wishes, orders: Here(orders))
     wanted = ["--requirement", "I1", "--requirement", "S1", "--cases", "200", "--seed", str(SEED)]
     assert main(["campaign", "--adapter", "reference", *wanted, "-o", str(tmp_path)]) == 3
     lines = capsys.readouterr().out.splitlines()
     assert ", 0 findings" in lines[0]
-    assert lines[1].startswith("  I1  reference not run: 1 of ")
+    assert lines[1].startswith("  I1  reference not judged: 1 of ")
     assert "ZeroDivisionError: a mistake" in lines[1]
     assert lines[1].endswith(f"--hypothesis-seed={SEED + 1}")
     cells = {cell.requirement: cell for cell in read(tmp_path / "results.json").cells}
-    assert (cells["I1"].verdict, cells["S1"].verdict) == ("not run", "meets")
+    assert (cells["I1"].verdict, cells["S1"].verdict) == ("not judged", "meets")
     assert "ZeroDivisionError" in cells["I1"].reason
     assert cells["I1"].cases
 
@@ -128,8 +129,8 @@ def test_item_on_which_the_suite_fails_is_no_finding(
     wanted = ["--requirement", "I1", "--cases", "1", "--seed", str(SEED)]
     assert main(["campaign", "--adapter", "reference", *wanted, "-o", str(tmp_path)]) == 3
     printed = capsys.readouterr().out
-    assert f"bnconform itself failed, 2 times with seeds {SEED} to {SEED}: KeyError: 'of the suite'" in printed
-    assert [cell.verdict for cell in read(tmp_path / "results.json").cells] == ["not run"]
+    assert f"bnconform failed, 2 times with seeds {SEED} to {SEED}: KeyError: 'of the suite'" in printed
+    assert [cell.verdict for cell in read(tmp_path / "results.json").cells] == ["not judged"]
     assert not (tmp_path / "cases").exists()
 
 
@@ -235,7 +236,7 @@ def test_other_versions_do_not_judge() -> None:
     """A process with another version than the campaign's raises, and says which it is."""
     with_this = judge_item(Item("reference", "I1", 0, 1), Orders(SEED))
     assert with_this["cell"]["verdict"] == "meets"
-    (one,) = Session(["reference"]).implementations
+    (one,) = Session(RunOptions(("reference",))).implementations
     other = identity(one) | {"hypothesis": "1.0"}
     with pytest.raises(AdapterError, match=r"hypothesis [\d.]+ \(the campaign has 1\.0\)"):
         judge_item(Item("reference", "I1", 0, 1), Orders(SEED, identities={"reference": other}))
@@ -244,7 +245,7 @@ def test_other_versions_do_not_judge() -> None:
 def test_file_that_has_changed_is_not_judged(tmp_path: Path) -> None:
     """A candidate that is edited while a campaign is at work ends it, rather than being two in one."""
     path = kernel(tmp_path, STARTER)
-    session = Session([str(path)])
+    session = Session(RunOptions((str(path),)))
     orders = Orders(SEED, identities={str(path): identity(session.implementations[0])})
     session.close()
     item = Item(str(path), "I1", 0, 1)
@@ -259,7 +260,7 @@ def test_identity_of_a_file_has_the_framework_that_it_imports(tmp_path: Path) ->
     """A kernel on torch is another one with another torch; one on NumPy is not."""
     found = []
     for text in (STARTER, "import torch\n" + STARTER):
-        session = Session([str(kernel(tmp_path, text))])
+        session = Session(RunOptions((str(kernel(tmp_path, text)),)))
         found.append(identity(session.implementations[0]))
         session.close()
     assert "torch" not in found[0]
@@ -272,7 +273,7 @@ def test_sessions_that_are_dropped_are_closed(tmp_path: Path) -> None:
     for name in ("one", "two"):
         path = tmp_path / f"{name}.py"
         path.write_text(STARTER)
-        session = kept.get(name, lambda path=path: Session([str(path)]))
+        session = kept.get(name, lambda path=path: Session(RunOptions((str(path),))))
         assert kept.get(name, pytest.fail) is session
         (worker,) = [one.worker for one in session.implementations]
         assert worker is not None

@@ -127,10 +127,10 @@ def test_mistake_is_found_whatever_the_seed(mistake: Mistake, seed: int, tmp_pat
 
 
 def test_pytest_fails_and_marks_only_the_broken_laws(tmp_path: Path) -> None:
-    """`pytest --pyargs bnconform --adapter FILE` exits 1, with a cross where a law is broken and ticks elsewhere."""
+    """`pytest --pyargs bnconform --bn-adapter FILE` exits 1, with a cross where a law is broken and ticks elsewhere."""
     path = candidate(tmp_path, MISTAKES[2])
-    asked = [f"--requirement={id}" for id in ("F1", "S2", "G1")]
-    found = conformance(f"--adapter={path.name}", *asked, "--hypothesis-seed=0", "-q", cwd=tmp_path)
+    asked = [f"--bn-requirement={id}" for id in ("F1", "S2", "G1")]
+    found = conformance(f"--bn-adapter={path.name}", *asked, "--hypothesis-seed=0", "-q", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
     rows = {line.split()[0]: line.split()[1] for line in found.out.splitlines() if re.match(r"[FSG]\d +[✓✗]", line)}
     assert rows == {"F1": "✓", "S2": "✗", "G1": "✓"}

@@ -97,25 +97,25 @@ def test_vet_exits_2(spec: str, folder: Path) -> None:
 @pytest.mark.parametrize("spec", ["absent.py", "syntax.py", "torhc"])
 def test_pytest_exits_4(spec: str, folder: Path) -> None:
     """pytest says it on stderr and exits 4, its usage error."""
-    found = conformance("--adapter", spec, cwd=folder)
+    found = conformance("--bn-adapter", spec, cwd=folder)
     assert found.status == 4
     assert one_line(found).startswith("ERROR: ")
     assert BAD_ADAPTERS[spec][0] in one_line(found)
 
 
 BAD_OPTIONS = {
-    "--requirement=F99": ("unknown requirement 'F99'", "pass one of F1, F2"),
+    "--bn-requirement=F99": ("unknown requirement 'F99'", "pass one of F1, F2"),
     "--hypothesis-seed=one": ("--hypothesis-seed", "'one'", "a whole number or random"),
     "--hypothesis-profile=quik": ("unknown profile 'quik'", "pass one of quick, default, ci, thorough"),
-    "--time-limit=0": ("--time-limit is 0", "pass a number of seconds above 0"),
-    "--report=good.py": ("--report", "good.py is not a folder"),
+    "--bn-time-limit=0": ("--bn-time-limit is '0'", "pass a number of seconds above 0"),
+    "--bn-report=good.py": ("--bn-report", "good.py is not a folder"),
 }
 
 
 @pytest.mark.parametrize("option", BAD_OPTIONS)
 def test_bad_option_is_refused_in_one_line(option: str, folder: Path) -> None:
     """A requirement, seed, profile or report folder that cannot be is refused before any test runs."""
-    found = conformance("--adapter=good.py", option, cwd=folder)
+    found = conformance("--bn-adapter=good.py", option, cwd=folder)
     assert found.status == 4, found.out + found.err
     for piece in BAD_OPTIONS[option]:
         assert piece in one_line(found)
@@ -183,7 +183,7 @@ def test_missing_framework_exits_2_and_4(tmp_path: Path) -> None:
     """Asked for by name, a missing framework is a usage error that names the install command."""
     variables = without(tmp_path, "torch")
     vetted = run("-m", "bnconform.cli", "vet", "torch", cwd=tmp_path, variables=variables)
-    tested = conformance("--adapter=torch", cwd=tmp_path, variables=variables)
+    tested = conformance("--bn-adapter=torch", cwd=tmp_path, variables=variables)
     assert (vetted.status, tested.status) == (2, 4)
     for found in (vetted, tested):
         assert "needs torch: pip install 'bnconform[torch]'" in one_line(found)
@@ -191,16 +191,16 @@ def test_missing_framework_exits_2_and_4(tmp_path: Path) -> None:
 
 def test_missing_frameworks_are_told_where_none_is_asked_for(tmp_path: Path) -> None:
     """By default what is installed runs; each missing framework is named with the command that installs it."""
-    asked = ("--requirement=F1", "--hypothesis-profile=quick")
-    found = conformance(*asked, cwd=tmp_path, variables=without(tmp_path, *FRAMEWORKS))
+    asked = ("--bn-requirement=F1", "--hypothesis-profile=quick")
+    found = conformance(*asked, "-v", cwd=tmp_path, variables=without(tmp_path, *FRAMEWORKS))
     assert found.status == 0, found.out + found.err
     assert "- torch not run: needs torch: pip install 'bnconform[torch]'" in found.out
     assert "- flax.nnx not run: needs flax, jax: pip install 'bnconform[jax]'" in found.out
 
 
 def test_list_adapters_imports_no_framework(tmp_path: Path) -> None:
-    """--list-adapters names every implementation with its versions, and imports no framework."""
-    found = run_pytest_and_look("--list-adapters", cwd=tmp_path)
+    """--bn-list-adapters names every implementation with its versions, and imports no framework."""
+    found = run_pytest_and_look("--bn-list-adapters", cwd=tmp_path)
     assert found.status == 0
     for entry in registry.REGISTRY:
         assert entry.name in found.out
@@ -222,10 +222,10 @@ def test_list_names_what_is_missing(tmp_path: Path) -> None:
     [
         (None, "cannot read"),
         ("{", "is not JSON"),
-        ("[]", "has schema None; this version reads 'bnconform.results/2'"),
+        ("[]", "has schema None; this version reads 'bnconform.results/3'"),
         (json.dumps({"schema": "bnconform.results/9"}), "has schema 'bnconform.results/9'"),
-        (json.dumps({"schema": "bnconform.results/2", "cells": [{}]}), "is damaged"),
-        (json.dumps({"schema": "bnconform.results/2", "cells": [], "frob": 1}), "is damaged"),
+        (json.dumps({"schema": "bnconform.results/3", "cells": [{}]}), "is damaged"),
+        (json.dumps({"schema": "bnconform.results/3", "cells": [], "frob": 1}), "is damaged"),
     ],
 )
 def test_bad_results_file_is_refused_in_one_line(text: str | None, hint: str, tmp_path: Path) -> None:

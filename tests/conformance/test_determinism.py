@@ -18,8 +18,8 @@ FILES = {
 
 def results(folder: Path, name: str, seed: int, *more: str) -> dict[str, Any]:
     """The record of a quick run under a seed."""
-    chosen = [f"--adapter={file}" for file in FILES]
-    chosen += [f"--report={name}", "--hypothesis-profile=quick", f"--hypothesis-seed={seed}"]
+    chosen = [f"--bn-adapter={file}" for file in FILES]
+    chosen += [f"--bn-report={name}", "--hypothesis-profile=quick", f"--hypothesis-seed={seed}"]
     found = conformance(*chosen, *more, cwd=folder)
     assert found.status == 1, found.out + found.err
     data: dict[str, Any] = json.loads((folder / name / "results.json").read_text())
@@ -65,17 +65,17 @@ def test_other_seeds_give_equal_verdicts(folder: Path, first: dict[str, Any]) ->
 
 def test_workers_give_equal_cells(folder: Path, first: dict[str, Any]) -> None:
     """pytest-xdist's workers draw the same cases and their cells arrive."""
-    workers = results(folder, "workers", 7, *(f"--requirement={id}" for id in FEW), "-n", "2")
+    workers = results(folder, "workers", 7, *(f"--bn-requirement={id}" for id in FEW), "-n", "2")
     assert workers["cells"] == [cell for cell in first["cells"] if cell["requirement"] in FEW]
     assert workers["seed"] == first["seed"]
 
 
 def test_workers_share_a_drawn_seed(folder: Path) -> None:
     """Without a seed, all workers use the one that is on record: running it again gives the same cells."""
-    chosen = ["--adapter=kernel.py", "--requirement=F1", "--requirement=G1", "--hypothesis-profile=quick"]
-    assert conformance(*chosen, "--report=drawn", "-n", "2", cwd=folder).status == 0
+    chosen = ["--bn-adapter=kernel.py", "--bn-requirement=F1", "--bn-requirement=G1", "--hypothesis-profile=quick"]
+    assert conformance(*chosen, "--bn-report=drawn", "-n", "2", cwd=folder).status == 0
     drawn = json.loads((folder / "drawn" / "results.json").read_text())
     seed = f"--hypothesis-seed={drawn['seed']}"
-    assert conformance(*chosen, "--report=again", seed, cwd=folder).status == 0
+    assert conformance(*chosen, "--bn-report=again", seed, cwd=folder).status == 0
     again = json.loads((folder / "again" / "results.json").read_text())
     assert again["cells"] == drawn["cells"]

@@ -14,6 +14,7 @@ from suite_runs import judge, laws, replaced, starter
 
 from bnconform.examiner import Examiner
 from bnconform.judge import GRADIENTS, STATISTICS
+from bnconform.options import RunOptions
 from bnconform.session import Session
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Case
@@ -90,7 +91,9 @@ def test_time_limit_holds_in_a_fresh_process(tmp_path: Path) -> None:
     )
     (tmp_path / "kernel.py").write_text(slow)
     cells: list[dict[str, Any]] = []
-    session = Session([str(tmp_path / "kernel.py")], profile="quick", seed=0, in_process=True, time_limit=0.05)
+    session = Session(
+        RunOptions((str(tmp_path / "kernel.py"),), profile="quick", seed=0, in_process=True, time_limit=0.05)
+    )
     with pytest.raises(pytest.fail.Exception):
         Examiner(session, session.implementations[0], cells.append).examine(laws()["P8"])
     (cell,) = cells

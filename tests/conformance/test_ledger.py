@@ -15,6 +15,7 @@ from suite_runs import laws, replaced, starter
 from bnconform import case_file, ledger
 from bnconform.examiner import Examiner
 from bnconform.law import replay
+from bnconform.options import RunOptions
 from bnconform.requirements import BY_ID
 from bnconform.session import Session
 from bnconform_adapters.contract import Case
@@ -104,7 +105,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeUp]
 def examine(folder: Path, edits: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], BaseException | None]:
     """Judge S1 on the starter file with edits as a run does; give the cell, and pytest's outcome."""
     (folder / "kernel.py").write_text(replaced(starter(), edits))
-    session = Session([str(folder / "kernel.py")], profile="quick", seed=0)
+    session = Session(RunOptions((str(folder / "kernel.py"),), profile="quick", seed=0))
     cells: list[dict[str, Any]] = []
     outcome = None
     try:

@@ -104,7 +104,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     """A run that fails, in a folder and a file whose names a shell would tear apart."""
     folder = tmp_path_factory.mktemp("someone's work")
     (folder / "my kernel.py").write_text(replaced(starter(), BIASED))
-    found = conformance("--adapter=my kernel.py", "--requirement=S2", "--hypothesis-profile=quick", cwd=folder)
+    found = conformance("--bn-adapter=my kernel.py", "--bn-requirement=S2", "--hypothesis-profile=quick", cwd=folder)
     assert found.status == 1, found.out + found.err
     return folder, found
 
@@ -134,9 +134,9 @@ def test_again_reproduces_the_failure(first: tuple[Path, Run]) -> None:
 
 
 def test_case_file_of_a_failure_is_named(tmp_path: Path) -> None:
-    """With --report, the message ends with the path of the case as a file, and the file is there."""
+    """With --bn-report, the message ends with the path of the case as a file, and the file is there."""
     (tmp_path / "kernel.py").write_text(replaced(starter(), BIASED))
-    asked = ("--adapter=kernel.py", "--requirement=S2", "--report=found", "--hypothesis-profile=quick")
+    asked = ("--bn-adapter=kernel.py", "--bn-requirement=S2", "--bn-report=found", "--hypothesis-profile=quick")
     found = conformance(*asked, cwd=tmp_path)
     assert "  case file found/cases/S2-kernel.json" in found.out.splitlines()
     assert (tmp_path / "found" / "cases" / "S2-kernel.json").is_file()

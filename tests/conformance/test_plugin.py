@@ -55,8 +55,8 @@ def test_collecting_imports_no_framework(tmp_path: Path) -> None:
 
 
 def test_slow_implementations_are_there_for_those_who_ask(tmp_path: Path) -> None:
-    """--slow collects those that take minutes, too."""
-    found = conformance("--slow", "--requirement=F1", "--collect-only", "-q", cwd=tmp_path)
+    """--bn-slow collects those that take minutes, too."""
+    found = conformance("--bn-slow", "--bn-requirement=F1", "--collect-only", "-q", cwd=tmp_path)
     for entry in REGISTRY:
         assert (f"[{entry.name}]" in found.out) == (not entry.missing()), entry.name
 
@@ -65,7 +65,12 @@ def test_implementations_live_beside_each_other(tmp_path: Path) -> None:
     """Keras on two backends, one of them in a process of its own, is judged in one run."""
     if find("keras.tensorflow").missing() or find("keras.jax").missing():
         pytest.skip(f"needs Keras on two backends: {find('keras.jax').install}")
-    chosen = ("--adapter=keras.tensorflow", "--adapter=keras.jax", "--requirement=F5", "--hypothesis-profile=quick")
+    chosen = (
+        "--bn-adapter=keras.tensorflow",
+        "--bn-adapter=keras.jax",
+        "--bn-requirement=F5",
+        "--hypothesis-profile=quick",
+    )
     found = conformance(*chosen, cwd=tmp_path)
     assert found.status == 0, found.out
     assert "2 passed" in found.out
@@ -98,13 +103,13 @@ def test_foreign_workers_run_without_any_framework(foreign: Path) -> None:
 def test_requirement_marker_is_registered(foreign: Path) -> None:
     """Under --strict-markers the suite's marker is known and explained."""
     found = run("-m", "pytest", "--markers", cwd=foreign)
-    assert "@pytest.mark.requirement(id): the law of the catalogue that this test checks" in found.out
+    assert "@pytest.mark.bn_requirement(id): the law of the catalogue that this test checks" in found.out
 
 
 def test_suite_runs_inside_a_foreign_project(foreign: Path) -> None:
-    """`pytest --pyargs bnconform --adapter FILE` works there, under that project's strict rules."""
+    """`pytest --pyargs bnconform --bn-adapter FILE` works there, under that project's strict rules."""
     (foreign / "kernel.py").write_text(starter())
-    chosen = ("--adapter=kernel.py", "--requirement=F1", "--requirement=S1", "--hypothesis-profile=quick")
+    chosen = ("--bn-adapter=kernel.py", "--bn-requirement=F1", "--bn-requirement=S1", "--hypothesis-profile=quick")
     found = conformance(*chosen, cwd=foreign)
     assert found.status == 0, found.out + found.err
     assert "batch-norm conformance" in found.out
@@ -113,7 +118,7 @@ def test_suite_runs_inside_a_foreign_project(foreign: Path) -> None:
 def test_both_run_together(foreign: Path) -> None:
     """Their tests and ours may share one run."""
     (foreign / "kernel.py").write_text(starter())
-    chosen = ("--adapter=kernel.py", "--requirement=F1", "--hypothesis-profile=quick")
+    chosen = ("--bn-adapter=kernel.py", "--bn-requirement=F1", "--hypothesis-profile=quick")
     found = conformance("tests/test_theirs.py", *chosen, cwd=foreign)
     assert found.status == 0, found.out + found.err
     assert "3 passed" in found.out
@@ -122,7 +127,7 @@ def test_both_run_together(foreign: Path) -> None:
 def test_requirement_is_found_by_keyword(tmp_path: Path) -> None:
     """`-k F2` finds a law by its id."""
     (tmp_path / "kernel.py").write_text(starter())
-    found = conformance("--adapter=kernel.py", "-k", "F2", "--collect-only", "-q", cwd=tmp_path)
+    found = conformance("--bn-adapter=kernel.py", "-k", "F2", "--collect-only", "-q", cwd=tmp_path)
     assert [line for line in found.out.splitlines() if "::" in line] == [
         line for line in found.out.splitlines() if "test_normalizing_variance_is_biased[kernel.py]" in line
     ]
@@ -134,7 +139,12 @@ def test_two_adapters_of_one_name_are_refused(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "kernel.py").write_text(starter())
-    chosen = ("--adapter=one/kernel.py", "--adapter=two/kernel.py", "--requirement=F1", "--hypothesis-profile=quick")
+    chosen = (
+        "--bn-adapter=one/kernel.py",
+        "--bn-adapter=two/kernel.py",
+        "--bn-requirement=F1",
+        "--hypothesis-profile=quick",
+    )
     found = conformance(*chosen, cwd=tmp_path)
     assert found.status == 4, found.out + found.err
     assert found.err.strip() == "ERROR: two adapters are called 'kernel.py'; rename one of the files"

@@ -157,11 +157,28 @@ def test_only_unknown_breaks_are_red(results: Results) -> None:
 
 
 def test_matrix_tells_known_deviations_and_what_did_not_run(results: Results) -> None:
-    """Known deviations and missing implementations are told with their reason; profile and seed close the matrix."""
-    texts = [text for text, _ in lines(results)]
-    assert "✗ torch S3: known bug, counts an empty batch" in texts
-    assert "- flax.nnx not run: needs flax" in texts
+    """Known deviations and missing implementations are listed where they are asked for; profile and seed come last."""
+    known, missing = "✗ torch S3: known bug, counts an empty batch", "- flax.nnx not run: needs flax"
+    texts = [text for text, _ in lines(results, verbose=True)]
+    assert {known, missing} <= set(texts)
     assert texts[-1] == "profile quick, seed 7"
+    short = [text for text, _ in lines(results)]
+    assert not {known, missing} & set(short)
+    assert "add -v to list 1 known deviations, 1 implementations that were not run" in short
+
+
+def test_matrix_ends_with_what_is_new_and_a_headline(results: Results) -> None:
+    """What is broken and not known, and what was not judged, stands last, over one sentence on the whole."""
+    failed = Cell("F9", "torch", "not judged", "bnconform failed: KeyError: 'x' (build.py line 7)")
+    texts = [text for text, _ in lines(replace(results, cells=(*results.cells, failed)))]
+    assert texts[-4:-2] == [
+        "? torch F9: bnconform failed: KeyError: 'x' (build.py line 7)",
+        "✗ kernel.py F1: y is off, inf times the allowed error",
+    ]
+    assert texts[-2] == (
+        "2 of 4 cells break a requirement, 1 of them not known before; 1 differs by documented convention; "
+        "1 not judged: bnconform failed or ran out of time there"
+    )
 
 
 @pytest.mark.parametrize(

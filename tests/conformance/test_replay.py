@@ -20,8 +20,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     (folder / "kernel.py").write_text(replaced(starter(), BIASED))
     (folder / "correct.py").write_text(starter())
-    more = ("--requirement", "S2", "--report", "out", "--hypothesis-profile", "quick")
-    done = conformance("--adapter", "kernel.py", *more, cwd=folder)
+    more = ("--bn-requirement", "S2", "--bn-report", "out", "--hypothesis-profile", "quick")
+    done = conformance("--bn-adapter", "kernel.py", *more, cwd=folder)
     assert done.status == 1, done.out + done.err
     for line in ("case file out/cases/S2-kernel.json", "script    out/cases/S2-kernel.py"):
         assert f"  {line}\n" in done.out
@@ -71,8 +71,8 @@ def test_report_on_every_form_of_file(form: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     (tmp_path / "kernel.py").write_text(replaced(starter(form), BIASED))
     (tmp_path / "correct.py").write_text(starter(form))
-    more = ("--requirement", "S2", "--report", "out", "--hypothesis-profile", "quick")
-    done = conformance("--adapter", "kernel.py", *more, cwd=tmp_path)
+    more = ("--bn-requirement", "S2", "--bn-report", "out", "--hypothesis-profile", "quick")
+    done = conformance("--bn-adapter", "kernel.py", *more, cwd=tmp_path)
     assert "  script    out/cases/S2-kernel.py\n" in done.out, done.out + done.err
     kernel, correct, path = (str(tmp_path / name) for name in ("kernel.py", "correct.py", "out/cases/S2-kernel.py"))
     assert [status for status, _ in run_scripts([[path, kernel], [path, correct]])] == [1, 0]

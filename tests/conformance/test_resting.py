@@ -8,6 +8,7 @@ from resource import getpagesize
 import numpy as np
 from suite_runs import FRAMEWORKS, run_pytest_and_look
 
+from bnconform.options import RunOptions
 from bnconform.session import Session
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Case
@@ -24,7 +25,7 @@ def case() -> Case:
 
 def test_worker_ends_until_it_is_needed_again() -> None:
     """A bundled implementation's process ends when it rests; a call finds a new one."""
-    session = Session(["onnxruntime"], seed=0)
+    session = Session(RunOptions(("onnxruntime",), seed=0))
     (one,) = session.implementations
     first = one.adapter
     assert isinstance(first, WorkerAdapter)
@@ -40,7 +41,7 @@ def test_worker_ends_until_it_is_needed_again() -> None:
 
 def test_programs_are_forgotten() -> None:
     """What JAX has compiled for one implementation is gone, and is compiled again where it is called again."""
-    session = Session(["flax.linen"], seed=0)
+    session = Session(RunOptions(("flax.linen",), seed=0))
     (one,) = session.implementations
     assert one.problem is None
     due = run(one.adapter, case())
@@ -66,7 +67,7 @@ def test_layers_of_keras_are_forgotten() -> None:
 
 def test_record_needs_nobody_called_again() -> None:
     """What is at rest stays so when the record is written: its cells told what there is to know."""
-    session = Session(["onnxruntime"], seed=0)
+    session = Session(RunOptions(("onnxruntime",), seed=0))
     (one,) = session.implementations
     for cost in ("interpreted", "cheap"):
         cell = {"requirement": "F1", "implementation": one.name, "verdict": "meets", "cost": cost}
@@ -77,7 +78,7 @@ def test_record_needs_nobody_called_again() -> None:
 
 def test_controller_of_workers_imports_no_framework(tmp_path: Path) -> None:
     """Where pytest-xdist's workers judge, the process that writes the record imports nothing to do so."""
-    chosen = ("--adapter=torch", "--requirement=F5", "--hypothesis-profile=quick", "--report=out", "-n", "1")
+    chosen = ("--bn-adapter=torch", "--bn-requirement=F5", "--hypothesis-profile=quick", "--bn-report=out", "-n", "1")
     found = run_pytest_and_look("--pyargs", "bnconform", *chosen, cwd=tmp_path)
     assert found.status == 0, found.out
     assert (tmp_path / "out" / "results.json").exists()

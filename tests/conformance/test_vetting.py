@@ -34,11 +34,13 @@ def test_correct_file_conforms(tmp_path: Path) -> None:
     found = vet(tmp_path, "kernel.py", *QUICK)
     assert found.status == 0, found.out + found.err
     first = found.out.splitlines()[0]
+    levels = r"core (\d+) of \1, numerics (\d+) of \2, robust (\d+) of \3, more (\d+) of \4"
     counted = re.fullmatch(
-        r"kernel.py CONFORMS at grade T[TW]: (\d+) requirements met, (\d+) not claimed(?:, (\d+) not run)?", first
+        rf"kernel.py CONFORMS at grade T[TW]: {levels}; (\d+) not claimed(?:, (\d+) not run)?", first
     )
     assert counted is not None, first
     assert sum(int(number or 0) for number in counted.groups()) == len(laws())
+    assert found.out.splitlines()[1].startswith("judged: ranks 2 to 5; float32, float64 and float16; 7 memory layouts")
     assert found.err == ""  # no progress where it is no terminal
 
 
@@ -47,7 +49,7 @@ def test_wrong_file_breaks(biased: Path) -> None:
     found = vet(biased, "biased.py", *FEW, *QUICK)
     assert found.status == 1, found.out + found.err
     lines = found.out.splitlines()
-    assert lines[0] == "biased.py BREAKS: 1 of 2 requirements broken, S2"
+    assert lines[0] == "biased.py BREAKS: core 1 of 2 (broken: S2); 1 not claimed"
     assert lines[lines.index("probably") + 1] == (
         "  running_var in training: the stored variance divides by n: it is biased"
     )
@@ -62,8 +64,8 @@ def test_each_file_has_its_page(biased: Path) -> None:
     """Several files are told apart, and one that breaks decides the exit status."""
     found = vet(biased, "good.py", "biased.py", *FEW, *QUICK)
     assert found.status == 1
-    assert re.search(r"^good.py CONFORMS: 2 requirements met, 1 not claimed$", found.out, re.MULTILINE)
-    assert re.search(r"^biased.py BREAKS: 1 of 2 requirements broken, S2$", found.out, re.MULTILINE)
+    assert re.search(r"^good.py CONFORMS: core 2 of 2; 1 not claimed$", found.out, re.MULTILINE)
+    assert re.search(r"^biased.py BREAKS: core 1 of 2 \(broken: S2\); 1 not claimed$", found.out, re.MULTILINE)
 
 
 def test_json_and_junit(biased: Path) -> None:
@@ -86,7 +88,7 @@ def test_known_deviation_conforms(tmp_path: Path) -> None:
     found = vet(tmp_path, "torch.functional", "--requirement=X4", "--requirement=F2", *QUICK)
     assert found.status == 0, found.out + found.err
     lines = found.out.splitlines()
-    assert lines[0] == ("torch.functional CONFORMS BUT FOR WHAT IS KNOWN: 1 requirements met, 1 known deviations")
+    assert lines[0] == ("torch.functional CONFORMS BUT FOR WHAT IS KNOWN: core 1 of 1, robust 0 of 1 (known: X4)")
     assert any(line.startswith("known robustness: X4 ") for line in lines)
 
 

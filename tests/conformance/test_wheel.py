@@ -87,9 +87,11 @@ def test_unpacked_wheel_judges_a_candidate(wheel: zipfile.Path, tmp_path: Path) 
     variables = {"PYTHONPATH": str(site)}
     where = run("-c", "import bnconform; print(bnconform.__file__)", cwd=project, variables=variables)
     assert where.out.strip() == str(site / "bnconform" / "__init__.py")
-    asked = ("--requirement=F1", "--hypothesis-profile=quick")
-    found = conformance("--adapter=kernel.py", *asked, cwd=project, variables=variables)
+    profile = "--hypothesis-profile=quick"
+    found = conformance("--bn-adapter=kernel.py", "--bn-requirement=F1", profile, cwd=project, variables=variables)
     assert found.status == 0, found.out + found.err
-    found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, cwd=project, variables=variables)
+    found = run(
+        "-m", "bnconform.cli", "vet", "kernel.py", "--requirement=F1", profile, cwd=project, variables=variables
+    )
     assert found.status == 0, found.out + found.err
     assert found.out.startswith("kernel.py CONFORMS")

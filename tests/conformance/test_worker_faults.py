@@ -121,7 +121,7 @@ def test_commands_refuse_a_file_that_crashes(tmp_path: Path) -> None:
     """A file that crashes when it is imported is a usage error: 2 from `bnconform vet`, 4 from pytest."""
     (tmp_path / "kernel.py").write_text("import os\nos.abort()\n")
     vetted = run("-m", "bnconform.cli", "vet", "kernel.py", cwd=tmp_path)
-    tested = conformance("--adapter=kernel.py", cwd=tmp_path)
+    tested = conformance("--bn-adapter=kernel.py", cwd=tmp_path)
     assert (vetted.status, tested.status) == (2, 4)
     for found in (vetted, tested):
         (line,) = filter(None, found.err.splitlines())
@@ -134,19 +134,26 @@ def test_run_goes_on_after_crashes(tmp_path: Path) -> None:
     asked = [f"--requirement={id}" for id in ("F1", "I1", "E2")]
     found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, "--hypothesis-seed=0", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
-    assert found.out.splitlines()[0] == "kernel.py CRASHES: 2 of 3 requirements broken, F1 E2"
+    assert found.out.splitlines()[0] == "kernel.py CRASHES: core 1 of 2 (broken: F1), robust 0 of 1 (broken: E2)"
     assert "  call      crashed: SIGABRT (Aborted) in forward_training, kernel.py line" in found.out
     assert found.err == ""
 
 
 def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
-    """--in-process calls the file in pytest's own process, where E2 is not claimed."""
+    """--bn-in-process calls the file in pytest's own process, where E2 is not claimed."""
     (tmp_path / "kernel.py").write_text(starter() + "import os\nprint('in process', os.getpid() == PID)\n")
     text = (tmp_path / "kernel.py").read_text()
     (tmp_path / "kernel.py").write_text(f"import os\nPID = int(os.environ['PYTEST_PID'])\n{text}")
     look = "import os, sys, pytest; os.environ['PYTEST_PID'] = str(os.getpid()); sys.exit(pytest.main(sys.argv[1:]))"
-    asked = ("--adapter=kernel.py", "--requirement=E1", "--requirement=E2", "--hypothesis-profile=quick", "-s", "-ra")
-    found = run("-c", look, "--pyargs", "bnconform", "-p", "no:cacheprovider", *asked, "--in-process", cwd=tmp_path)
+    asked = (
+        "--bn-adapter=kernel.py",
+        "--bn-requirement=E1",
+        "--bn-requirement=E2",
+        "--hypothesis-profile=quick",
+        "-s",
+        "-ra",
+    )
+    found = run("-c", look, "--pyargs", "bnconform", "-p", "no:cacheprovider", *asked, "--bn-in-process", cwd=tmp_path)
     assert found.status == 0, found.out + found.err
     assert "in process True" in found.out
     assert "own process is not claimed" in found.out
@@ -157,10 +164,10 @@ def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
 
 
 def test_time_limit_is_an_option(tmp_path: Path) -> None:
-    """--time-limit sets how long a call may take, and is part of the command that runs a finding again."""
+    """--bn-time-limit sets how long a call may take, and is part of the command that runs a finding again."""
     faulty(tmp_path, "import time; time.sleep(2)")
-    asked = ("--adapter=kernel.py", "--requirement=F1", "--hypothesis-seed=0", "--hypothesis-profile=quick")
-    found = conformance(*asked, "--time-limit=0.5", cwd=tmp_path)
+    asked = ("--bn-adapter=kernel.py", "--bn-requirement=F1", "--hypothesis-seed=0", "--hypothesis-profile=quick")
+    found = conformance(*asked, "--bn-time-limit=0.5", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
     assert "hung: no answer within 0.5 s in forward_training, kernel.py line" in found.out
-    assert "--hypothesis-seed=0 --time-limit=0.5" in found.out
+    assert "--hypothesis-seed=0 --bn-time-limit=0.5" in found.out

@@ -47,7 +47,7 @@ def broken(requirement: str, implementation: str, ratio: float = 111.0, **more: 
     values: dict[str, Any] = {
         "finding": finding,
         "witness": to_json((CASE,)),
-        "again": f"pytest --pyargs bnconform --adapter {implementation} --requirement {requirement}",
+        "again": f"pytest --pyargs bnconform --bn-adapter {implementation} --bn-requirement {requirement}",
         "script": f"# shows {requirement}\nprint('<b>')\n",
         "worst_ratio": ratio,
         "worst_ulp": 1510.0,

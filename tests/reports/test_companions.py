@@ -16,7 +16,7 @@ from sample_runs import KNOWN, SCRIPT_NAME, broken, cell, large, measures, run, 
 from bnconform_reports import figure, picture
 from bnconform_reports.badge import badge
 from bnconform_reports.junit import junit
-from bnconform_reports.records import Results
+from bnconform_reports.records import Cell, Results
 from bnconform_reports.runs import Runs
 from bnconform_reports.summary import LIMIT, plain, summary
 from bnconform_reports.together import Together, together
@@ -41,7 +41,7 @@ def test_summary_has_what_matters_first() -> None:
 def test_summary_counts_each_implementation() -> None:
     """A row for each implementation has its number of cells of every verdict, its grade and its worst allowed error."""
     rows = [line.split(" | ") for line in summary(of(small())).splitlines() if line.startswith("| torch |")]
-    assert rows == [["| torch", "4", "0", "1", "0", "1", "TT", "0.50 S1 |"]]
+    assert rows == [["| torch", "4", "0", "1", "0", "1", "0", "TT", "0.50 S1 |"]]
 
 
 def test_summary_of_very_many_findings_is_cut() -> None:
@@ -93,6 +93,15 @@ def test_junit_has_a_case_for_every_cell() -> None:
     assert (suites["torch"]["tests"], suites["torch"]["skipped"]) == ("6", "2")
 
 
+def test_junit_has_an_error_where_nothing_was_judged() -> None:
+    """A law on which the suite failed is an error with its traceback, which no CI takes for a success."""
+    failed = Cell("F2", "a", "not judged", "bnconform failed: KeyError", traceback="Traceback: here")
+    root = ElementTree.fromstring(junit(of(run([cell("F1", "a"), failed]))))
+    assert root[0].attrib["errors"] == "1"
+    (error,) = root.iter("error")
+    assert (error.attrib["message"], error.text) == ("not judged: bnconform failed: KeyError", "Traceback: here")
+
+
 def test_junit_holds_what_xml_cannot() -> None:
     """Control characters of a record do not spoil the XML."""
     name = "a\x00b\x1b[31m\ud800"
@@ -107,6 +116,7 @@ def test_junit_holds_what_xml_cannot() -> None:
         ([broken("F1", "a", known={"kind": "bug", "reason": "r", "versions": "v"})], "1 known of 1", "yellow"),
         ([cell("F1", "a"), cell("F2", "a", "not claimed")], "1 met", "brightgreen"),
         ([cell("F1", "a", "not run")], "not judged", "lightgrey"),
+        ([cell("F1", "a", "not judged"), cell("F2", "a")], "1 not judged", "lightgrey"),
     ],
 )
 def test_badge_is_what_shields_reads(cells: Any, message: str, color: str) -> None:

@@ -142,5 +142,5 @@ def test_point_that_raised_is_told() -> None:
 def test_record_without_measures_says_how_to_get_them() -> None:
     """Where nothing was measured, the page says what to do."""
     section = parsed(page(together(Runs.of([run([cell("F1", "a")])])))).one("section", id="comparison")
-    assert "--measure" in section.text
+    assert "--bn-measure" in section.text
     assert not list(section.all("table"))

@@ -105,6 +105,7 @@ def test_headline_and_legend_count_the_record(small_page: Node) -> None:
         "breaks, known": counts["breaks"] - 1,
         "not claimed": counts["not claimed"],
         "not run": counts["not run"],
+        "not judged": counts["not judged"],
     }
 
 
@@ -327,5 +328,5 @@ def test_converter_has_words_for_every_dialect() -> None:
 def test_record_without_dialects_says_how_to_get_them() -> None:
     """Where no dialect was measured, the page says what to do."""
     root = parsed(made(run([cell("F1", "torch")])))
-    assert "--identify" in root.one("section", id="conventions").text
+    assert "--bn-identify" in root.one("section", id="conventions").text
     assert not list(root.all("table", id="moves"))

@@ -26,7 +26,7 @@ SHARDS = 2
 """Of those that a recipe has, so many are run."""
 RUN = "17"
 """The number of the pipeline."""
-PYTEST = f'exec "{sys.executable}" -m pytest "$@" -p no:cacheprovider --requirement=F1 --hypothesis-profile=quick\n'
+PYTEST = f'exec "{sys.executable}" -m pytest "$@" -p no:cacheprovider --bn-requirement=F1 --hypothesis-profile=quick\n'
 """In the place of pytest: one law and few cases, of the very arguments of the recipe."""
 BNCONFORM = f"""[ "$1" = campaign ] && set -- "$@" --requirement F1 --cases 60 --processes 1
 exec "{sys.executable}" -m bnconform.cli "$@"

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from bnconform_reports.records import Results, read
 
-ASKED = ("--adapter=kernel.py", "--requirement=F1", "--hypothesis-profile=quick", "--hypothesis-seed=3", "--report=out")
+ASKED = (
+    "--bn-adapter=kernel.py",
+    "--bn-requirement=F1",
+    "--hypothesis-profile=quick",
+    "--hypothesis-seed=3",
+    "--bn-report=out",
+)
 
 
 def recorded(folder: Path, *options: str) -> Results:
@@ -28,7 +34,7 @@ def test_broken_cell_has_its_command_and_a_script_that_shows_it(tmp_path: Path) 
     """A broken cell tells the command that judges it again; its script shows the defect on that very file."""
     (cell,) = recorded(tmp_path).cells
     assert cell.verdict == "breaks"
-    told = "--adapter kernel.py --requirement F1 --hypothesis-profile=quick --hypothesis-seed=3"
+    told = "--bn-adapter kernel.py --bn-requirement F1 --hypothesis-profile=quick --hypothesis-seed=3"
     assert cell.again == f"pytest --pyargs bnconform {told}"
     (tmp_path / "show.py").write_text(cell.script)
     done = subprocess.run([sys.executable, "show.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -37,10 +43,10 @@ def test_broken_cell_has_its_command_and_a_script_that_shows_it(tmp_path: Path) 
 
 
 def test_dialect_and_fixed_cases_are_recorded_where_asked_for(tmp_path: Path) -> None:
-    """With --identify and --measure the record has the dialect and the deviations; without, neither is measured."""
+    """--bn-identify and --bn-measure record the dialect and the deviations; without them neither is measured."""
     plain = recorded(tmp_path)
     assert (plain.identities, plain.measures) == ({}, {})
-    asked = recorded(tmp_path, "--identify", "--measure")
+    asked = recorded(tmp_path, "--bn-identify", "--bn-measure")
     assert asked.identities["kernel.py"]["dialect"]["momentum_weighs"] == "new"
     answers = {answer["field"]: answer["value"] for answer in asked.identities["kernel.py"]["answers"]}
     assert answers["place of eps in training"] == "outside the root"
@@ -51,7 +57,7 @@ def test_dialect_and_fixed_cases_are_recorded_where_asked_for(tmp_path: Path) ->
 
 def test_workers_of_xdist_change_nothing_of_the_record(tmp_path: Path) -> None:
     """With several processes the record is the same but for its date: cells, what was drawn, dialects, fixed cases."""
-    options = ("--adapter=reference", "--requirement=S1", "--identify", "--measure")
+    options = ("--bn-adapter=reference", "--bn-requirement=S1", "--bn-identify", "--bn-measure")
     alone, shared = (recorded(tmp_path, *options, *more).as_data() for more in ((), ("-n", "2", "--dist=loadgroup")))
     alone.pop("created")
     shared.pop("created")

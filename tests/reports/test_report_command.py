@@ -60,8 +60,8 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (None, "cannot read"),
         ('{"schema": "bnconform.res', "is not JSON"),
         ('{"total": 3}', "has schema None"),
-        ('{"schema": "bnconform.results/1"}', "this version reads 'bnconform.results/2' and 'bnconform.runs/2'"),
-        (json.dumps({"schema": "bnconform.runs/2", "runs": []}), "hold no verdict"),
+        ('{"schema": "bnconform.results/1"}', "this version reads 'bnconform.results/3' and 'bnconform.runs/3'"),
+        (json.dumps({"schema": "bnconform.runs/3", "runs": []}), "hold no verdict"),
     ],
 )
 def test_bad_record_is_refused(

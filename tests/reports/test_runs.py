@@ -218,7 +218,7 @@ def test_damaged_record_is_refused_in_one_line(damage: str, several: bool, tmp_p
     ("content", "hint"),
     [
         (b"", "is not JSON"),
-        (b'{"schema": "bnconform.results/2", "created": "20', "is not JSON"),
+        (b'{"schema": "bnconform.results/3", "created": "20', "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"3", "has schema None"),

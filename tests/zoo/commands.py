@@ -83,9 +83,10 @@ def judged(command: Command, specs: Sequence[str], *, faulty: bool, seed: int = 
     """Let a command judge specimens, as its user would, by all laws or by one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
     with TemporaryDirectory() as folder:
-        options = [f"--hypothesis-seed={seed}", f"--report={folder}"]
-        options += ["--requirement", only] if only else ["-x"] if faulty else []
-        given = specs if command == "vet" else [f"--adapter={spec}" for spec in specs]
+        prefix = "--" if command == "vet" else "--bn-"
+        options = [f"--hypothesis-seed={seed}", f"{prefix}report={folder}"]
+        options += [f"{prefix}requirement", only] if only else ["-x"] if faulty else []
+        given = specs if command == "vet" else [f"--bn-adapter={spec}" for spec in specs]
         start = perf_counter()
         done = subprocess.run(
             [sys.executable, *COMMANDS[command], *given, *options],

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bnconform_adapters.candidate.module_state import built_with, find_state
+from bnconform_adapters.candidate.module_state import built_with, check_affine, find_state
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.candidate.torch_functions import check_device
 from bnconform_adapters.contract import AdapterError, Case, Claims, Parameters, describe_error
@@ -23,6 +23,8 @@ from bnconform_reference.dialect import Dialect
 
 KEYWORDS = ("eps", "momentum", "affine", "bias", "track_running_stats", "dtype", "device")
 RANKS = (2, 3, 4, 5)
+DELIBERATE = (ValueError, TypeError, AssertionError, NotImplementedError)
+"""Exceptions by which a module says that it does not take an x of some rank."""
 CHANNELS = 3
 """Of the module that is built to see what it is."""
 
@@ -81,7 +83,8 @@ def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> M
     device = stated.chosen("DEVICE", "cpu")
     check_device(device, stated.path)
     constructor = Constructor(cls, _keywords(cls), device)
-    module = built(lambda: constructor(CHANNELS), f"{where}: {cls.__name__}({CHANNELS})")
+    switched_on = ", affine=True" if "affine" in constructor.names else ""
+    module = built(lambda: constructor(CHANNELS, affine=True), f"{where}: {cls.__name__}({CHANNELS}{switched_on})")
     return adapter(title, where, constructor, module, stated, "candidate_module")
 
 
@@ -132,8 +135,11 @@ def adapter(
     """
     names = constructor.names
     state = find_state(module, stated.mapping("STATE"), where)
+    stated_claims = stated.mapping("CLAIMS")
+    if "affine" in names and "parameters" not in stated_claims:
+        check_affine(module, state, where)
     base = Claims(
-        dialect=Dialect(cumulative=False),
+        dialect=Dialect(cumulative="momentum" in names),
         layouts=layouts_on(constructor.device),
         parameters=_parameters(state, names),
         untracked="track_running_stats" in names,
@@ -141,9 +147,15 @@ def adapter(
         bitwise=False,  # torch's own vector loops and their tails round differently
     )
     claims = stated.claims(replace(base, **forms_own), LAYOUTS)
-    stated_claims = stated.mapping("CLAIMS")
+    remarks: tuple[str, ...] = ()
     if "ranks" not in {*stated_claims, *forms_own}:
-        claims = replace(claims, ranks=accepted_ranks(module, constructor.device))
+        refused, failing = failing_ranks(module, constructor.device)
+        taken = tuple(rank for rank in RANKS if rank not in refused)
+        if taken:  # one that takes nothing is judged by all of them
+            claims = replace(claims, ranks=taken)
+            right = [rank for rank in taken if rank not in failing]
+            narrows = f"; CLAIMS = {{'ranks': {right}}} claims less" if right else ""
+            remarks = (*_told(refused, "was refused when tried:", ""), *_told(failing, "raises", narrows))
     if "eps" not in names and "fixed_eps" not in stated_claims:
         claims = replace(claims, fixed_eps=built_with(module, "eps", where))
     if "momentum" not in names and "fixed_momentum" not in stated_claims:
@@ -158,6 +170,7 @@ def adapter(
         state,
         composed=True,
         plain_code=plain_code,
+        remarks=remarks,
     )
 
 
@@ -172,19 +185,37 @@ def _parameters(state: Mapping[str, str], names: frozenset[str]) -> tuple[Parame
     return ("both", *without, *(("weight",) if "bias" in names else ()))
 
 
-def accepted_ranks(module: Any, device: str) -> tuple[int, ...]:
-    """Ranks of x that a module takes in either mode, found by trying; all, where it takes none."""
-    return tuple(rank for rank in RANKS if _takes(module, rank, device)) or RANKS
+def failing_ranks(module: Any, device: str) -> tuple[dict[int, str], dict[int, str]]:
+    """Ranks of x that a module refuses in both modes, and those on which it fails otherwise; the error of each.
+
+    Only an exception that is meant as a refusal narrows what is claimed. Where the module fails otherwise, in a wrong
+    view for example, the rank stays claimed, and laws break on it.
+    """
+    refused: dict[int, str] = {}
+    failing: dict[int, str] = {}
+    for rank in RANKS:
+        errors = [error for training in (True, False) if (error := _error(module, rank, training, device))]
+        if len(errors) == 2:
+            kind = refused if all(isinstance(error, DELIBERATE) for error in errors) else failing
+            kind[rank] = describe_error(errors[0])
+    return refused, failing
 
 
-def _takes(module: Any, rank: int, device: str) -> bool:
+def _error(module: Any, rank: int, training: bool, device: str) -> Exception | None:
+    """The exception of a plain call, or None where it returns."""
     import torch
 
     x = torch.rand(4, CHANNELS, *[2] * (rank - 2), device=device)
-    for training in (True, False):
-        try:
-            module.train(training)(x)
-        except Exception:  # each module refuses in its own way
-            continue
-        return True
-    return False
+    try:
+        module.train(training)(x)
+    except Exception as error:  # each module refuses in its own way
+        return error
+    return None
+
+
+def _told(ranks: dict[int, str], verb: str, more: str) -> tuple[str, ...]:
+    """Ranks with their errors as sentences; those whose error is of one type together."""
+    by_type: dict[str, list[int]] = {}
+    for rank, error in ranks.items():
+        by_type.setdefault(error.partition(":")[0], []).append(rank)
+    return tuple(f"x of rank {', '.join(map(str, found))} {verb} {ranks[found[0]]}{more}" for found in by_type.values())

@@ -56,6 +56,25 @@ def find_state(module: Any, stated: Mapping[str, Any], where: str) -> dict[str, 
     return state
 
 
+def check_affine(module: Any, state: Mapping[str, str], where: str) -> None:
+    """Refuse a module whose constructor takes `affine`, and which built with affine=True lacks weight or bias.
+
+    Raises
+    ------
+    AdapterError
+        It lacks one of them, or has it under a name that nobody stated.
+    """
+    missing = [name for name in PARAMETERS if name not in state]
+    if missing:
+        rest = [name for name in PARAMETERS if name in state]
+        narrowed = rest[0] if rest else "neither"
+        raise AdapterError(
+            f"{where} takes affine, but built with affine=True it has no {' and no '.join(missing)}: its parameters "
+            f"and buffers are {', '.join(_entries(module)) or 'none'}; say what it is called, "
+            f"STATE = {{{missing[0]!r}: ...}}, or claim less, CLAIMS = {{'parameters': [{narrowed!r}]}}"
+        )
+
+
 def _entries(module: Any) -> list[str]:
     return [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
 

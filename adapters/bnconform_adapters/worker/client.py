@@ -10,10 +10,10 @@ from threading import RLock
 from types import TracebackType
 from typing import Any
 
-from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome, StartError
 from bnconform_adapters.registry import environment, find, is_file, load, own_process
 from bnconform_adapters.worker.keeping import Keeper
-from bnconform_adapters.worker.limits import Limits
+from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
 from bnconform_adapters.worker.process import Ending, Lost, Process
 from bnconform_adapters.worker.serve import imported_early
 from bnconform_adapters.worker.wire import from_case, to_claims
@@ -76,6 +76,10 @@ class WorkerAdapter:
             raise
         self.name: str = self._process.about["name"]
         self.plain_code: str = self._process.about["plain_code"]
+        self.remarks: tuple[str, ...] = tuple(self._process.about["remarks"])
+        """What a reader of the verdict must know of the claims."""
+        self.interpreted: bool = self._process.about["interpreted"]
+        """Whether its kernels run in Triton's interpreter."""
         self.claims: Claims = replace(to_claims(self._process.about["claims"]), own_process=True)
         self.frameworks: tuple[str, ...] = tuple(self._process.about["modules"])
         """Modules of the large frameworks that it has imported."""
@@ -167,6 +171,8 @@ class WorkerAdapter:
         if self._process.ending is not None:
             try:
                 self._process = self._start()
+            except StartError:
+                raise
             except AdapterError as error:
                 raise Lost(Ending("crashed", f"and cannot be loaded again: {error}")) from None
         return self._process
@@ -190,19 +196,21 @@ class WorkerAdapter:
 
 
 @contextmanager
-def opened(spec: str, *, in_process: bool = False, time_limit: float | None = None) -> Iterator[Adapter]:
-    """The implementation of a `--adapter` specification: a file in a worker unless `in_process`, a bundled one here,
-    or in a worker too where it needs a process of its own.
+def opened(spec: str, calls: CallOptions = DEFAULTS) -> Iterator[Adapter]:
+    """The implementation of an adapter's specification.
+
+    A file runs in a worker unless `calls` says otherwise; a bundled one runs here, or in a worker where it needs a
+    process of its own.
 
     Raises
     ------
     AdapterError
         It cannot be loaded.
     """
-    if in_process or not own_process(spec):
+    if calls.in_process or not own_process(spec):
         yield load(spec)
         return
-    with WorkerAdapter(spec, Limits.of(spec, time_limit)) as adapter:
+    with WorkerAdapter(spec, Limits.of(spec, calls)) as adapter:
         yield adapter
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import bnconform_adapters
 import bnconform_reference
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.contract import StartError
 from bnconform_adapters.frameworks import settle
 
 _LONGEST = 1 << 12
@@ -38,13 +38,13 @@ class Keeper:
 
     Raises
     ------
-    AdapterError
+    StartError
         The system has no fork.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         if not hasattr(os, "fork"):
-            raise AdapterError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
+            raise StartError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
         settle()
         ours, theirs = socket.socketpair()
         # Not all of this process's path: among a user's files may be some that hide modules of the standard library.
@@ -81,7 +81,7 @@ class Keeper:
         except OSError:
             answer = b""
         if not answer:
-            raise AdapterError("the worker process cannot be started; pass --in-process to run the file in this one")
+            raise StartError("the worker process cannot be started; pass --in-process to run the file in this one")
         found: dict[str, Any] = json.loads(answer)
         return found
 

@@ -7,6 +7,7 @@ machine, whose ordinary calls are slow too, keeps a limit in proportion.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 
@@ -35,6 +36,28 @@ def _memory() -> int:
     return min(MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
 
 
+@dataclass(frozen=True)
+class CallOptions:
+    """How a run calls candidate files; one value that reaches every place that calls one.
+
+    Attributes
+    ----------
+    in_process : bool
+        In the suite's own process, where nothing limits a call.
+    time_limit : float or None
+        Seconds that a call may take; None takes the default.
+    longest : float
+        Seconds that a first call, or loading the file, may take at most.
+    """
+
+    in_process: bool = False
+    time_limit: float | None = None
+    longest: float = math.inf
+
+
+DEFAULTS = CallOptions()
+
+
 @dataclass
 class Limits:
     """Limits of one implementation, and what they are measured against.
@@ -45,28 +68,33 @@ class Limits:
         Time limit of a call until one hangs.
     memory : int
         Bytes by which the process may grow until that is too much once.
+    longest : float
+        Seconds that a first call, or loading, may take at most.
     """
 
     seconds: float = CALL_SECONDS
     memory: int = field(default_factory=_memory)
+    longest: float = math.inf
     _lowered_time: bool = False
     _lowered_memory: bool = False
     _longest: dict[bool, float] = field(default_factory=lambda: {True: 0.0, False: 0.0})
     _most_memory: int = 0
 
     @classmethod
-    def of(cls, spec: str, time_limit: float | None = None) -> Limits:
-        """Those of what a user named: a file, of which they may limit a call, or a bundled implementation."""
-        return cls(time_limit or CALL_SECONDS) if is_file(spec) else cls(BUNDLED_SECONDS)
+    def of(cls, spec: str, calls: CallOptions = DEFAULTS) -> Limits:
+        """The limits of what a user named: a file, whose calls they may limit, or a bundled implementation."""
+        if not is_file(spec):
+            return cls(BUNDLED_SECONDS)
+        return cls(calls.time_limit or CALL_SECONDS, longest=calls.longest)
 
     @property
     def loading(self) -> float:
         """Seconds that importing the implementation may take."""
-        return LOADING * self.seconds
+        return min(LOADING * self.seconds, self.longest)
 
     def call(self, *, first: bool) -> float:
         """Seconds that a call may take; the first of a process counts by itself."""
-        limit = self.seconds * (FIRST_CALL if first else 1)
+        limit = min(self.seconds * (FIRST_CALL if first else 1), self.longest)
         return min(limit, max(LEAST_SECONDS, MANY_TIMES * self._longest[first])) if self._lowered_time else limit
 
     @property

@@ -47,8 +47,15 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
     except CAUGHT as error:
         connection.sendall(pack({"refused": f"{spec} cannot be imported: {describe_error(error)}"}))
         return
-    about = {"name": adapter.name, "claims": from_claims(adapter.claims), "modules": imported_early(spec)}
-    connection.sendall(pack(about | {"plain_code": getattr(adapter, "plain_code", "")}))
+    about = {
+        "name": adapter.name,
+        "claims": from_claims(adapter.claims),
+        "modules": imported_early(spec),
+        "interpreted": interpreted(),
+        "plain_code": getattr(adapter, "plain_code", ""),
+        "remarks": list(getattr(adapter, "remarks", ())),
+    }
+    connection.sendall(pack(about))
     worker, frames, number = _Worker(adapter), Frames(), 0
     while data := connection.recv(CHUNK):
         frames.feed(data)
@@ -56,6 +63,11 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
             for answer in worker.answers(request):
                 number += 1  # two processes, after a fork, give the same ones
                 connection.sendall(_packed(answer, number))
+
+
+def interpreted() -> bool:
+    """Whether Triton kernels of this process run in Triton's interpreter, which takes seconds for a large call."""
+    return "triton" in sys.modules and os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def imported_early(spec: str) -> list[str]:

@@ -23,6 +23,7 @@ from bnconform.campaign.telling import HOLDS, USAGE_ERROR, tell
 from bnconform.campaign.workers import LocalWorkers, Workers
 from bnconform.database import open_database
 from bnconform.laws import laws
+from bnconform.options import RunOptions
 from bnconform.session import Session
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
@@ -63,7 +64,9 @@ def campaign(wishes: Wishes) -> int:
 def _campaign(wishes: Wishes) -> int:
     # Not given, a candidate's path is that of this folder: processes elsewhere have to find it.
     specs = [_absolute(spec) for spec in dict.fromkeys(wishes.adapter)]
-    session = Session(specs, wishes.requirement, seed=wishes.seed, time_limit=wishes.time_limit)
+    session = Session(
+        RunOptions(tuple(specs), tuple(wishes.requirement), seed=wishes.seed, time_limit=wishes.time_limit)
+    )
     try:
         open_database(wishes.database)  # what is wrong with it is told at once
         try:
@@ -141,7 +144,7 @@ def _orders(wishes: Wishes, session: Session, *, begun: bool) -> Orders:
         new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
         new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
         new.replace(path)
-    return Orders(session.seed, session.profile, wishes.time_limit, wishes.database, identities)
+    return Orders(session.seed, session.options.profile, wishes.time_limit, wishes.database, identities)
 
 
 def _other(known: dict[str, Any], what: dict[str, Any]) -> str:

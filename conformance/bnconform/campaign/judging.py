@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +17,11 @@ from bnconform.campaign.items import Item
 from bnconform.campaign.kept import MEMORY, KeptSessions, peak, resident
 from bnconform.campaign.record import folded
 from bnconform.database import open_database
-from bnconform.examiner import Examiner
+from bnconform.examiner import Examiner, failed_cell
 from bnconform.laws import laws
+from bnconform.options import RunOptions
 from bnconform.session import Session
-from bnconform_adapters.contract import AdapterError, describe_error
+from bnconform_adapters.contract import AdapterError
 
 ONE_AT_A_TIME = threading.Lock()
 """A cluster's worker may have several threads; Hypothesis and frameworks have one state a process."""
@@ -61,8 +60,9 @@ def _session(spec: str, orders: Orders) -> Session:
     """Kept from item to item."""
 
     def begin() -> Session:
-        session = Session([spec], profile=orders.profile, seed=orders.seed, time_limit=orders.time_limit)
+        session = Session(RunOptions((spec,), profile=orders.profile, seed=orders.seed, time_limit=orders.time_limit))
         session.scripts = True
+        session.remembers_crashes = False  # what a seed finds must not depend on the seeds before it
         session.database = open_database(orders.database)
         return session
 
@@ -132,25 +132,14 @@ def _judged(session: Session, requirement: str) -> list[dict[str, Any]]:
         examiner = Examiner(session, session.implementations[0], cells.append)
         try:
             with suppress(pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception):  # the cell says it
-                examiner.examine(laws()[requirement])
+                examiner.judge(laws()[requirement])
             return cells
         except AdapterError:  # of this machine
             raise
         except Exception as error:
-            failure = f"bnconform itself failed: {describe_error(error)} ({_place(error)})"
-    one = session.implementations[0]
-    cell = {"requirement": requirement, "implementation": one.name, "verdict": "not run", "reason": failure}
-    return [cell | {"again": session.command(laws()[requirement], one), "failed": True}]
-
-
-def _place(error: Exception) -> str:
-    """The innermost place in the suite that it came through, as "judge.py line 120"."""
-    places = [
-        f"{Path(frame.f_code.co_filename).name} line {line}"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals.get("__name__", "").startswith("bnconform")
-    ]
-    return places[-1]
+            cell = failed_cell(requirement, session.implementations[0].name, error)
+    again = session.command(laws()[requirement], session.implementations[0])
+    return [cell | {"again": again, "failed": True}]
 
 
 def _kept_of(cell: dict[str, Any]) -> dict[str, Any]:

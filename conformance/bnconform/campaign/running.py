@@ -6,7 +6,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from shlex import quote
 from typing import Any
 
 from bnconform.campaign.findings import signature_of
@@ -16,6 +15,7 @@ from bnconform.campaign.ledger import Ledger
 from bnconform.campaign.plan import DRY, next_round
 from bnconform.campaign.workers import Lost, Workers
 from bnconform.findings import Finding
+from bnconform.options import RunOptions
 
 PATIENCE = 0.5
 """Seconds between two looks at the clock."""
@@ -135,15 +135,12 @@ def _came_to_nothing(item: Item, name: str, lost: Lost, orders: Orders) -> dict[
 
     A process that dies is held against the implementation that was called there; an exception is the suite's own.
     """
-    again = (
-        f"pytest --pyargs bnconform --adapter {quote(item.spec)} --requirement {item.requirement} "
-        f"--hypothesis-profile={orders.profile} --hypothesis-seed={orders.seed + item.start}"
-    )
-    again += "" if orders.time_limit is None else f" --time-limit={orders.time_limit:g}"
+    options = RunOptions(profile=orders.profile, seed=orders.seed + item.start, time_limit=orders.time_limit)
+    again = options.again(item.spec, item.requirement)
     cell: dict[str, Any] = {"requirement": item.requirement, "implementation": name, "again": again}
     seeds = f"{TRIES} times with seeds {orders.seed + item.start} to {orders.seed + item.stop - 1}"
     if lost.suite_failed:
-        cell |= {"verdict": "not run", "reason": f"bnconform itself failed, {seeds}: {lost.why}"}
+        cell |= {"verdict": "not judged", "reason": f"bnconform failed, {seeds}: {lost.why}"}
         failed = [cell | {"seeds": item.stop - item.start}]
         return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": [], "failed": failed}
     finding = Finding(item.requirement, name, "call", f"came to nothing, {seeds}: {lost.why}")

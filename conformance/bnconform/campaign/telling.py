@@ -50,12 +50,12 @@ def tell(entries: Entries, session: Session, folder: Path) -> int:
         more = [cell.get("again"), str(paths[key]) if key in paths else None]
         print("; ".join([f"  {key[0]}  {key[1]}: {problem}", *filter(None, more)]))
     for (requirement, name), failure in failures.items():
-        print(f"  {requirement}  {name} not run: {failure['reason']}; {failure['again']}")
+        print(f"  {requirement}  {name} not judged: {failure['reason']}; {failure['again']}")
     if found:
         return BREAKS
     if failures:
         return SUITE_FAILED
-    if all(cell["verdict"] in ("not run", "not claimed") for cell in cells):
+    if all(cell["verdict"] in ("not run", "not claimed", "not judged") for cell in cells):
         why = list(dict.fromkeys(f"{cell['verdict']}: {cell['reason']}" for cell in cells))
         print("; ".join(["nothing was judged", *why[:FEW]]))
         return USAGE_ERROR
@@ -69,7 +69,7 @@ def _failure(entries: Entries) -> dict[str, Any]:
         return {}
     seeds = sum(entry["item"]["stop"] - entry["item"]["start"] for entry in entries)
     reason = f"{sum(one['seeds'] for one in failed)} of {seeds} seeds came to nothing: {failed[0]['reason']}"
-    return {"verdict": "not run", "reason": reason, "again": failed[0]["again"]}
+    return {"verdict": "not judged", "reason": reason, "again": failed[0]["again"]}
 
 
 def _shown_of(smallest: dict[str, Any] | None) -> dict[str, Any]:

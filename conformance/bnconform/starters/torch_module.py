@@ -34,11 +34,13 @@ class BatchNorm(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.zeros(num_features, **kind)) if affine else None
         self.register_buffer("running_mean", torch.zeros(num_features, **kind) if track_running_stats else None)
         self.register_buffer("running_var", torch.ones(num_features, **kind) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0, device=device) if track_running_stats else None)
 
     def reset_running_stats(self):
         if self.running_mean is not None:
             self.running_mean.zero_()
             self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
 
     def forward(self, x):
         if x.ndim < 2 or x.shape[1] != self.num_features:
@@ -58,8 +60,11 @@ class BatchNorm(torch.nn.Module):
         variance = (x - self.column(mean, x)).square().mean(axes)
         if self.training and self.running_mean is not None:
             with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
+                self.num_batches_tracked += 1
+                # momentum None is the average of all batches
+                momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, momentum)
+                self.running_var.lerp_(variance * (n / (n - 1)), momentum)
         return self.normalized(x, mean, variance)
 
     def normalized(self, x, mean, variance):

@@ -1,0 +1,267 @@
+"""The options of a run: one table that pytest and `bnconform vet` read, and one value that is passed on.
+
+The plugin imports this module in other people's pytest runs, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from bnconform_adapters.worker.limits import CallOptions
+
+Level: TypeAlias = Literal["core", "numerics", "robust", "more"]
+LEVELS: tuple[Level, ...] = ("core", "numerics", "robust", "more")
+"""Levels of requirements, from the definition outwards."""
+PREFIX = "--bn-"
+"""How pytest's options begin: a project may have options of its own by any other name."""
+LONGEST = 1e6
+"""Seconds of the longest time limit or budget; the system's clocks accept no endless time."""
+NO_BUDGET = "none"
+LONGEST_PART = 4
+"""Under a budget, loading a file or its first call is given up after this part of the budget at the latest."""
+
+
+class OptionError(Exception):
+    """An option has a bad value; the message is one line that says what to pass."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a run.
+
+    Attributes
+    ----------
+    name : str
+        Without dashes: ``adapter`` is pytest's ``--bn-adapter`` and vet's ``--adapter``.
+    help : str
+    metavar : str
+        Name of the value; empty for a switch.
+    repeatable : bool
+    choices : tuple of str
+        The only values, where they can be listed.
+    """
+
+    name: str
+    help: str
+    metavar: str = ""
+    repeatable: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """Name of the attribute in pytest's and argparse's namespaces, without a prefix."""
+        return self.name.replace("-", "_")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Keyword arguments of pytest's `addoption` and of argparse's `add_argument`."""
+        if not self.metavar:
+            return {"action": "store_true", "help": self.help}
+        found: dict[str, Any] = {"help": self.help}
+        found |= {"action": "append", "default": []} if self.repeatable else {}
+        return found | ({"choices": self.choices} if self.choices else {"metavar": self.metavar})
+
+
+ADAPTER = Option(
+    "adapter",
+    "implementation to test, bundled or your own file; repeatable; default: all that are installed",
+    "NAME|PATH.py[:NAME]",
+    repeatable=True,
+)
+OPTIONS = (
+    ADAPTER,
+    Option("requirement", "test only this requirement, e.g. F2; repeatable", "ID", repeatable=True),
+    Option(
+        "level",
+        "broken laws beyond this level do not decide the exit status; core, numerics, robust or more (default: more)",
+        "LEVEL",
+        choices=LEVELS,
+    ),
+    Option(
+        "budget",
+        "time for each implementation; slow ones get fewer cases; 'none' for no limit "
+        "(default: none; of a file under `bnconform vet` 90, or 300 in Triton's interpreter)",
+        "SECONDS",
+    ),
+    Option(
+        "examples",
+        "examples of each law, as an earlier run has printed; then the budget chooses nothing",
+        "N[:interpreted]",
+    ),
+    Option("in-process", "run your files in this process, for a debugger; a crash or a hang then ends the run"),
+    Option("slow", "without an adapter: also run the implementations that take minutes"),
+    Option(
+        "time-limit",
+        "time for one call of your file; default: 10; six times that for its first call, twelve to import it",
+        "SECONDS",
+    ),
+    Option("identify", "with a report: also find out each implementation's dialect, at the end"),
+    Option("measure", "with a report: also run fixed cases, for the report's comparisons"),
+    Option("report", "write results.json, and a case file for every broken law, here", "DIR"),
+)
+LIST = Option("list-adapters", "list the bundled implementations and stop")
+
+
+def seconds(text: str, of: str = "seconds") -> float:
+    """A positive, finite number that the command line gives; `of` says of what.
+
+    Raises
+    ------
+    OptionError
+        It is no such number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise OptionError(f"{text!r}; pass a number of {of} above 0")
+    return value
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run was asked to do; one value, passed on as it is.
+
+    Attributes
+    ----------
+    adapters : tuple of str
+        Implementations as given; none means all that are installed.
+    requirements : tuple of str
+        Ids asked for; none means all.
+    profile : str
+        Name of the Hypothesis profile.
+    seed : int or None
+        None draws one, or takes the ci profile's.
+    report : Path or None
+        Folder for results.json and case files.
+    in_process : bool
+        Run candidate files in this process, not in workers.
+    time_limit : float or None
+        Seconds that a call of a candidate file may take; None takes the default.
+    budget : float or None
+        Seconds for one implementation; None for no limit.
+    examples : str
+        Number of examples of each law, as "15" or "4:interpreted"; empty where the profile and the budget choose.
+    level : str
+        The last level whose broken laws decide the exit status.
+    slow : bool
+        Whether implementations that take minutes are among all that are installed.
+    identify, measure : bool
+        Whether the record also gets the measured dialect, and the errors on fixed cases.
+    """
+
+    adapters: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    profile: str = "default"
+    seed: int | None = None
+    report: Path | None = None
+    in_process: bool = False
+    time_limit: float | None = None
+    budget: float | None = None
+    examples: str = ""
+    level: Level = "more"
+    slow: bool = False
+    identify: bool = False
+    measure: bool = False
+
+    @classmethod
+    def read(cls, option: Callable[[str], Any], profile: str, seed: int | None, prefix: str = PREFIX) -> RunOptions:
+        """The options that a command line gives.
+
+        Parameters
+        ----------
+        option : callable
+            Gives the value of an option by its field's name.
+        prefix : str
+            How the options begin on this command line, for messages.
+
+        Raises
+        ------
+        OptionError
+            A value cannot be used.
+        """
+        return cls(
+            adapters=tuple(option("adapter")),
+            requirements=tuple(option("requirement")),
+            profile=profile,
+            seed=seed,
+            report=Path(option("report")) if option("report") else None,
+            in_process=option("in_process"),
+            time_limit=_limit(f"{prefix}time-limit", option("time_limit")),
+            budget=None if option("budget") == NO_BUDGET else _limit(f"{prefix}budget", option("budget")),
+            examples=_examples(f"{prefix}examples", option("examples")),
+            level=option("level") or "more",
+            slow=option("slow"),
+            identify=option("identify"),
+            measure=option("measure"),
+        )
+
+    @property
+    def calls(self) -> CallOptions:
+        """How candidate files are called; under a budget neither loading nor a first call may use it up."""
+        from bnconform_adapters.worker.limits import CallOptions
+
+        longest = math.inf if self.budget is None else self.budget / LONGEST_PART
+        return CallOptions(self.in_process, self.time_limit, longest)
+
+    @property
+    def deciding(self) -> tuple[Level, ...]:
+        """Levels whose broken laws decide the exit status."""
+        return LEVELS[: LEVELS.index(self.level) + 1]
+
+    def again(self, spec: str, requirement: str) -> str:
+        """The pytest command that runs one law on one implementation as this run does."""
+        from shlex import quote
+
+        assert self.seed is not None
+        words = [f"pytest --pyargs bnconform {PREFIX}adapter {quote(spec)} {PREFIX}requirement {requirement}"]
+        words += [f"--hypothesis-profile={self.profile} --hypothesis-seed={self.seed}", *self.words()]
+        return " ".join(words)
+
+    def words(self, prefix: str = PREFIX) -> list[str]:
+        """Those of the options that change what a call or an example is, as a command line has them."""
+        found = [f"{prefix}in-process"] if self.in_process else []
+        found += [] if self.time_limit is None else [f"{prefix}time-limit={self.time_limit:g}"]
+        return found + ([f"{prefix}examples={self.examples}"] if self.examples else [])
+
+    def with_seed(self, seed: int) -> RunOptions:
+        """The same options with a seed."""
+        return replace(self, seed=seed)
+
+
+def _limit(name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = seconds(text)
+    except OptionError as error:
+        more = f", or {NO_BUDGET}" if name.endswith("budget") else ""
+        raise OptionError(f"{name} is {error}{more}") from None
+    if value > LONGEST:
+        raise OptionError(f"{name} is {value:g}; pass a number of seconds above 0, up to {LONGEST:g}")
+    return value
+
+
+def _examples(name: str, text: str | None) -> str:
+    if not text:
+        return ""
+    number, _, cost = text.partition(":")
+    if not number.isdecimal() or not int(number) or cost not in ("", "interpreted") or text.endswith(":"):
+        raise OptionError(f"{name} is {text!r}; pass a whole number above 0, as 15 or 4:interpreted")
+    return text
+
+
+def words(values: Mapping[str, Any], options: Iterable[Option] = OPTIONS) -> Iterator[str]:
+    """The values of options, by their fields, as pytest's command line has them."""
+    for option in options:
+        value = values.get(option.field)
+        if value is True:
+            yield f"{PREFIX}{option.name}"
+        elif value:
+            yield from (f"{PREFIX}{option.name}={one}" for one in (value if isinstance(value, list) else [value]))

@@ -1,0 +1,121 @@
+"""What a verdict is about: what was judged, on how many cases, and what was not claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bnconform.options import OPTIONS
+from bnconform_adapters.contract import DTYPES
+from bnconform_reports.headline import JUDGED
+from bnconform_reports.records import Cell, Results
+
+FEW = 4
+"""A law judged on fewer cases than this part of its usual number is too little to trust."""
+RANKS = (2, 3, 4, 5)
+_PARAMETERS = {"both": "both", "weight": "weight alone", "bias": "bias alone", "neither": "neither"}
+_HOW = {
+    "second order in": "functions: define double_backward; a module: CLAIMS = {'second_order': ['training']}",
+    "forward mode in": "functions: define jvp; a module: CLAIMS = {'forward_mode': ['training']}",
+    "gradients in": "functions: define backward and backward_inference; else CLAIMS = {'gradients': [...]}",
+    "training mode": "functions: define forward_training; else CLAIMS = {'modes': ['training', ...]}",
+    "inference mode": "functions: define forward_inference; else CLAIMS = {'modes': ['inference', ...]}",
+    "momentum None": "a module whose constructor takes momentum: CLAIMS = {'cumulative': True}",
+    "untracked": "CLAIMS = {'untracked': True}: it works without running statistics",
+    "strided statistics": "CLAIMS = {'strided_statistics': True}: it updates statistics that are views",
+    "gradient subsets": "CLAIMS = {'gradient_subsets': True}: dx, dweight and dbias can be asked for alone",
+    "empty batches": "CLAIMS = {'empty_batches': True}",
+    "checks arguments": "CLAIMS = {'checks_arguments': True}: wrong shapes and a negative eps raise",
+    "shards": "functions: define partial_statistics, forward_merged, partial_gradients and backward_merged",
+    "layout": "CLAIMS = {'layouts': [...]}",
+    "dtypes": "CLAIMS = {'dtypes': [...]}",
+    "weight and bias": "CLAIMS = {'parameters': ['both', 'weight', 'bias', 'neither']}",
+}
+"""How to claim what a law needs, by the words with which the reason begins."""
+
+
+def scope(results: Results, implementation: str, cells: Sequence[Cell], *, verbose: bool) -> Iterator[str]:
+    """Lines: what was judged, how much was drawn, what was not claimed; all laws and how to claim more if `verbose`."""
+    about = results.abouts.get(implementation, {})
+    claims, plan = about.get("claims"), about.get("plan") or {}
+    judged = [cell for cell in cells if cell.verdict in JUDGED]
+    counts = [cell.cases for cell in judged]
+    cases = f"{sum(counts):,} cases" + (f", {min(counts)} to {max(counts)} a law" if len(counts) > 1 else "")
+    if claims and judged:
+        yield f"judged: {'; '.join(_claimed(claims))}; {cases}"
+    elif judged:
+        yield f"judged: {cases}"
+    if plan.get("examples"):
+        yield _chosen(plan)
+    yield from (f"note: {remark}" for remark in about.get("remarks", ()))
+    if few := [cell for cell in judged if cell.verdict != "breaks" and FEW * cell.cases < cell.usual]:
+        named = ", ".join(f"{cell.requirement} {cell.cases} of {cell.usual}" for cell in few)
+        yield f"few cases, too few to trust: {named}; pass a longer --budget"
+    unclaimed = [cell for cell in cells if cell.verdict == "not claimed"]
+    missing = _unclaimed(claims) if claims else []
+    if unclaimed or missing:
+        ids = [f"laws {' '.join(cell.requirement for cell in unclaimed)}"] if unclaimed else []
+        more = "" if verbose else "; -v says how to claim them"
+        yield f"not claimed: {'; '.join([*ids, *missing])}{more}"
+    if verbose:
+        yield from _how(unclaimed)
+        yield from (f"  {cell.requirement:<4}{cell.verdict:<12}{cell.cases:>6} cases  {cell.reason}" for cell in cells)
+
+
+def _claimed(claims: dict[str, Any]) -> Iterator[str]:
+    ranks, layouts = claims["ranks"], claims["layouts"]
+    span = f"{ranks[0]} to {ranks[-1]}" if list(ranks) == list(range(ranks[0], ranks[0] + len(ranks))) else _and(ranks)
+    yield f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {span}"
+    yield _and(claims["dtypes"])
+    yield f"x {_and(layouts)}" if len(layouts) < 3 else f"{len(layouts)} memory layouts of x"
+    gradients, modes = claims["gradients"], claims["modes"]
+    if set(gradients) == set(modes):
+        yield f"{_and(modes)}, with gradients"
+    else:
+        yield f"{_and(modes)}, gradients in {_and(gradients)} only" if gradients else f"{_and(modes)}, no gradients"
+    parameters = [_PARAMETERS[one] for one in claims["parameters"]]
+    yield f"weight and bias {_and(parameters, 'or')}"
+    yield "momentum None" if claims["dialect"]["cumulative"] else "momentum a number"
+    if claims["fixed_eps"] is not None:
+        yield f"eps {claims['fixed_eps']:g} only"
+    if claims["fixed_momentum"] is not None:
+        yield f"momentum {claims['fixed_momentum']:g} only"
+
+
+def _unclaimed(claims: dict[str, Any]) -> list[str]:
+    """Values that the contract has and the implementation does not claim."""
+    found = []
+    if dtypes := [name for name in DTYPES if name not in claims["dtypes"]]:
+        found.append(f"dtypes {' '.join(dtypes)}")
+    if ranks := [str(rank) for rank in RANKS if rank not in claims["ranks"]]:
+        found.append(f"ranks {' '.join(ranks)}")
+    if parameters := [text for name, text in _PARAMETERS.items() if name not in claims["parameters"]]:
+        found.append(f"weight and bias {_and(parameters, 'or')}")
+    if not claims["dialect"]["cumulative"]:
+        found.append("momentum None")
+    return found
+
+
+def _chosen(plan: dict[str, Any]) -> str:
+    """How many examples a law got, and how to get as many again."""
+    number, _, cost = plan["examples"].partition(":")
+    why = "" if plan.get("call") is None else f", since a call takes {plan['call']:.2g} s"
+    small = " on few small shapes" if cost else ""
+    name = next(option.name for option in OPTIONS if option.name == "examples")
+    return f"examples: {number} a law{small}{why}; the same again: --{name} {plan['examples']}"
+
+
+def _how(unclaimed: Sequence[Cell]) -> Iterator[str]:
+    """For every reason why laws are not claimed: the laws, the reason, and how to claim."""
+    by_reason: dict[str, list[str]] = {}
+    for cell in unclaimed:
+        by_reason.setdefault(cell.reason, []).append(cell.requirement)
+    for reason, ids in by_reason.items():
+        how = next((text for start, text in _HOW.items() if reason.startswith(start)), "")
+        yield f"  {' '.join(ids)}: {reason}" + (f"; {how}" if how else "")
+
+
+def _and(words: Sequence[Any], last: str = "and") -> str:
+    """As "a, b and c"."""
+    texts = [str(word) for word in words]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {last} {texts[-1]}"
