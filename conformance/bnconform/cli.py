@@ -188,6 +188,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
+    except Exception as error:  # a defect of the suite must not look like a verdict
+        from bnconform.failures import report_failure
+
+        return report_failure(error)
     return status
 
 

@@ -6,11 +6,9 @@ Fail closed: whatever goes wrong in here, the cell says "not judged" and the tes
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from hypothesis import settings
 from bnconform import case_file, ledger
 from bnconform.budget import Plan
 from bnconform.database import with_database
+from bnconform.failures import cause, text_of
 from bnconform.findings import Broken, explain
 from bnconform.law import Law, replay, search
 from bnconform.profiles import EXAMPLES, settings_for
@@ -28,7 +27,7 @@ from bnconform.session import Implementation, Session
 from bnconform.strategies import signature_pool
 from bnconform.tally import Tally
 from bnconform.watch import Watch
-from bnconform_adapters.contract import Claims, describe_error
+from bnconform_adapters.contract import Claims
 from bnconform_reference.dialect import PYTORCH
 
 ENOUGH = 10
@@ -41,19 +40,9 @@ def failed_cell(requirement: str, implementation: str, error: Exception) -> dict
         "requirement": requirement,
         "implementation": implementation,
         "verdict": "not judged",
-        "reason": f"bnconform failed: {describe_error(error)} ({place(error)})",
-        "traceback": "".join(traceback.format_exception(error)),
+        "reason": cause(error),
+        "traceback": text_of(error),
     }
-
-
-def place(error: Exception) -> str:
-    """The innermost place in the suite that an exception came through, as "judge.py line 120"."""
-    places = [
-        f"{Path(frame.f_code.co_filename).name} line {line}"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals.get("__name__", "").startswith("bnconform")
-    ]
-    return places[-1] if places else "outside the suite"
 
 
 class Examiner:

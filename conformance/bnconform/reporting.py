@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bnconform.failures import SUITE_FAILED
 from bnconform.options import PREFIX
 
 USAGE_ERROR = 2
@@ -54,7 +55,6 @@ def report(paths: Sequence[Path], folder: Path, arguments: Sequence[str]) -> int
     except (ReportError, ResultsError) as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR
-    from bnconform_reports.first_line import SUITE_FAILED
     from bnconform_reports.headline import headline
 
     print(headline(found.cells.values()))
@@ -63,13 +63,16 @@ def report(paths: Sequence[Path], folder: Path, arguments: Sequence[str]) -> int
 
 
 def _run(folder: Path, arguments: Sequence[str]) -> Path | None:
-    """Run the suite, with pytest's progress to be seen; give the record, or None where there is none."""
+    """Run the suite, with pytest's progress to be seen; give the record, or None where the run left none to trust."""
+    from bnconform_reports.first_line import explains_failure
+    from bnconform_reports.records import read
+
     command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
     status = subprocess.call(
         [*command, f"{PREFIX}report={folder}", f"{PREFIX}identify", f"{PREFIX}measure", *arguments], stdout=sys.stderr
     )
     record = folder / "results.json"
-    if status in JUDGED and record.is_file():
+    if status in JUDGED and record.is_file() and (not status or explains_failure(read(record))):
         return record
     print("bnconform: the run gave no results, see above; nothing is written", file=sys.stderr)
     return None

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bnconform.failures import SUITE_FAILED, kept_text
 from bnconform.options import PREFIX, OptionError, RunOptions, words
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
@@ -22,7 +23,7 @@ from bnconform_adapters.worker.client import opened
 if TYPE_CHECKING:
     from bnconform_reports.records import Cell, Results
 
-USAGE_ERROR, SUITE_FAILED = 2, 3
+USAGE_ERROR = 2
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
 PYTEST_USAGE_ERROR = 4
@@ -90,9 +91,13 @@ def vet(
             return USAGE_ERROR
         if status not in JUDGED or not record.is_file():
             return _without_record(specs, status, printed)
+        from bnconform_reports.first_line import explains_failure
         from bnconform_reports.records import read
 
-        return _tell(Page(read(record), options, verbose), specs, record, json_path)
+        results = read(record)
+        if status and not explains_failure(results):
+            return _without_record(specs, status, printed)
+        return _tell(Page(results, options, verbose), specs, record, json_path)
 
 
 def _first_look(specs: Sequence[str], options: RunOptions) -> float | None:
@@ -107,20 +112,13 @@ def _first_look(specs: Sequence[str], options: RunOptions) -> float | None:
 
 
 def _without_record(specs: Sequence[str], status: int, printed: str) -> int:
-    """Say that a run left no record, and where what it printed lies."""
-    path = _kept_text("pytest.txt", printed)
+    """Say that a run left no record, or one that does not explain how it ended, and where what it printed lies."""
+    path = kept_text("pytest.txt", printed)
     last = next((line for line in reversed(printed.strip().splitlines()) if line.strip()), "it printed nothing")
-    print(f"NOT JUDGED: bnconform failed on {', '.join(specs)}: pytest ended with status {status} and no record")
+    print(f"NOT JUDGED: bnconform failed on {', '.join(specs)}: pytest ended with status {status}")
     print(f"  cause: {last.strip()}")
     print(f"  all that it printed: {path}")
     return SUITE_FAILED
-
-
-def _kept_text(name: str, text: str) -> Path:
-    """Write a text where it outlives this command; give its path."""
-    path = Path(mkdtemp(prefix="bnconform-")) / name
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
@@ -207,7 +205,7 @@ def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None)
         statuses.append(exit_status(page.results, name, page.options.deciding))
         if json_path != "-":
             causes = _causes(spec, page.options, broken) if broken else []
-            _print(page_lines(page, name, spec, causes, traceback=_traceback(cells, page.options)))
+            _print(list(page_lines(page, name, spec, causes, traceback=_traceback(cells, page.options))))
     return max(statuses)
 
 
@@ -227,7 +225,7 @@ def _traceback(cells: Sequence[Cell], options: RunOptions) -> Path | None:
     if not told:
         return None
     if options.report is None:
-        return _kept_text("tracebacks.txt", told)
+        return kept_text("tracebacks.txt", told)
     path = options.report / "tracebacks.txt"
     path.write_text(told, encoding="utf-8")
     return path

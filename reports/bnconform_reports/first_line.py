@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
+from bnconform.failures import SUITE_FAILED
 from bnconform.options import LEVELS, Level
 from bnconform_adapters.fates import Fate
 from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results
 
-CONFORMS, BREAKS, SUITE_FAILED = 0, 1, 3
+CONFORMS, BREAKS = 0, 1
 """Exit statuses; 2 is for what cannot be loaded or asked."""
 ARITHMETIC: tuple[Level, ...] = ("core", "numerics")
 """Levels that say whether the numbers are right."""
@@ -57,6 +58,11 @@ def exit_status(results: Results, implementation: str, deciding: Sequence[Level]
     if any(cell.verdict == "not judged" for cell in cells):
         return SUITE_FAILED
     return CONFORMS if any(cell.verdict in JUDGED for cell in cells) else BREAKS
+
+
+def explains_failure(results: Results) -> bool:
+    """Whether a record says why its run ended in a status other than 0; if not, the suite failed elsewhere."""
+    return any(cell.verdict == "not judged" or is_new(cell) for cell in results.cells)
 
 
 def cells_of(results: Results, implementation: str) -> list[Cell]:

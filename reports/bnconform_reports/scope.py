@@ -50,7 +50,7 @@ def scope(results: Results, implementation: str, cells: Sequence[Cell], *, verbo
     yield from (f"note: {remark}" for remark in about.get("remarks", ()))
     if few := [cell for cell in judged if cell.verdict != "breaks" and FEW * cell.cases < cell.usual]:
         named = ", ".join(f"{cell.requirement} {cell.cases} of {cell.usual}" for cell in few)
-        yield f"few cases, too few to trust: {named}; pass a longer --budget"
+        yield f"few cases, too few to trust: {named}; a longer --budget or a larger profile gives more"
     unclaimed = [cell for cell in cells if cell.verdict == "not claimed"]
     missing = _unclaimed(claims) if claims else []
     if unclaimed or missing:
