@@ -18,8 +18,8 @@ from bnconform_adapters.fates import Fate
 _FATES = tuple(fate for fate in get_args(Fate) if fate)
 _LIMIT = re.compile(r"(within|than) \S+ (s|GiB)")
 """The limit that was reached, which changes from call to call; the place of a hang does not."""
-SHRINKS_OF_A_KNOWN_KIND = 30
-"""Examples tried to make a crash or a hang smaller: each may cost a new process and a time limit."""
+DEAR = 10
+"""A crash or a hang gets this many times fewer examples to be made smaller: each may cost a process and a time limit."""
 
 
 class Ended(BaseException):
@@ -67,8 +67,7 @@ class Watch:
         self.look()
         if self.smallest is not None:
             self._tried += 1
-            limit = min(self.shrinks, SHRINKS_OF_A_KNOWN_KIND) if _fate(self.smallest) else self.shrinks
-            if self._tried > limit:
+            if self._tried > self.shrinks / (DEAR if _fate(self.smallest) else 1):
                 raise Ended
 
     def found(self, broken: Broken) -> None:
