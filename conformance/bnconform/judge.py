@@ -7,8 +7,9 @@ from math import inf, isnan
 
 import numpy as np
 
-from bnconform.caller import FLOATING, GRADIENTS, STATISTICS, Caller, raised, returned
+from bnconform.caller import FLOATING, Caller, raised, returned
 from bnconform.comparison import Comparison, compare, ulp
+from bnconform.due import GRADIENTS, STATISTICS
 from bnconform.evidence import Evidence, Of, Turned
 from bnconform.findings import Finding, signature
 from bnconform.oracle import Expected, Quantity, expect, expect_at
