@@ -69,10 +69,11 @@ class Caller:
         self._steps: tuple[Case, ...] = ()
         self._telling = True
         self._lives: list[Life] = []
+        self._notes: dict[int, str] = {}
 
     def begin(self, steps: tuple[Case, ...]) -> None:
         """Start an example."""
-        self._steps, self._telling, self._lives = steps, True, []
+        self._steps, self._telling, self._lives, self._notes = steps, True, [], {}
 
     def extend(self, case: Case, call: Callable[[Case], Outcome]) -> Outcome:
         """Go on with an example whose steps are drawn one by one: make the next call of its only layer."""
@@ -91,6 +92,10 @@ class Caller:
     def mistrust(self) -> None:
         """Say that this example could not have failed."""
         self._telling = False
+
+    def note(self, case: Case, told: str) -> None:
+        """Say something of a call of this example, for a finding about it or about a later call."""
+        self._notes[id(case)] = told
 
     def attempt(self, case: Case) -> Outcome:
         """Call a new layer once; an exception is the law's to judge."""
