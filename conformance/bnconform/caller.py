@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
+from bnconform.difference import describe_call, marks, mode_of
 from bnconform.due import GRADIENTS, STATISTICS, due_shape, missing_derivative, missing_output
 from bnconform.evidence import Evidence, Life, Of, Pass, What
 from bnconform.findings import Broken, Finding, brief, other_memory, signature
@@ -255,6 +256,12 @@ class Caller:
         evidence = replace(evidence, lives=tuple(self._lives))
         if memory := self._other_memory(evidence):
             finding = replace(finding, problem=f"{finding.problem}, in the call with {memory} in memory")
+        finding = replace(
+            finding,
+            mode=mode_of(evidence, self._steps),
+            call=describe_call(evidence, self._steps, self._notes),
+            marks=marks(evidence, self._steps, self._notes),
+        )
         self.last = Broken(finding, self._steps, evidence)
         self.tally.note_broken()
         raise self.last

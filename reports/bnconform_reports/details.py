@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite, isinf
 
 from bnconform.case_file import from_json
-from bnconform.findings import describe_steps, number
+from bnconform.findings import describe_error, describe_steps, number
 from bnconform.script import script_name
 from bnconform_reports.causes import causes
 from bnconform_reports.matrix import ratio_text
@@ -106,7 +107,7 @@ def _place(cell: Cell) -> tuple[str, str]:
 
 def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int, *, brief: bool) -> Detail:
     link = (cell.known or {}).get("link", "")
-    case = "\n".join(describe_steps(from_json(cell.witness))) if cell.witness else ""
+    case = "\n".join(_case(cell)) if cell.witness else ""
     return Detail(
         anchor=anchor,
         cell=cell,
@@ -123,13 +124,25 @@ def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int,
     )
 
 
+def _case(cell: Cell) -> list[str]:
+    """The smallest case as lines, and how the call that failed differs from it."""
+    finding = cell.finding or {}
+    return [*describe_steps(from_json(cell.witness), finding.get("marks", ())), *finding.get("call", ())]
+
+
 def problem(cell: Cell) -> str:
     """What is wrong, in one line."""
     if cell.finding is None:
         return cell.reason or "broken"
-    if cell.finding.get("got") is not None:
-        return f"{cell.finding['quantity']} is off by {ratio_text(cell.worst_ratio)} times the allowed error"
-    return f"{cell.finding['quantity']} {cell.finding['problem']}"
+    finding = cell.finding
+    got, expected = finding.get("got"), finding.get("expected")
+    if got is None or expected is None:
+        return f"{finding['quantity']} {finding['problem']}"
+    if not (isfinite(got) and isfinite(expected)):
+        return f"{finding['quantity']} is {number(got)} where {number(expected)} is expected"
+    if isinf(finding["ratio"]):
+        return f"{finding['quantity']} is off, where no error is allowed"
+    return f"{finding['quantity']} is off by {ratio_text(cell.worst_ratio)} times the allowed error"
 
 
 def numbers(cell: Cell) -> dict[str, str]:
@@ -137,10 +150,13 @@ def numbers(cell: Cell) -> dict[str, str]:
     finding = cell.finding or {}
     if any(finding.get(name) is None for name in ("got", "expected", "allowed")):
         return {}
+    error = f"{finding['ratio']:.4g} times the allowed ({finding['ulp']:.3g} ulp)"
+    if isinf(finding["ratio"]):
+        error = describe_error(finding["got"], finding["expected"], finding["ratio"], finding["ulp"])
     where = f" at {list(finding['index'])}" if finding.get("index") is not None else ""
     return {
         "got": f"{number(finding['got'])}{where}",
         "expected": number(finding["expected"]),
         "allowed": f"{finding['allowed']:.3g}",
-        "error": f"{finding['ratio']:.4g} times the allowed ({finding['ulp']:.3g} ulp)",
+        "error": error,
     }

@@ -133,6 +133,4 @@ def _size(cell: Cell) -> int:
 def _explained(cell: Cell, again: str) -> str:
     assert cell.finding is not None
     assert cell.witness is not None
-    index = cell.finding.get("index")
-    finding = Finding(**cell.finding | {"index": None if index is None else tuple(index)})
-    return explain(finding, from_json(cell.witness), again)
+    return explain(Finding.from_data(cell.finding), from_json(cell.witness), again)
