@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import get_args
 
 from bnconform.case_file import from_json
 from bnconform.findings import Finding, explain, signature
 from bnconform_adapters.fates import Fate
-from bnconform_reports.matrix import ratio_text
+from bnconform_reports.details import problem
+from bnconform_reports.folding import groups
 from bnconform_reports.records import Cell, Results
 
 _FATES = tuple(fate for fate in get_args(Fate) if fate)
 FULL = 2
-"""Broken laws that are shown with their whole case; the others take a line each."""
+"""Broken laws that are shown with their whole case; the others take a line each, or a place in one."""
+WIDTH = 100
+"""Columns of a line of ids."""
 
 
 def verdict(results: Results, implementation: str) -> str:
@@ -53,11 +57,14 @@ def lines(results: Results, implementation: str, causes: Sequence[str], command:
         yield "", ""
         yield "probably", "bold"
         yield from ((f"  {cause}", "yellow") for cause in causes)
+    heads = groups(broken)
     if broken:
         yield "", ""
         yield "broken", "bold"
-        yield from ((f"  {_brief(cell)}  {_statement(results, cell)}", "") for cell in broken)
-    telling = _telling(broken)
+        for head, *others in heads:
+            yield f"  {_brief(head)}  {_statement(results, head)}", ""
+            yield from ((text, "") for text in _with_it(others))
+    telling = [head for head, *_ in heads if head.witness is not None and head.finding is not None][:FULL]
     seed = f"--hypothesis-profile={results.profile} --hypothesis-seed={results.seed}"
     for cell in telling:
         yield "", ""
@@ -99,35 +106,28 @@ def _fate(cell: Cell) -> bool:
 def _brief(cell: Cell) -> str:
     if cell.finding is None:
         return f"{cell.requirement:<4}{cell.reason}"
-    problem = str(cell.finding["problem"])
-    if cell.finding.get("got") is not None:
-        problem = f"is off by {ratio_text(float(cell.finding['ratio']))} times the allowed error"
-    return f"{cell.requirement:<4}{cell.finding['quantity']} {problem}, on {_shapes(cell)};"
+    return f"{cell.requirement:<4}{problem(cell)}, on {_shapes(cell)};"
+
+
+def _with_it(others: Sequence[Cell]) -> list[str]:
+    """The laws that are folded under one, as lines of ids."""
+    ids = " ".join(cell.requirement for cell in others)
+    indent = "      "
+    return wrap(f"and with it: {ids}", WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ") if ids else []
 
 
 def _shapes(cell: Cell) -> str:
+    """The shapes of the steps, and what the call that failed had otherwise, in its first words."""
     assert cell.witness is not None
+    assert cell.finding is not None
     steps = from_json(cell.witness)
-    return " then ".join(dict.fromkeys(signature(case.x) for case in steps))
+    drawn = " then ".join(dict.fromkeys(signature(case.x) for case in steps))
+    called = next((line for line in cell.finding.get("call", ()) if line.startswith("called ")), "")
+    return f"{drawn}, {' '.join(called.split())}" if called else drawn
 
 
 def _statement(results: Results, cell: Cell) -> str:
     return results.requirements[cell.requirement]["statement"]
-
-
-def _telling(broken: list[Cell]) -> list[Cell]:
-    """The smallest cases say most; of laws that break on the same case and output, the first is enough."""
-    seen: dict[tuple[str, str], Cell] = {}
-    for cell in broken:
-        if cell.witness is not None and cell.finding is not None:
-            case = " ".join(str(step["origin"]) for step in cell.witness["steps"])
-            seen.setdefault((case, str(cell.finding["quantity"])), cell)
-    return sorted(seen.values(), key=_size)[:FULL]
-
-
-def _size(cell: Cell) -> int:
-    assert cell.witness is not None
-    return sum(case.x.size for case in from_json(cell.witness))
 
 
 def _explained(cell: Cell, again: str) -> str:
