@@ -12,6 +12,9 @@ from bnconform_reports.records import Cell
 STATISTICS = ("running_mean", "running_var")
 CONSEQUENCES = ("S4", "S7", "S8", "S11")
 """Laws about several calls: what a training step stores wrongly shows in the inference after it."""
+DERIVATIVES = ("G10", "G11")
+"""Laws about derivatives of what the definition gives, which are wrong where that is."""
+OUTPUTS = ("y", "dx", "dweight", "dbias")
 TRAINING = ("T1", "T2")
 """Laws about whole trainings, in which any wrong output shows."""
 _NUMBERS = re.compile(r"[-+]?\d[\w.+-]*|\[.*?\]")
@@ -21,8 +24,9 @@ def groups(broken: Iterable[Cell]) -> list[list[Cell]]:
     """Every broken cell once: lists of which the first breaks closest to the cause, see ``CLOSENESS``.
 
     A law is put under a closer one that found the same output wrong in the same mode; laws about several calls also
-    under one that found wrong statistics, and laws about training under any that found a wrong output. A call that
-    raised or returned is another finding wherever that is put into other words.
+    under one that found wrong statistics, derivatives under a wrong output of their mode, and laws about training under
+    any that found a wrong output. A call that raised or returned is another finding wherever that is put into other
+    words.
     """
     found: list[list[Cell]] = []
     for cell in sorted(broken, key=lambda cell: (DISTANCE.get(cell.requirement, len(DISTANCE)), cell.requirement)):
@@ -48,6 +52,8 @@ def _follows(cell: Cell, head: Cell) -> bool:
         return False
     if cell.requirement in TRAINING:
         return about[0] != "call"
+    if cell.requirement in DERIVATIVES and closer[0] in OUTPUTS:
+        return about[1] == closer[1]
     stored = closer[0] in STATISTICS and closer[1] == "training"
     return stored and cell.requirement in CONSEQUENCES and (about[0] in STATISTICS or about[:2] == ("y", "inference"))
 

@@ -74,6 +74,13 @@ def test_any_wrong_output_shows_in_training() -> None:
     assert folded(off("E1", "call", problem="returned"), off("T1", "loss")) == ["E1", "T1"]
 
 
+def test_derivatives_of_a_wrong_output_are_wrong() -> None:
+    """G10 and G11 are under a wrong output of the same mode, and by themselves in the other."""
+    assert folded(off("G11", "y_tangent"), off("G10", "ddy"), off("G1", "dx")) == ["G1 G10 G11"]
+    assert folded(off("G10", "ddy", "inference"), off("G1", "dx")) == ["G1", "G10"]
+    assert folded(off("G10", "ddy"), off("S1", "running_mean")) == ["S1", "G10"]
+
+
 def test_calls_are_one_finding_where_the_same_happened() -> None:
     """Calls that raised the same exception are one group; another exception, or one that did not come, is another."""
     raised = "raised ValueError: cannot reshape array of size {} into shape ({},2)"
