@@ -126,8 +126,8 @@ def _called(life: Life, position: int, steps: Sequence[Case], notes: Mapping[int
 
 
 def _all_shown(made: Sequence[Case], steps: Sequence[Case]) -> bool:
-    """Whether the steps show all of these calls of one layer, in their order."""
-    if len(made) == 1 and len(steps) == 1:
+    """Whether the steps show these calls: a single one, or several of one layer in their order."""
+    if len(made) == 1:
         return _shown(made[0], steps)
     return len(made) <= len(steps) and all(case is step for case, step in zip(made, steps, strict=False))
 

@@ -166,6 +166,31 @@ def test_history_marks_what_was_taken_and_what_was_refused() -> None:
     ]
 
 
+def test_one_of_several_calls_that_are_apart_is_marked() -> None:
+    """Shards are calls of one step, not one after the other: the one that is wrong is marked among those drawn."""
+    adapter = create(find("reference"))
+    found = Judge(adapter, adapter.claims, "Y1", Tally())
+    steps = (NARROW, replace(NARROW, x=NARROW.x + 1))
+    found.begin(steps)
+    outcomes = found.shards(steps)
+    with pytest.raises(Broken) as broken:
+        found.same_bits("y", outcomes[1].y, outcomes[0].y, "in two shards")
+    assert broken.value.finding.marks == ("", HERE)
+    assert broken.value.finding.call == ()
+
+
+def test_other_call_of_a_comparison_is_shown() -> None:
+    """Where two calls are compared and the other one is not drawn, a line says what it had otherwise."""
+    adapter = create(find("reference"))
+    found = Judge(adapter, adapter.claims, "F8", Tally())
+    found.begin((NARROW,))
+    first, second = found.run(NARROW), found.run(replace(NARROW, momentum=0.5, x=8 * NARROW.x))
+    with pytest.raises(Broken) as broken:
+        found.same_bits("y", first.y, second.y, "for two momenta")
+    beside = "beside    a call with momentum 0.5 instead of 0.1, with other values of x: f64[2,1] [[2], [8]]"
+    assert broken.value.finding.call == (beside,)
+
+
 def test_finding_is_read_back_from_its_data() -> None:
     """A record's lists are tuples again; a finding from a record without these fields has none of the lines."""
     whole = Finding("F1", "kernel.py", "y", "is off", (0, 1), mode="training", call=("called",), marks=("", "here"))
