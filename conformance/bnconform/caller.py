@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
+from bnconform.difference import describe_call, marks, mode_of
+from bnconform.due import GRADIENTS, STATISTICS, due_shape, missing_derivative, missing_output
 from bnconform.evidence import Evidence, Life, Of, Pass, What
 from bnconform.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.tally import Tally
@@ -15,8 +17,6 @@ from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims,
 from bnconform_adapters.worker.client import run_once
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
 
-STATISTICS = ("running_mean", "running_var")
-GRADIENTS = ("dx", "dweight", "dbias")
 FLOATING = frozenset(DTYPES.values())
 
 
@@ -28,18 +28,6 @@ def raised(outcome: Outcome) -> Of:
 def returned(outcome: Outcome) -> Of:
     """That a call did not raise, as a condition to show."""
     return Of("'error' not in {}", outcome)
-
-
-def _due_shape(case: Case, name: str) -> tuple[int, ...] | None:
-    """The shape that an output has to have; None where there is nothing that it belongs to, or the call must raise."""
-    vectors = (case.weight, case.bias, case.running_mean, case.running_var)
-    wrong = case.x.ndim < 2 or (case.dy is not None and case.dy.shape != case.x.shape)
-    if wrong or any(vector is not None and vector.shape != case.x.shape[1:2] for vector in vectors):
-        return None
-    if name in ("y", "dx"):
-        return case.x.shape
-    belongs = getattr(case, name.removeprefix("d"))
-    return None if belongs is None else case.x.shape[1:2]
 
 
 class Caller:
@@ -82,10 +70,11 @@ class Caller:
         self._steps: tuple[Case, ...] = ()
         self._telling = True
         self._lives: list[Life] = []
+        self._notes: dict[int, str] = {}
 
     def begin(self, steps: tuple[Case, ...]) -> None:
         """Start an example."""
-        self._steps, self._telling, self._lives = steps, True, []
+        self._steps, self._telling, self._lives, self._notes = steps, True, [], {}
 
     def extend(self, case: Case, call: Callable[[Case], Outcome]) -> Outcome:
         """Go on with an example whose steps are drawn one by one: make the next call of its only layer."""
@@ -105,6 +94,10 @@ class Caller:
         """Say that this example could not have failed."""
         self._telling = False
 
+    def note(self, case: Case, told: str) -> None:
+        """Say something of a call of this example, for a finding about it or about a later call."""
+        self._notes[id(case)] = told
+
     def attempt(self, case: Case) -> Outcome:
         """Call a new layer once; an exception is the law's to judge."""
         return self.attempt_steps([case])[0]
@@ -119,13 +112,12 @@ class Caller:
 
     def run_steps(self, cases: Sequence[Case]) -> list[Outcome]:
         """Call a new layer with each case; an exception breaks the law."""
-        outcomes = [self._returned(outcome) for outcome in self.attempt_steps(cases)]
-        return [self._shaped(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
+        return self._all_answered(cases, self.attempt_steps(cases))
 
     def run_in_spoilt_memory(self, case: Case) -> Outcome:
         """Call a new layer once, just after memory was full of NaN; an exception breaks the law."""
         outcomes = run_steps(self.adapter, [case], spoilt=True)
-        return self._returned(self._note("steps in spoilt memory", [case], outcomes)[0])
+        return self.answered(case, self._note("steps in spoilt memory", [case], outcomes)[0])
 
     def attempt_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
         """Call a new layer with each case, from several threads at once; exceptions are the law's to judge."""
@@ -133,17 +125,16 @@ class Caller:
 
     def shards(self, cases: Sequence[Case]) -> list[Outcome]:
         """Make one step of a new layer over several devices, a case on each; an exception breaks the law."""
-        outcomes = [self._returned(outcome) for outcome in self._note("shards", cases, shards(self.adapter, cases))]
-        return [self._shaped(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
+        return self._all_answered(cases, self._note("shards", cases, shards(self.adapter, cases)))
 
     def population(self, cases: Sequence[Case]) -> Outcome:
-        """The statistics that the implementation gives for a whole data set."""
-        return self._note("population", cases, [population(self.adapter, cases)])[0]
+        """The statistics that the implementation gives for a whole data set; an exception breaks the law."""
+        return self._returned(self._note("population", cases, [population(self.adapter, cases)])[0])
 
     def new_layer(self) -> Callable[[Case], Outcome]:
         """A new layer to be called with case after case, each made of what the ones before gave.
 
-        An exception breaks the law, and so does an output that the case asks for and that is not there.
+        An exception breaks the law.
         """
         note, layer = Life("steps", []), LayersLife(self.adapter)
         self._lives.append(note)
@@ -151,22 +142,19 @@ class Caller:
         def call(case: Case) -> Outcome:
             note.cases.append(case)
             note.outcomes.append(layer.call(case))
-            outcome = self._shaped(case, self._returned(self.came_back(case, note.outcomes[-1])))
-            due = ("y", *(STATISTICS if case.training else ()), *(GRADIENTS if case.dy is not None else ()))
-            for name in due:
-                if getattr(outcome, name) is None and _due_shape(case, name) is not None:
-                    self.missing(name, note)
-            return outcome
+            return self.answered(case, self.came_back(case, note.outcomes[-1]))
 
         return call
 
     def second_order(self, case: Case) -> Outcome:
         """Second-order gradients of a new layer; an exception breaks the law."""
-        return self._returned(self._note("second order", [case], [second_order(self.adapter, case)])[0])
+        outcome = self._returned(self._note("second order", [case], [second_order(self.adapter, case)])[0])
+        return self._complete(outcome, missing_derivative(case, outcome))
 
     def jvp(self, case: Case) -> Outcome:
         """The tangent of a new layer's y; an exception breaks the law."""
-        return self._returned(self._note("jvp", [case], [jvp(self.adapter, case)])[0])
+        outcome = self._returned(self._note("jvp", [case], [jvp(self.adapter, case)])[0])
+        return self._complete(outcome, "y_tangent" if outcome.y_tangent is None else None)
 
     def in_fresh_process(self, case: Case) -> Outcome:
         """Call a new layer once in a new process; an exception is the law's to judge."""
@@ -181,7 +169,7 @@ class Caller:
     def finished(self, finish: Finish) -> Outcome:
         """Run the rest of a call; an exception breaks the law."""
         case = finish.life.cases[finish.number] if isinstance(finish, Pass) else self._steps[0]
-        return self._shaped(case, self._returned(self.came_back(case, finish())))
+        return self.answered(case, self.came_back(case, finish()))
 
     def comes_back(self, cases: Sequence[Case]) -> None:
         """Call a new layer with each case; break the law only if a call neither returned nor raised."""
@@ -205,10 +193,30 @@ class Caller:
             called = "" if case in self._steps else f"; it was called with {brief(case)}"
             self.broken("call", f"{outcome.fate}: {outcome.error}{called}")
 
-    def _returned(self, outcome: Outcome) -> Outcome:
+    def answered(self, case: Case, outcome: Outcome, when: str = "") -> Outcome:
+        """Break the law unless a call returned, with all that its case asks for and in the right shapes.
+
+        `when` says how the call was made, where the steps do not show it.
+        """
+        outcome = self._shaped(case, self._returned(outcome, when))
+        return self._complete(outcome, missing_output(case, outcome, self.claims), when)
+
+    def _all_answered(self, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """As :meth:`answered`, of several calls; exceptions first, since they say more."""
+        for outcome in outcomes:
+            self._returned(outcome)
+        return [self.answered(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
+
+    def _complete(self, outcome: Outcome, name: str | None, when: str = "") -> Outcome:
+        """Break the law if an output, named here, is not there."""
+        if name is not None:
+            self.broken(name, f"is missing{when and ' ' + when}", Of(f"{{}}.get({name!r}) is None", outcome))
+        return outcome
+
+    def _returned(self, outcome: Outcome, when: str = "") -> Outcome:
         """Break the law if a call raised."""
         if outcome.error is not None:
-            self.broken("call", f"raised {outcome.error}", raised(outcome))
+            self.broken("call", f"raised {outcome.error}{when and ' ' + when}", raised(outcome))
         return outcome
 
     def _note(self, what: What, cases: Sequence[Case], outcomes: list[Outcome], *, threads: int = 0) -> list[Outcome]:
@@ -222,7 +230,7 @@ class Caller:
         """Break the law if what a call returned, which had to return, has another shape than the case asks for."""
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
-            if array is not None and (due := _due_shape(case, name)) is not None:
+            if array is not None and (due := due_shape(case, name)) is not None:
                 self._has_shape(name, array, due)
         return outcome
 
@@ -231,10 +239,10 @@ class Caller:
             shown = Of(f"{{}}.shape != {due}", array)
             self.broken(name, f"is {signature(array)}; the case asks for shape {list(due)}", shown)
 
-    def missing(self, name: str, life: Life | None = None) -> NoReturn:
-        """Report an output that is not there, in one of the calls of this life or of the last one."""
+    def missing(self, name: str) -> NoReturn:
+        """Report an output that is not there, in one of the calls of the last life."""
         __tracebackhide__ = True
-        life = life or (self._lives[-1] if self._lives else None)
+        life = self._lives[-1] if self._lives else None
         shown = Of(f"any(one.get({name!r}) is None for one in {{}})", life) if life else None
         self.broken(name, "is missing", shown)
 
@@ -248,6 +256,12 @@ class Caller:
         evidence = replace(evidence, lives=tuple(self._lives))
         if memory := self._other_memory(evidence):
             finding = replace(finding, problem=f"{finding.problem}, in the call with {memory} in memory")
+        finding = replace(
+            finding,
+            mode=mode_of(evidence, self._steps),
+            call=describe_call(evidence, self._steps, self._notes),
+            marks=marks(evidence, self._steps, self._notes),
+        )
         self.last = Broken(finding, self._steps, evidence)
         self.tally.note_broken()
         raise self.last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bnconform.judge import STATISTICS, Judge, raised
+from bnconform.judge import STATISTICS, Judge
 from bnconform_adapters.contract import Case, Outcome
 from bnconform_reference.running_statistics import cumulative_momentum
 
@@ -15,6 +15,10 @@ class Chronicle:
     Call by call this is the whole recurrence, by induction, and allowed errors do not pile up. An empty batch, or a
     refused one, must leave nothing behind that a later call shows.
 
+    Where a call was taken that must be refused, no law says what it left: whether a cumulative average has counted it,
+    or what became of buffers of another size. E1 and X2 ask for the refusal; here nothing is judged until other
+    statistics are loaded or the layer is reset.
+
     Parameters
     ----------
     judge : Judge
@@ -24,6 +28,8 @@ class Chronicle:
 
     def __init__(self, judge: Judge, first: Case) -> None:
         self._judge = judge
+        self._taken = False
+        """Whether this layer took a call that it had to refuse, at whatever time."""
         self._begin_with(first)
 
     def _begin_with(self, case: Case) -> None:
@@ -32,18 +38,16 @@ class Chronicle:
         self._new = case.before == "reset"
         self._lost = False
 
-    def refuses(self, case: Case) -> bool:
-        """Whether the call must raise, or may: wrong channels, too few values to train on."""
+    def why_refused(self, case: Case) -> str:
+        """Why the call must raise, or may; empty where it must return."""
         n, dialect = case.values_per_channel, self._judge.claims.dialect
-        return case.channels != self._channels or (
-            case.training and (n == 0 or (n == 1 and dialect.one_value == "raises"))
-        )
-
-    def _go_on_from(self, outcome: Outcome) -> None:
-        """Take over what a call that should have raised left, if the layer can still be told from it what it was."""
-        self._mean, self._var, self._seen = outcome.running_mean, outcome.running_var, 0
-        fits = all(array is None or array.shape == (self._channels,) for array in (self._mean, self._var))
-        self._lost = not fits or (self._new and self._judge.claims.dialect.debiased)
+        if case.channels != self._channels:
+            return f"it has {case.channels} channels, and the layer {self._channels}"
+        if case.training and n == 0:
+            return "it has no values"
+        if case.training and n == 1 and dialect.one_value == "raises":
+            return "it has one value per channel"
+        return ""
 
     def enter(self, case: Case, outcome: Outcome) -> None:
         """Judge one call."""
@@ -52,15 +56,13 @@ class Chronicle:
             self._begin_with(case)
         if self._lost:
             return
-        if self.refuses(case):
-            if outcome.error is None and case.values_per_channel:
-                judge.mistrust()  # E1 and X2 ask whether it must raise; what it left is nobody's law
-                self._go_on_from(outcome)
+        if why := self.why_refused(case):
+            self._refusal(case, outcome, why)
             return
-        if self._lost:
+        if outcome.error is not None and self._taken:
+            self._lost = True  # it may be of what the call that was taken left behind
             return
-        if outcome.error is not None:
-            judge.broken("call", f"raised {outcome.error}", raised(outcome))
+        judge.answered(case, outcome)
         self._seen += case.training
         momentum = cumulative_momentum(self._seen) if case.training and case.momentum is None else case.momentum
         now = replace(case, running_mean=self._mean, running_var=self._var, momentum=momentum)
@@ -71,3 +73,12 @@ class Chronicle:
         else:
             judge.same_bits("running_mean", outcome.running_mean, self._mean, "after inference and before it")
             judge.same_bits("running_var", outcome.running_var, self._var, "after inference and before it")
+
+    def _refusal(self, case: Case, outcome: Outcome, why: str) -> None:
+        """Take note of a call that must raise, or may where it is empty."""
+        if outcome.error is not None:
+            self._judge.note(case, "was refused")
+        elif case.values_per_channel:
+            self._judge.note(case, f"was taken, and must be refused: {why}")
+            self._judge.mistrust()
+            self._lost = self._taken = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, isinf, isnan
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +34,12 @@ class Finding:
         There, where the problem is a value.
     ratio, ulp : float
         |got - expected| as a multiple of the allowed error, and in units in the last place of the output's dtype.
+    mode : str
+        "training" or "inference": of the call that it is about; empty where that is not known.
+    call : tuple of str
+        What that call had otherwise than the steps drawn, as lines; see :mod:`bnconform.difference`.
+    marks : tuple of str
+        What is to be said of each of several steps, as that it was taken and must be refused; empty for nothing.
     """
 
     requirement: str
@@ -44,6 +52,15 @@ class Finding:
     allowed: float | None = None
     ratio: float = float("inf")
     ulp: float = float("inf")
+    mode: str = ""
+    call: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Finding:
+        """A finding from a record, where a list stands for every tuple; one that is older has fewer fields."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
 
 
 class Broken(AssertionError):
@@ -128,8 +145,11 @@ def brief(case: Case) -> str:
     return ", ".join([*given, "training" if case.training else "inference", f"eps {number(case.eps)}"])
 
 
-def describe_steps(steps: tuple[Case, ...]) -> list[str]:
-    """The calls of one layer as lines; parameters and statistics where they are given, for the first or anew."""
+def describe_steps(steps: tuple[Case, ...], marks: Sequence[str] = ()) -> list[str]:
+    """The calls of one layer as lines; parameters and statistics where they are given, for the first or anew.
+
+    `marks` are a finding's.
+    """
     if len(steps) == 1:
         return describe_case(steps[0])
     lines = [f"case      {len(steps)} calls of one layer"]
@@ -137,22 +157,35 @@ def describe_steps(steps: tuple[Case, ...]) -> list[str]:
         described = describe_case(case)
         if i > 1 and case.before != "load":
             described = [described[0], *(text for text in described if text[:2] == "x ")]
-        lines += [f"call {i}    {described[0][10:]}", *(f"  {line}" for line in described[1:])]
+        mark = f": {marks[i - 1]}" if i <= len(marks) and marks[i - 1] else ""
+        lines += [f"call {i}    {described[0][10:]}{mark}", *(f"  {line}" for line in described[1:])]
     return lines
+
+
+def describe_error(got: float, expected: float, ratio: float, ulp: float) -> str:
+    """How far off a value is, beside what is allowed; in words where no number says it."""
+    if isnan(got):
+        return "got is not a number"
+    if not isfinite(expected):
+        return "got is finite, which it must not be"
+    if isinf(got):
+        return "got is infinite"
+    if isinf(ratio):
+        return f"the error is {ulp:.3g} ulp, and none is allowed"
+    return f"the error is {ratio:.4g} times that ({ulp:.3g} ulp)"
 
 
 def explain(finding: Finding, steps: tuple[Case, ...], again: str) -> str:
     """The whole message: law, implementation, case, got and expected, how to run it again."""
     lines = [f"{finding.requirement} broken by {finding.implementation}: {BY_ID[finding.requirement].statement}"]
-    lines += [f"  {line}" for line in describe_steps(steps)]
+    lines += [f"  {line}" for line in (*describe_steps(steps, finding.marks), *finding.call)]
     lines.append(f"  {finding.quantity:<9} {finding.problem}")
     if finding.got is not None and finding.expected is not None and finding.allowed is not None:
         where = "" if finding.index is None else f" at {list(finding.index)}"
         lines.append(f"  got       {number(finding.got)}{where}")
         lines.append(f"  expected  {number(finding.expected)}")
-        lines.append(
-            f"  allowed   {finding.allowed:.3g}; the error is {finding.ratio:.4g} times that ({finding.ulp:.3g} ulp)"
-        )
+        error = describe_error(finding.got, finding.expected, finding.ratio, finding.ulp)
+        lines.append(f"  allowed   {finding.allowed:.3g}; {error}")
     if origin := steps[0].origin:
         lines.append(f"  made by   {origin}")
     return "\n".join([*lines, f"  again     {again}"])

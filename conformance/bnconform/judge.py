@@ -7,8 +7,9 @@ from math import inf, isnan
 
 import numpy as np
 
-from bnconform.caller import FLOATING, GRADIENTS, STATISTICS, Caller, raised, returned
+from bnconform.caller import FLOATING, Caller, raised, returned
 from bnconform.comparison import Comparison, compare, ulp
+from bnconform.due import GRADIENTS, STATISTICS
 from bnconform.evidence import Evidence, Of, Turned
 from bnconform.findings import Finding, signature
 from bnconform.oracle import Expected, Quantity, expect, expect_at
@@ -18,6 +19,9 @@ from bnconform_reference.precision import GRADES
 
 __all__ = ["FLOATING", "GRADIENTS", "STATISTICS", "Judge", "raised", "returned"]
 """All that a law needs."""
+
+BITS_ALONE = "; only the last bits differ, within the allowed error: if that is by design, claim bitwise = False"
+"""What is said where a relation between two calls holds but for its bits."""
 
 
 class Judge(Caller):
@@ -120,9 +124,7 @@ class Judge(Caller):
         """
         if second is None:
             self.missing(name)
-        value = second.astype(np.float64)
-        quantity = Quantity(np.where(np.isinf(allowed) & ~np.isfinite(value), 0.0, value), allowed)
-        self.close(name, first, quantity, got=got, expected_of=expected_of or Of("{}", second))
+        self.close(name, first, _around(second, allowed), got=got, expected_of=expected_of or Of("{}", second))
 
     def same_bits(
         self,
@@ -134,8 +136,12 @@ class Judge(Caller):
         signed_zeros: bool = True,
         got: Of | None = None,
         expected_of: Of | None = None,
+        remark: str = "",
     ) -> None:
-        """Break the law unless two arrays are equal bit for bit; any two NaN are equal."""
+        """Break the law unless two arrays are equal bit for bit; any two NaN are equal.
+
+        `remark` ends what is said of values that are not.
+        """
         if first is None or second is None:
             if first is not second:
                 ones = Of(f"[one.get({name!r}) is None for one in {{}} + {{}}]", *self._lives[-2:])
@@ -154,7 +160,7 @@ class Judge(Caller):
             index = tuple(int(i) for i in np.argwhere(~equal)[0])
             if isinstance(got, Turned) or isinstance(expected_of, Turned):
                 got, expected_of = got.at(index), expected_of.at(index)
-            problem = f"is {first[index]!s} and {second[index]!s} at {list(index)} {when}"
+            problem = f"is {first[index]!s} and {second[index]!s} at {list(index)} {when}{remark}"
             finding = Finding(self.requirement, self.adapter.name, name, problem)
             self._report(finding, Evidence((), self.claims, got, expected_of, signed_zeros=signed_zeros))
 
@@ -179,7 +185,11 @@ class Judge(Caller):
         if first is None and second is None:
             return
         if bitwise:
-            self.same_bits(name, first, second, when, signed_zeros=False, got=got, expected_of=expected_of)
+            within = first is not None and second is not None and _within(first, second, allowed)
+            remark = BITS_ALONE if within else ""
+            self.same_bits(
+                name, first, second, when, signed_zeros=False, got=got, expected_of=expected_of, remark=remark
+            )
         self.near(name, first, second, allowed, got=got, expected_of=expected_of)
 
     def grade(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> None:
@@ -190,3 +200,14 @@ class Judge(Caller):
                 actual = getattr(outcome, name)
                 if name in expected and actual is not None and actual.size:
                     self.tally.note_grade(grade, float(compare(actual, expected[name]).ratio.max()))
+
+
+def _around(second: AnyArray, allowed: Array) -> Quantity:
+    """What is expected of an output that should equal another one; nothing where anything may come out."""
+    value = second.astype(np.float64)
+    return Quantity(np.where(np.isinf(allowed) & ~np.isfinite(value), 0.0, value), allowed)
+
+
+def _within(first: AnyArray, second: AnyArray, allowed: Array) -> bool:
+    """Whether two outputs of one kind are within their allowed error of each other."""
+    return signature(first) == signature(second) and bool((compare(first, _around(second, allowed)).ratio <= 1).all())

@@ -166,3 +166,27 @@ CATALOGUE: tuple[Requirement, ...] = (
 )
 
 BY_ID: dict[str, Requirement] = {requirement.id: requirement for requirement in CATALOGUE}
+
+CLOSENESS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("a call comes back, with arrays of the right kind", ("E2", "F5")),
+    ("equal calls give equal answers, and inputs stay", ("P2", "P8", "P1")),
+    ("the definition, on ordinary cases", ("F1", "S1", "I1", "G1", "G3", "G2", "G4")),
+    ("what a dialect declares", ("X3", "X2", "S6", "S3", "S10")),
+    ("special values and dtypes", ("F3", "F4", "F6", "F2", "S2", "F9", "I4", "I2", "N2", "N3", "N4", "S9", "S5")),
+    ("memory, threads and other calls", ("P4", "P7", "P6", "P5", "G8", "G9", "F8", "S8")),
+    ("place, layout, size and grade", ("M5", "M9", "M7", "M10", "M2", "G6", "X5", "N1", "F7", "G7")),
+    ("what follows from the formula", ("G5", "I3", "M1", "M3", "M4", "M6", "M8", "X1", "X4")),
+    ("derivatives of gradients", ("P9", "G10", "G11")),
+    ("wrong arguments", ("E1",)),
+    ("many calls of one layer, each judged whole", ("S7", "S4", "S11", "P3", "X6")),
+    ("several devices", ("Y1", "Y2", "Y3")),
+    ("training", ("T1", "T2")),
+)
+"""The laws by how close they are to the cause of what breaks them, the closest first.
+
+A fault of the definition breaks most laws; a law far down breaks with most faults, whatever they are. The order inside
+the groups, and of those in the middle, is by how often a law that breaks is one that the zoo's faults are there for.
+"""
+
+DISTANCE: dict[str, int] = {id: i for i, id in enumerate(id for _, ids in CLOSENESS for id in ids)}
+"""A law's place in :data:`CLOSENESS`."""

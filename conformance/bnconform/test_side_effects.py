@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bnconform.evidence import Of
-from bnconform.judge import GRADIENTS, STATISTICS, Judge, raised
+from bnconform.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.spaces import FORWARD_MODE, INFERENCE, SECOND_ORDER, TRAINING
 from bnconform.strategies import AnyOf, Cases
@@ -102,8 +102,7 @@ def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
     other = replace(case, x=-2 * case.x, dy=None if case.dy is None else 3 * case.dy)
     apart = [judge.run(one) for one in (case, other)]
     for i, outcome in enumerate(judge.attempt_together([case, other] * THREADS, THREADS)):
-        if outcome.error is not None:
-            judge.broken("call", f"raised {outcome.error} when called from several threads", raised(outcome))
+        judge.answered((case, other)[i % 2], outcome, "when called from several threads")
         for name in ("y", *STATISTICS, *GRADIENTS):
             alone = getattr(apart[i % 2], name)
             judge.same_bits(name, getattr(outcome, name), alone, "in one of several threads and alone")
@@ -113,8 +112,7 @@ def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
 def test_fresh_process_gives_the_same_answer(judge: Judge, case: Case) -> None:
     """A process that has never called the implementation gives the same bits."""
     here, there = judge.run(case), judge.in_fresh_process(case)
-    if there.error is not None:
-        judge.broken("call", f"raised {there.error} in a fresh process", raised(there))
+    judge.answered(case, there, "in a fresh process")
     for name in ("y", *STATISTICS, *GRADIENTS):
         judge.same_bits(name, getattr(there, name), getattr(here, name), "in a fresh process and here")
 

@@ -8,7 +8,7 @@ import numpy as np
 from bnconform.chronicle import Chronicle
 from bnconform.evidence import Of
 from bnconform.histories import Histories
-from bnconform.judge import STATISTICS, Judge, raised
+from bnconform.judge import STATISTICS, Judge
 from bnconform.law import requirement
 from bnconform.oracle import expect
 from bnconform.spaces import TRAINING
@@ -112,10 +112,12 @@ def test_only_training_writes_and_only_once(judge: Judge, case: Case) -> None:
 def test_empty_batch_spoils_no_statistic(judge: Judge, case: Case) -> None:
     """After an empty batch the statistics are what they were, bit for bit."""
     empty = replace(case, x=case.x[:0], layout="contiguous")
-    before, outcome, after = judge.attempt_steps([case, empty, replace(case, training=False)])
-    for step in (before, after):
-        if step.error is not None:
-            judge.broken("call", f"raised {step.error}", raised(step))
+    inference = replace(case, training=False)
+    before, outcome, after = judge.attempt_steps([case, empty, inference])
+    judge.answered(case, before)
+    judge.answered(inference, after)
+    if outcome.error is None:
+        judge.answered(empty, outcome)
     for name in STATISTICS:
         for given in (outcome, after):
             if given.error is None:
@@ -161,9 +163,8 @@ def test_refused_call_leaves_the_state(judge: Judge, case: Case) -> None:
     trained, before, refused, after, again = judge.attempt_steps([case, inference, wrong, inference, case])
     if refused.error is None:
         return judge.mistrust()  # E1 asks whether it must raise
-    for step in (trained, before, after, again):
-        if step.error is not None:
-            judge.broken("call", f"raised {step.error}", raised(step))
+    for given, step in ((case, trained), (inference, before), (inference, after), (case, again)):
+        judge.answered(given, step)
     for name in ("y", *STATISTICS):
         judge.same_bits(name, getattr(after, name), getattr(before, name), "after a refused call and before it")
     now = replace(case, running_mean=before.running_mean, running_var=before.running_var)

@@ -19,7 +19,7 @@ _FATES = tuple(fate for fate in get_args(Fate) if fate)
 _LIMIT = re.compile(r"(within|than) \S+ (s|GiB)")
 """The limit that was reached, which changes from call to call; the place of a hang does not."""
 DEAR = 10
-"""A crash or a hang gets this many times fewer examples to be made smaller: each may cost a process and a time limit."""
+"""A crash or a hang gets so many times fewer examples to be made smaller: each may cost a process and a time limit."""
 
 
 class Ended(BaseException):

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bnconform.case_file import from_json
-from bnconform.findings import describe_steps, number
+from bnconform.findings import describe_steps
 from bnconform.script import script_name
 from bnconform_reports.causes import causes
-from bnconform_reports.matrix import ratio_text
 from bnconform_reports.records import Cell
 from bnconform_reports.together import Together
+from bnconform_reports.wording import numbers, problem
 
 LONGEST_SCRIPT = 60_000
 """Characters; a longer one holds a large case, and nobody copies it."""
@@ -106,7 +106,7 @@ def _place(cell: Cell) -> tuple[str, str]:
 
 def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int, *, brief: bool) -> Detail:
     link = (cell.known or {}).get("link", "")
-    case = "\n".join(describe_steps(from_json(cell.witness))) if cell.witness else ""
+    case = "\n".join(_case(cell)) if cell.witness else ""
     return Detail(
         anchor=anchor,
         cell=cell,
@@ -123,24 +123,7 @@ def _detail(cell: Cell, found: Together, anchor: str, script: str, longest: int,
     )
 
 
-def problem(cell: Cell) -> str:
-    """What is wrong, in one line."""
-    if cell.finding is None:
-        return cell.reason or "broken"
-    if cell.finding.get("got") is not None:
-        return f"{cell.finding['quantity']} is off by {ratio_text(cell.worst_ratio)} times the allowed error"
-    return f"{cell.finding['quantity']} {cell.finding['problem']}"
-
-
-def numbers(cell: Cell) -> dict[str, str]:
-    """Got, expected, allowed and error of a broken cell, where its problem is a value."""
+def _case(cell: Cell) -> list[str]:
+    """The smallest case as lines, and how the call that failed differs from it."""
     finding = cell.finding or {}
-    if any(finding.get(name) is None for name in ("got", "expected", "allowed")):
-        return {}
-    where = f" at {list(finding['index'])}" if finding.get("index") is not None else ""
-    return {
-        "got": f"{number(finding['got'])}{where}",
-        "expected": number(finding["expected"]),
-        "allowed": f"{finding['allowed']:.3g}",
-        "error": f"{finding['ratio']:.4g} times the allowed ({finding['ulp']:.3g} ulp)",
-    }
+    return [*describe_steps(from_json(cell.witness), finding.get("marks", ())), *finding.get("call", ())]

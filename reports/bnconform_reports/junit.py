@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from bnconform_reports.details import numbers, problem
 from bnconform_reports.records import Cell
 from bnconform_reports.together import Together
+from bnconform_reports.wording import numbers, problem
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold."""

@@ -9,19 +9,13 @@ from typing import Any
 from bnconform_reports.headline import headline
 from bnconform_reports.overview import overview
 from bnconform_reports.records import SYMBOLS, VERDICTS, Cell, Results
+from bnconform_reports.wording import problem, ratio_text
 
 _ASCII: dict[str, str] = dict(zip(VERDICTS, ("ok", "!=", "XX", ".", "-", "??"), strict=True))
 _ONE_CHARACTER: dict[str, str] = dict(zip(VERDICTS, "+=X.-?", strict=True))
 _COLUMNS = 9
 """Up to so many implementations are columns with numbers; more are lines of one character a requirement."""
 _LONGEST_STATEMENT = 76
-
-
-def ratio_text(ratio: float) -> str:
-    """A multiple of the allowed error in few characters."""
-    if ratio >= 1e4:
-        return f"{ratio:.0e}".replace("e+0", "e").replace("e+", "e")
-    return f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}"
 
 
 def cell_text(cell: Cell | None, symbols: dict[str, str]) -> str:
@@ -71,19 +65,9 @@ def lines(results: Results, *, unicode: bool = True, verbose: bool = False) -> I
             yield f"{symbols['not judged']} {cell.implementation} {cell.requirement}: {cell.reason}", {"yellow": True}
     for cell in results.cells:
         if cell.verdict == "breaks" and cell.known is None:
-            yield f"{symbols['breaks']} {cell.implementation} {cell.requirement}: {_problem(cell)}", {"red": True}
+            yield f"{symbols['breaks']} {cell.implementation} {cell.requirement}: {problem(cell)}", {"red": True}
     yield headline(results.cells), {"bold": True}
     yield f"profile {results.profile}, seed {results.seed}", {}
-
-
-def _problem(cell: Cell) -> str:
-    """What is broken, in a few words."""
-    if cell.finding is None:
-        return cell.reason
-    quantity, problem = cell.finding["quantity"], str(cell.finding["problem"])
-    if cell.finding.get("got") is None:
-        return f"{quantity} {problem}"
-    return f"{quantity} {problem}, {ratio_text(cell.worst_ratio)} times the allowed error"
 
 
 def _less(results: Results) -> str:

@@ -15,12 +15,13 @@ from bnconform_reports.chart import Chart, charts, frame
 from bnconform_reports.comparison import GROUPS, ORDINARY, accuracies, pairs
 from bnconform_reports.conventions import conventions, kinds, moves
 from bnconform_reports.curves import all_curves
-from bnconform_reports.details import Room, anchors, details, problem
+from bnconform_reports.details import Room, anchors, details
 from bnconform_reports.headline import headline
-from bnconform_reports.matrix import ratio_text, value_text
+from bnconform_reports.matrix import value_text
 from bnconform_reports.records import Cell
 from bnconform_reports.together import Together, families
 from bnconform_reports.trust import trust
+from bnconform_reports.wording import problem, ratio_text
 from bnconform_reports.worst_cases import WorstCase, worst_cases
 
 FAMILIES = {

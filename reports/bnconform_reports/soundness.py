@@ -71,6 +71,9 @@ def _cell(cell: Cell, results: Results) -> None:
         _has(cell.finding, {"quantity": str, "problem": str}, f"finding of {where}")
         if not isinstance(cell.finding.get("index"), list | tuple | None):
             raise ValueError(f"index of the finding of {where}")
+        for name in ("call", "marks"):
+            _texts(cell.finding.get(name, ()), f"{name} of the finding of {where}")
+        _is(cell.finding.get("mode", ""), str, f"mode of the finding of {where}")
     if cell.witness is not None:
         try:
             from_json(cell.witness)
@@ -139,6 +142,11 @@ def _mapping(value: object, kind: type, what: str) -> None:
     assert isinstance(value, dict)
     for key, item in value.items():
         _is(item, kind, f"{key} in {what}")
+
+
+def _texts(value: object, what: str) -> None:
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"{what} is no list of texts")
 
 
 def _is(value: object, kind: type, what: str) -> None:

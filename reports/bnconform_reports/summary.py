@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from bnconform_reports.alike import alike
 from bnconform_reports.causes import causes
-from bnconform_reports.details import problem
 from bnconform_reports.headline import headline
-from bnconform_reports.matrix import ratio_text
 from bnconform_reports.page import packages
 from bnconform_reports.records import SYMBOLS, Cell
 from bnconform_reports.together import Together
+from bnconform_reports.wording import problem, ratio_text
 
 LIMIT = 900_000
 """Bytes; GitHub refuses a job summary of more than 1 MiB."""

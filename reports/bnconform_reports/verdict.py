@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from bnconform.case_file import from_json
 from bnconform.findings import Finding, explain, signature
 from bnconform_reports.first_line import CONFORMS, cells_of, exit_status, is_new, verdict
-from bnconform_reports.matrix import ratio_text
+from bnconform_reports.folding import groups
 from bnconform_reports.records import Cell, Results
 from bnconform_reports.scope import scope
+from bnconform_reports.wording import problem
 
 FULL = 2
-"""Broken laws that are shown with their whole case; the others take a line each."""
+"""Broken laws that are shown with their whole case; the others take a line each, or a place in one."""
+WIDTH = 100
+"""Columns of a line of ids."""
 
 
 def lines(
@@ -51,11 +55,14 @@ def lines(
         yield "", ""
         yield "probably", "bold"
         yield from ((f"  {cause}", "yellow") for cause in causes)
+    heads = groups(broken)
     if broken:
         yield "", ""
         yield "broken", "bold"
-        yield from ((f"  {_brief(cell)}  {_statement(results, cell)}", "") for cell in broken)
-    telling = _telling(broken)
+        for head, *others in heads:
+            yield f"  {_brief(head)}  {_statement(results, head)}", ""
+            yield from ((text, "") for text in _with_it(others))
+    telling = [head for head, *_ in heads if head.witness is not None and head.finding is not None][:FULL]
     seed = f"--hypothesis-profile={results.profile} --hypothesis-seed={results.seed}"
     for cell in telling:
         yield "", ""
@@ -84,40 +91,31 @@ def _unjudged(cells: Sequence[Cell]) -> dict[str, list[str]]:
 def _brief(cell: Cell) -> str:
     if cell.finding is None:
         return f"{cell.requirement:<4}{cell.reason}"
-    problem = str(cell.finding["problem"])
-    if cell.finding.get("got") is not None:
-        problem = f"is off by {ratio_text(float(cell.finding['ratio']))} times the allowed error"
-    return f"{cell.requirement:<4}{cell.finding['quantity']} {problem}, on {_shapes(cell)};"
+    return f"{cell.requirement:<4}{problem(cell)}, on {_shapes(cell)};"
+
+
+def _with_it(others: Sequence[Cell]) -> list[str]:
+    """The laws that are folded under one, as lines of ids."""
+    ids = " ".join(cell.requirement for cell in others)
+    indent = "      "
+    return wrap(f"and with it: {ids}", WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ") if ids else []
 
 
 def _shapes(cell: Cell) -> str:
+    """The shapes of the steps, and what the call that failed had otherwise, in its first words."""
     assert cell.witness is not None
+    assert cell.finding is not None
     steps = from_json(cell.witness)
-    return " then ".join(dict.fromkeys(signature(case.x) for case in steps))
+    drawn = " then ".join(dict.fromkeys(signature(case.x) for case in steps))
+    called = next((line for line in cell.finding.get("call", ()) if line.startswith("called ")), "")
+    return f"{drawn}, {' '.join(called.split())}" if called else drawn
 
 
 def _statement(results: Results, cell: Cell) -> str:
     return results.requirements[cell.requirement]["statement"]
 
 
-def _telling(broken: list[Cell]) -> list[Cell]:
-    """The smallest cases say most; of laws that break on the same case and output, the first is enough."""
-    seen: dict[tuple[str, str], Cell] = {}
-    for cell in broken:
-        if cell.witness is not None and cell.finding is not None:
-            case = " ".join(str(step["origin"]) for step in cell.witness["steps"])
-            seen.setdefault((case, str(cell.finding["quantity"])), cell)
-    return sorted(seen.values(), key=_size)[:FULL]
-
-
-def _size(cell: Cell) -> int:
-    assert cell.witness is not None
-    return sum(case.x.size for case in from_json(cell.witness))
-
-
 def _explained(cell: Cell, again: str) -> str:
     assert cell.finding is not None
     assert cell.witness is not None
-    index = cell.finding.get("index")
-    finding = Finding(**cell.finding | {"index": None if index is None else tuple(index)})
-    return explain(finding, from_json(cell.witness), again)
+    return explain(Finding.from_data(cell.finding), from_json(cell.witness), again)

@@ -46,6 +46,43 @@ def test_accepted_channels_end_the_history_until_something_is_loaded() -> None:
         chronicle.enter(loaded, Outcome(y=loaded.x, running_mean=two[:1], running_var=two[:1]))
 
 
+@pytest.mark.parametrize("counted", [False, True], ids=["not counted", "counted"])
+def test_correct_average_is_not_blamed_after_a_call_that_had_to_be_refused(counted: bool) -> None:
+    """Whether an average counts a batch of one value that it took is nobody's law: what follows is not judged."""
+    found, count, mean = judge(), 0, 0.0
+    chronicle = Chronicle(found, replace(NARROW, momentum=None))
+    batches = [np.array([[0.25], [1.0]]), np.array([[3.0]]), np.array([[0.5], [1.5]])]
+    for x in batches:
+        if x.size > 1 or counted:
+            count, mean = count + 1, mean + (float(x.mean()) - mean) / (count + 1)
+        case = replace(NARROW, x=x, momentum=None)
+        (right,) = run_steps(found.adapter, [case]) if x.size > 1 else [Outcome(y=x, running_var=np.ones(1))]
+        chronicle.enter(case, replace(right, running_mean=np.array([mean])))
+    found.end()
+    assert found.tally.mistrusted == 1
+
+
+def test_average_is_judged_up_to_the_call_that_had_to_be_refused() -> None:
+    """A wrong average is found in the steps before."""
+    found = judge()
+    chronicle = Chronicle(found, replace(NARROW, momentum=None))
+    outcome = run_steps(found.adapter, [replace(NARROW, momentum=None)])[0]
+    assert outcome.running_mean is not None
+    with pytest.raises(Broken):
+        chronicle.enter(replace(NARROW, momentum=None), replace(outcome, running_mean=outcome.running_mean + 1))
+
+
+def test_exception_after_a_call_that_had_to_be_refused_is_not_judged() -> None:
+    """What a layer raises once it has taken two channels for one follows from that, also where something is loaded."""
+    chronicle = Chronicle(judge(), NARROW)
+    two = np.array([0.5, 0.5])
+    chronicle.enter(WIDE, Outcome(y=WIDE.x, running_mean=two, running_var=two))
+    chronicle.enter(NARROW, Outcome(error="ValueError: cannot reshape array of size 4 into shape (1,2)"))
+    chronicle.enter(replace(NARROW, before="load"), Outcome(error="ValueError: cannot reshape"))
+    with pytest.raises(Broken):
+        Chronicle(judge(), NARROW).enter(replace(NARROW, before="load"), Outcome(error="ValueError: cannot reshape"))
+
+
 def test_a_value_that_is_handed_on_leaves_the_state() -> None:
     """Where the dialect hands a single value on, y is x and the statistics stay; bias alone would be wrong."""
     claims: dict[str, Claims | object] = {"dialect": PADDLE}

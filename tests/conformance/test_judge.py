@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from suite_runs import laws
+from suite_runs import judge as search_law
+from suite_runs import laws, replaced, starter
 
 from bnconform.comparison import compare, ulp
 from bnconform.findings import Broken
-from bnconform.judge import Judge
+from bnconform.judge import BITS_ALONE, Judge
 from bnconform.law import Law, search
 from bnconform.oracle import Quantity, expect, expect_at
 from bnconform.profiles import settings_for
 from bnconform.tally import Tally
 from bnconform_adapters.contract import DTYPES, Case, Claims
+from bnconform_adapters.registry import load
 from bnconform_reference.double_double import high
 from bnconform_reference.precision import GRADES, LARGEST
 
@@ -200,6 +203,43 @@ def test_same_bits(first: float, second: float, equal: bool) -> None:
         return
     with pytest.raises(Broken, match=r"y is .* and .* at \[0\] in two calls"):
         judge(Tally()).same_bits("y", *arrays, "in two calls")
+
+
+@pytest.mark.parametrize("allowed", [1.0, 1e-9])
+def test_last_bits_are_told_from_wrong_values(allowed: float) -> None:
+    """Where bits alone differ, the finding says that values are within bounds, and which claim there is."""
+    first = np.array([1.0, 2.0], np.float32)
+    second = np.nextafter(first, np.float32(4))
+    with pytest.raises(Broken) as broken:
+        judge(Tally()).related("y", first, second, np.full(2, allowed), "for -x", bitwise=True)
+    assert broken.value.finding.problem.startswith("is 1.0 and 1.0000001 at [0] for -x")
+    assert broken.value.finding.problem.endswith(BITS_ALONE) == (allowed == 1.0)
+    assert "claim bitwise = False" in BITS_ALONE
+
+
+@pytest.mark.parametrize("second", [np.array([1.0, NAN], np.float32), np.array([1.0, 2.0], np.float64), None])
+def test_other_kinds_of_difference_are_no_last_bits(second: Any) -> None:
+    """A NaN, another dtype and a missing output have nothing to do with last bits."""
+    first = np.array([1.0, 2.0], np.float32)
+    with pytest.raises(Broken) as broken:
+        judge(Tally()).related("y", first, second, np.ones(2), "for -x", bitwise=True)
+    assert "last bits" not in broken.value.finding.problem
+
+
+def test_kernel_that_is_right_but_for_its_bits_is_told_of_the_claim(tmp_path: Path) -> None:
+    """M5 on a correct kernel whose last bit depends on the channel's place names `bitwise`; with the claim it holds."""
+    text = starter()
+    old = "    invstd = 1 / np.sqrt(variance + eps)\n    xhat = (wide"
+    place = "    mean[:1] = np.nextafter(mean[:1], np.inf, dtype=mean.dtype)\n"
+    wrong = replaced(text, ((old, place + old),))
+    path = tmp_path / "kernel.py"
+    path.write_text(wrong)
+    broken, _ = search_law(load(str(path)), "M5")
+    assert broken is not None
+    assert broken.finding.problem.endswith(BITS_ALONE)
+    path = tmp_path / "claimed.py"
+    path.write_text(replaced(wrong, (("CLAIMS = {", 'CLAIMS = {"bitwise": False, '),)))
+    assert search_law(load(str(path)), "M5")[0] is None
 
 
 def test_grade_is_the_best_that_holds() -> None:

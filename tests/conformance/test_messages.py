@@ -68,6 +68,23 @@ def test_message_without_a_value() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"got": float("nan")}, "allowed   0.125; got is not a number"),
+        ({"got": float("-inf")}, "allowed   0.125; got is infinite"),
+        ({"expected": float("inf"), "allowed": 0.0}, "allowed   0; got is finite, which it must not be"),
+        ({"allowed": 0.0, "ulp": 3.0}, "allowed   0; the error is 3 ulp, and none is allowed"),
+    ],
+)
+def test_message_of_what_no_number_measures(values: dict[str, float], told: str) -> None:
+    """Words say what an infinite ratio would hide: NaN, an infinity, or that nothing is allowed."""
+    wrong = finding(**({"got": 1.5, "expected": 1.25, "allowed": 0.125} | values))
+    lines = explain(wrong, (case(),), "pytest again").splitlines()
+    assert lines[-2] == f"  {told}"
+    assert "inf times" not in lines[-2]
+
+
 def test_message_of_several_calls() -> None:
     """Several calls of one layer are told in order, parameters once."""
     text = explain(finding(), (case(momentum=None), case(training=False)), "pytest again")

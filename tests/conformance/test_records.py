@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from bnconform_reports.matrix import lines, ratio_text
-from bnconform_reports.records import SCHEMA, VERDICTS, Cell, Results, read
+from bnconform.findings import Finding
+from bnconform_reports.matrix import lines
+from bnconform_reports.records import SCHEMA, VERDICTS, Cell, Results, ResultsError, read
+from bnconform_reports.wording import ratio_text
 
 INF, NAN = float("inf"), float("nan")
 KNOWN = {"kind": "bug", "reason": "counts an empty batch", "versions": "torch==2.13.0"}
@@ -71,6 +73,26 @@ def test_round_trip(results: Results, tmp_path: Path) -> None:
     finding = got.cells[0].finding or {}
     assert repr(got) == repr(results)
     assert finding["ratio"] == INF
+
+
+def test_finding_keeps_the_call_that_failed(results: Results, tmp_path: Path) -> None:
+    """What is said of calls is in the record and on the page of details; a record without it is read, too."""
+    told = {"mode": "training", "call": ["called    with weight f32[1] instead of f32[2]"], "marks": []}
+    first = results.cells[0]
+    kept = replace(results, cells=(replace(first, finding=FINDING | told), *results.cells[1:]))
+    kept.write(tmp_path / "results.json")
+    finding = read(tmp_path / "results.json").cells[0].finding or {}
+    assert {name: finding[name] for name in told} == told
+    assert Finding.from_data(finding).call == tuple(told["call"])
+
+
+@pytest.mark.parametrize("damage", [{"call": "called"}, {"marks": [3]}, {"mode": None}], ids=str)
+def test_damaged_call_is_refused(damage: dict[str, Any], results: Results, tmp_path: Path) -> None:
+    """Lines that are none, and a mode that is none, make a damaged record."""
+    kept = replace(results, cells=(replace(results.cells[0], finding=FINDING | damage), *results.cells[1:]))
+    kept.write(tmp_path / "results.json")
+    with pytest.raises(ResultsError, match=r"is damaged: .* of the finding of cell F1 of kernel\.py"):
+        read(tmp_path / "results.json")
 
 
 def test_file_is_strict_json_with_a_schema(results: Results, tmp_path: Path) -> None:
@@ -173,7 +195,7 @@ def test_matrix_ends_with_what_is_new_and_a_headline(results: Results) -> None:
     texts = [text for text, _ in lines(replace(results, cells=(*results.cells, failed)))]
     assert texts[-4:-2] == [
         "? torch F9: bnconform failed: KeyError: 'x' (build.py line 7)",
-        "✗ kernel.py F1: y is off, inf times the allowed error",
+        "✗ kernel.py F1: y is nan where 1 is expected",
     ]
     assert texts[-2] == (
         "2 of 4 cells break a requirement, 1 of them not known before; 1 differs by documented convention; "

@@ -104,3 +104,15 @@ def test_script_on_a_file_without_the_class(tmp_path: Path) -> None:
     others = (f"{kernel}:Gone", tmp_path / "broken.py", tmp_path / "functions.py")
     found = run_scripts([[path], *([path, other] for other in others)])
     assert [status for status, _ in found] == [1, 125, 125, 125], found
+
+
+def test_script_of_an_output_that_is_missing(tmp_path: Path) -> None:
+    """An output that is None where the case asks for it is there to be seen, and gone on the starter."""
+    faulty, correct = tmp_path / "faulty.py", tmp_path / "correct.py"
+    edit = ("return np.zeros_like(dy), zeros, zeros.copy()", "return np.zeros_like(dy), zeros, None")
+    faulty.write_text(replaced(starter(), [edit]))
+    correct.write_text(starter())
+    path = written(load(str(faulty)), "X3", str(faulty), tmp_path / "script.py")
+    found = run_scripts([[path], [path, correct]])
+    assert [status for status, _ in found] == [1, 0], found
+    assert "seen:       dbias is missing" in found[0][1].splitlines()

@@ -13,10 +13,10 @@ from bnconform_reports.chart import HEIGHT, WIDTH, Chart
 from bnconform_reports.chart import charts as charts_of
 from bnconform_reports.comparison import GROUPS, ORDINARY, Error, accuracies, pairs
 from bnconform_reports.curves import curves
-from bnconform_reports.matrix import ratio_text
 from bnconform_reports.page import page
 from bnconform_reports.runs import Runs
 from bnconform_reports.together import Together, together
+from bnconform_reports.wording import ratio_text
 
 INF, NAN = math.inf, math.nan
 

@@ -18,11 +18,11 @@ from bnconform.requirements import BY_ID
 from bnconform_reference.dialect import Dialect
 from bnconform_reports.alike import alike
 from bnconform_reports.conventions import moves
-from bnconform_reports.matrix import ratio_text
 from bnconform_reports.page import FAMILIES, LOOKS, page
 from bnconform_reports.records import Results
 from bnconform_reports.runs import Runs
 from bnconform_reports.together import together
+from bnconform_reports.wording import ratio_text
 
 LOADS = ("src", "srcset", "data", "poster", "action", "formaction", "background", "xlink:href")
 """Attributes by which a browser fetches."""
