@@ -12,12 +12,14 @@ from typing import get_type_hints
 
 from bnconform_adapters.contract import Claims
 from bnconform_reference.dialect import Dialect
-from bnconform_reference.precision import LARGEST, SMALLEST_NORMAL
+from bnconform_reference.precision import LARGEST, SMALLEST_NORMAL, UNIT_ROUNDOFF
 
 LARGEST_EPS = 1.0
 """The suite draws eps from 0 to 1: an eps that must be above that is never asked for."""
 SMALLEST_FIXED_EPS = SMALLEST_NORMAL["float32"]
 """A smaller eps is 0, or has lost digits, where it is held in float32."""
+SMALLEST_WEIGHT = UNIT_ROUNDOFF["float32"]
+"""The smallest weight of a batch that float32 can tell from 0 in what is left of 1."""
 RANKS = (2, 3, 4, 5)
 NEVER_FOR_X = {"expanded": "has equal samples, which dy can have but not x", "far": "is for one law only"}
 """Layouts that x does not have in most laws, and why."""
@@ -120,8 +122,9 @@ def _momentum(claims: Claims) -> Iterator[str]:
         yield f"fixed_momentum = {fixed!r} is below momentum_min = {least!r}; claim a momentum_min of at most {fixed!r}"
     if dialect.cumulative:
         yield f"cumulative needs momentum None, which fixed_momentum = {fixed!r} excludes; claim one of them"
-    if dialect.debiased and fixed == 0:
-        yield "debiased divides by the weight of the batches, which fixed_momentum = 0 makes 0; claim one of them"
+    if dialect.debiased and fixed < SMALLEST_WEIGHT:
+        instead = f"claim a weight from {SMALLEST_WEIGHT:.3g} up, or no debiasing"
+        yield f"debiased divides by the weight of the batches, which fixed_momentum = {fixed!r} makes 0; {instead}"
 
 
 def _devices(claims: Claims) -> Iterator[str]:

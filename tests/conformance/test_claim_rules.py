@@ -45,6 +45,7 @@ CONTRADICTORY: dict[str, tuple[dict[str, Any], str]] = {
     "cumulative": ({"fixed_momentum": 0.1, "cumulative": True}, "cumulative needs momentum None"),
     "debiased": ({"debiased": True, "cumulative": True}, "debiased averages by momentum, cumulative by the count"),
     "frozen": ({"debiased": True, "fixed_momentum": 0.0}, "debiased divides by the weight of the batches"),
+    "lost": ({"debiased": True, "fixed_momentum": 1e-9}, "claim a weight from 5.96e-08 up, or no debiasing"),
     "variance": ({"initial_variance": -1.0}, "initial_variance = -1.0; pass a number from 0 up"),
     "mean": ({"initial_mean": 1e39}, "initial_mean = 1e+39; pass a number that float32 holds"),
     "devices": ({"shards": ["equal"], "devices": 1}, "shards need at least 2 devices, and devices = 1"),
