@@ -155,6 +155,7 @@ ONLY_WHAT_IS_CLAIMED: tuple[tuple[str, Claims], ...] = (
     ("X1", Claims(fixed_momentum=0.0, dialect=NO_COUNT)),
     ("X1", Claims(layouts=("transposed", "expanded"))),
     ("M6", Claims(layouts=("transposed", "expanded"))),
+    ("G7", Claims(layouts=("channels_last", "expanded"), ranks=(4,))),
     ("M7", Claims(layouts=("channels_last",), ranks=(4, 2))),
     ("M10", Claims(layouts=("channels_last",), ranks=(4,))),
     ("S9", Claims(layouts=("channels_last",), ranks=(4,))),
