@@ -229,6 +229,9 @@ class Claims:
         Whether some of dx, dweight and dbias can be asked for alone.
     empty_batches : bool
         Whether training on a batch without samples is to be asked of it at all; if so, it does as the dialect says.
+    checks_arguments : bool
+        Whether wrong shapes and a negative eps raise; False for a raw kernel behind a wrapper that checks, which is
+        then called with right arguments only.
     own_process : bool
         Whether it runs in a process of its own, so that a crash or a hang can be told from an answer.
     population : bool
@@ -280,6 +283,7 @@ class Claims:
     population: bool = False
     shards: tuple[Split, ...] = ()
     devices: int = 4
+    checks_arguments: bool = True
     own_process: bool = False
     bitwise: bool = True
     fixed_eps: float | None = None
@@ -294,25 +298,49 @@ class Claims:
         """Whether a caller chooses eps."""
         return self.fixed_eps is None
 
+    @property
+    def any_refusal(self) -> bool:
+        """Whether there is a call that must raise, after which a layer can be looked at."""
+        return self.checks_arguments or self.dialect.one_value == "raises"
+
     def usable_eps(self, wanted: tuple[float, ...]) -> tuple[float, ...]:
-        """Those of the wanted values that it accepts, or the only one that there is."""
-        if self.fixed_eps is not None:
-            return (self.fixed_eps,)
-        usable = tuple(eps for eps in wanted if eps >= self.eps_min)
-        return tuple(float(np.float32(eps)) for eps in usable) if self.float32_scalars else usable
+        """The wanted values, each replaced by the nearest that it accepts; or the only one that there is."""
+        usable = (self.fixed_eps,) if self.fixed_eps is not None else tuple(max(eps, self.eps_min) for eps in wanted)
+        if self.float32_scalars:
+            usable = tuple(_in_float32(eps, self.eps_min) for eps in usable)
+        return tuple(dict.fromkeys(usable))
 
     def usable_momenta(self, wanted: tuple[float | None, ...]) -> tuple[float | None, ...]:
-        """Those of the wanted values that it accepts, or the only one that there is."""
+        """The wanted values, each replaced by the nearest that it accepts; or the only one that there is."""
         if self.fixed_momentum is not None:
-            return (self.fixed_momentum,)
-        usable = tuple(momentum for momentum in wanted if momentum is None or momentum >= self.momentum_min)
-        return tuple(map(_share_in_float32, usable)) if self.float32_scalars else usable
+            wanted = (self.fixed_momentum,)
+        usable = tuple(None if momentum is None else max(momentum, self.momentum_min) for momentum in wanted)
+        if self.float32_scalars:
+            usable = tuple(None if share is None else _share_in_float32(share, self.momentum_min) for share in usable)
+        return tuple(dict.fromkeys(usable))
+
+    def usable_layouts(self, rank: int) -> tuple[Layout, ...]:
+        """Claimed layouts that x of a rank can have: (N, C) is its own channels_last, an expanded x is constant."""
+        unsuitable = ("expanded", "channels_last") if rank == 2 else ("expanded",)
+        return tuple(layout for layout in self.layouts if layout not in unsuitable)
+
+    def plain_layout(self, rank: int) -> Layout:
+        """The claimed layout that is nearest to contiguous."""
+        usable = self.usable_layouts(rank)
+        return "contiguous" if "contiguous" in usable else next((one for one in usable if one != "far"), "contiguous")
 
 
-def _share_in_float32(momentum: float | None) -> float | None:
-    """The nearest share of 1 that float32 holds exactly, and so it does what is left of 1."""
+def _in_float32(eps: float, least: float) -> float:
+    """The nearest eps that float32 holds, and that is not below the least."""
+    nearest = np.float32(eps)
+    return float(nearest if float(nearest) >= least else np.nextafter(nearest, np.float32(np.inf)))
+
+
+def _share_in_float32(momentum: float, least: float) -> float:
+    """The nearest share of 1 that float32 holds exactly, as it does what is left of 1; it is not below the least."""
     steps = 1 / UNIT_ROUNDOFF["float32"]
-    return None if momentum is None else round(momentum * steps) / steps
+    nearest = round(momentum * steps)
+    return (nearest if nearest >= least * steps else nearest + 1) / steps
 
 
 def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:

@@ -142,5 +142,7 @@ def _case(claims: Claims, n: int) -> Case:
         momentum=claims.usable_momenta((0.1,))[0],
         eps=claims.usable_eps((1e-5,))[0],
         dy="random" if mode in claims.gradients else "absent",
+        layout=claims.plain_layout(claims.ranks[0]),
+        dy_layout=claims.plain_layout(claims.ranks[0]),
     )
     return build(recipe)

@@ -63,7 +63,8 @@ class Chronicle:
             self._lost = True  # it may be of what the call that was taken left behind
             return
         judge.answered(case, outcome)
-        self._seen += case.training
+        handed_on = case.values_per_channel == 1 and judge.claims.dialect.one_value == "identity"
+        self._seen += case.training and not handed_on
         momentum = cumulative_momentum(self._seen) if case.training and case.momentum is None else case.momentum
         now = replace(case, running_mean=self._mean, running_var=self._var, momentum=momentum)
         debiasing = self._new and judge.claims.dialect.debiased

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnconform.identify.probe import CHANNELS
-from bnconform_adapters.contract import DTYPES, Case, Claims, Parameters, parameter_dtype
+from bnconform_adapters.contract import DTYPES, Case, Claims, Layout, Parameters, parameter_dtype
 from bnconform_reference.precision import DtypeName
 from bnconform_reference.shapes import from_channel_rows
 
@@ -45,6 +45,8 @@ class Handed:
         momentum is the weight of the new batch.
     initial_mean, initial_variance : float
         Statistics before the first of the steps of drift.
+    layout : str
+        How x and dy lie in memory: contiguous where that is taken.
     """
 
     dtype: DtypeName
@@ -55,6 +57,7 @@ class Handed:
     momentum: float
     initial_mean: float
     initial_variance: float
+    layout: Layout = "contiguous"
 
     @classmethod
     def to(cls, claims: Claims) -> Handed:
@@ -69,6 +72,7 @@ class Handed:
             momentum=0.1 if momentum is None else momentum,
             initial_mean=claims.dialect.initial_mean,
             initial_variance=claims.dialect.initial_variance,
+            layout=claims.plain_layout(min(claims.ranks)),
         )
 
 
@@ -140,5 +144,7 @@ def _case(
         running_var=np.full(CHANNELS, var, wide),
         momentum=handed.momentum,
         eps=handed.eps,
+        layout=handed.layout,
+        dy_layout=handed.layout,
         origin=origin,
     )

@@ -144,7 +144,7 @@ def _machine(
             """A training step on a batch without samples."""
             self._call(self._next((0, *self._recipe.shape[1:])))
 
-        @precondition(lambda self: self._steps)  # a layer is built for its first call
+        @precondition(lambda self: claims.checks_arguments and self._steps)  # a layer is built for its first call
         @rule(training=st.booleans())
         def refuse_channels(self, training: bool) -> None:
             """A call with one channel too many, which must raise."""

@@ -79,10 +79,11 @@ class Space:
             return f"{self.derivative.replace('_', ' ')} in {self.mode} is not claimed"
         if self.parameters is not None and not set(self.parameters) & set(claims.parameters):
             return f"weight and bias {' or '.join(self.parameters)} is not claimed"
-        for field in ("dtypes", "layouts"):
-            alternatives = getattr(self, field)
-            if alternatives is not None and not set(alternatives) & set(getattr(claims, field)):
-                return f"{field} {' or '.join(alternatives)} are not claimed"
+        if self.dtypes is not None and not set(self.dtypes) & set(claims.dtypes):
+            return f"dtypes {' or '.join(self.dtypes)} are not claimed"
+        if self.layouts is not None and not self.ranks(claims):
+            where = " at rank 2" if set(self.layouts) & set(claims.layouts) else ""
+            return f"layouts {' or '.join(self.layouts)} are not claimed{where}"
         if self.beside is not None and self.beside not in claims.layouts:
             return f"layout {self.beside} is not claimed"
         for claim in self.needs:
@@ -91,6 +92,16 @@ class Space:
         if None in self.momenta and (not claims.dialect.cumulative or claims.fixed_momentum is not None):
             return "momentum None is not claimed"
         return None
+
+    def layouts_of(self, claims: Claims, rank: int) -> tuple[Layout, ...]:
+        """Claimed layouts of the space that x of a rank can have; none where the space names others."""
+        if self.layouts is not None:
+            return tuple(layout for layout in claims.usable_layouts(rank) if layout in self.layouts)
+        return tuple(layout for layout in claims.usable_layouts(rank) if layout != "far") or ("contiguous",)
+
+    def ranks(self, claims: Claims) -> tuple[int, ...]:
+        """Claimed ranks in which x can have a layout of the space."""
+        return tuple(rank for rank in claims.ranks if self.layouts_of(claims, rank))
 
     def wants_gradients(self, claims: Claims) -> bool:
         """Whether cases ask for a backward pass."""

@@ -42,6 +42,8 @@ BATCH_SIZES = (None, 2, 3, 5)
 """Sizes of a later batch of a layer; None is that of the first."""
 COMPILED_LENGTHS = 6
 """Of the lengths that a law asks for, about this many are drawn where each costs a compilation."""
+UNUSED = (0.1,)
+"""The momentum of a layer that is not to be trained; it is built with one all the same."""
 SALTS = 1000
 """More than a tape's salts: the steps of a layer are that far apart."""
 
@@ -85,19 +87,21 @@ def _sampled_from(alternatives: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 def _signature(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Signature:
     parameters = tuple(p for p in claims.parameters if space.parameters is None or p in space.parameters)
     dtypes = tuple(d for d in claims.dtypes if space.dtypes is None or d in space.dtypes)
+    ranks = space.ranks(claims)
     if space.n is not None:  # few shapes anyway; a compiled program needs one rank and dtype of them
         few = 1 if pool else None
         lengths = space.n[:: max(1, len(space.n) // COMPILED_LENGTHS)] if pool else space.n
-        rank, length = tape.choose_size(claims.ranks[:few]), tape.choose_size(lengths)
+        rank, length = tape.choose_size(ranks[:few]), tape.choose_size(lengths)
         shape = with_values(rank, length, tape.choose_size((2,) if pool else (2, 1, 3)))
         return Signature(shape, tape.choose("dtype", dtypes[:few]), tape.choose("parameters", parameters[:few]))
     if pool:
-        usable = tuple(s for s in pool if s.parameters in parameters and s.dtype in dtypes and s.kind in space.kinds)
-        signature = tape.choose("signature", usable or pool)
+        fitting = tuple(s for s in pool if len(s.shape) in ranks)
+        usable = tuple(s for s in fitting if s.parameters in parameters and s.dtype in dtypes and s.kind in space.kinds)
+        signature = tape.choose("signature", usable or fitting)
         if not usable:
             signature = replace(signature, parameters=parameters[0], dtype=dtypes[0])
     else:
-        shape = shape_of(tape.choose_size(space.kinds), tape.choose_size(claims.ranks), tape.choose_size)
+        shape = shape_of(tape.choose_size(space.kinds), tape.choose_size(ranks), tape.choose_size)
         signature = Signature(shape, tape.choose("dtype", dtypes), tape.choose("parameters", parameters))
     if space.mode == "training":
         return replace(signature, shape=at_least_two_values(signature.shape))
@@ -111,12 +115,9 @@ def recipes(space: Space, claims: Claims, pool: tuple[Signature, ...]) -> st.Sea
 
 def _recipe(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Recipe:
     choose, signature = tape.choose, _signature(tape, space, claims, pool)
-    # (N, C) is its own channels-last; an expanded x would be a constant channel.
-    unsuitable = ("expanded", "channels_last") if len(signature.shape) == 2 else ("expanded",)
-    wanted = set(claims.layouts) - {"far"} if space.layouts is None else set(space.layouts)
-    layouts: tuple[Layout, ...] = tuple(
-        layout for layout in claims.layouts if layout not in unsuitable and layout in wanted
-    ) or ("contiguous",)
+    layouts = space.layouts_of(claims, len(signature.shape))
+    dy: str
+    dy_layout: Layout
     dy, dy_layout = "absent", layouts[0]
     if space.wants_gradients(claims):
         dy, dy_layout = choose("dy", space.dys), choose("dy_layout", layouts)
@@ -127,7 +128,7 @@ def _recipe(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...
         dtype=signature.dtype,
         parameters=signature.parameters,
         training=space.mode == "training",
-        momentum=choose("momentum", claims.usable_momenta(space.momenta)) if space.mode == "training" else 0.1,
+        momentum=choose("momentum", claims.usable_momenta(space.momenta if space.mode == "training" else UNUSED)),
         eps=choose("eps", claims.usable_eps(space.eps)),
         values=choose("values", space.values),
         ratio=choose("ratio", ratios(signature.dtype) if space.ratios is None else space.ratios),
@@ -258,7 +259,8 @@ class Sequences:
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
         """See :class:`Source`."""
-        kinds = ("training", "training", *self.kinds)
+        others = tuple(kind for kind in self.kinds if kind != "empty" or claims.empty_batches)
+        kinds = ("training", "training", *others)
         later = st.lists(
             st.tuples(_sampled_from(kinds), _sampled_from(BATCH_SIZES)), min_size=1, max_size=self.longest - 1
         )

@@ -154,7 +154,7 @@ def test_channels_are_isolated(judge: Judge, case: Case) -> None:
     x[:, channel] = x[:, channel] * x.dtype.type(-2) + x.dtype.type(4)
     if dy is not None:
         dy[:, channel] = dy[:, channel] * dy.dtype.type(-2) + dy.dtype.type(1)
-    layout = "contiguous" if case.dy_layout == "expanded" else case.dy_layout
+    layout = judge.claims.plain_layout(case.x.ndim) if case.dy_layout == "expanded" else case.dy_layout
     base = replace(case, dy_layout=layout)
     others = np.arange(case.channels) != channel
 
@@ -164,6 +164,12 @@ def test_channels_are_isolated(judge: Judge, case: Case) -> None:
     first, second = _both(judge, base), _both(judge, replace(base, x=x, dy=dy))
     when = f"with channel {channel} changed"
     _compare(judge, first, second, when, back=rest, part=rest, bitwise=judge.claims.bitwise)
+
+
+def _plain(judge: Judge, case: Case) -> Case:
+    """The case in the claimed layout that is nearest to contiguous."""
+    layout = judge.claims.plain_layout(case.x.ndim)
+    return replace(case, layout=layout, dy_layout=layout)
 
 
 @requirement("M7", given=Cases(ANY), share=0.5)
@@ -181,8 +187,8 @@ def test_spatial_positions_are_samples(judge: Judge, case: Case) -> None:
         rows = np.moveaxis(array, 1, 0).reshape(case.channels, case.x.shape[0], *case.x.shape[2:])
         return np.moveaxis(rows, 0, 1)
 
-    base = replace(case, layout="contiguous", dy_layout="contiguous")
-    other = replace(base, x=reshaped(case.x), dy=None if case.dy is None else reshaped(case.dy))
+    base = _plain(judge, case)
+    other = _plain(judge, replace(base, x=reshaped(case.x), dy=None if case.dy is None else reshaped(case.dy)))
     _compare(judge, _both(judge, base), _both(judge, other), f"as {list(flat)}", back=back)
 
 
@@ -194,7 +200,7 @@ def test_samples_as_channels_are_normalized_each_by_itself(judge: Judge, case: C
     if length < 2:
         return judge.mistrust()
     rank, channels = next((rank for rank in judge.claims.ranks if rank > 2), 2), case.channels
-    base = replace(case, layout="contiguous", dy_layout="contiguous")
+    base = replace(case, layout=judge.claims.plain_layout(rank), dy_layout=judge.claims.plain_layout(rank))
 
     def sample(array: AnyArray, i: int) -> AnyArray:
         rows = np.moveaxis(array, 1, 0).reshape(channels, -1)

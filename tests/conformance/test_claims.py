@@ -15,6 +15,7 @@ from plain_step import Plain
 from suite_runs import names_apart, names_here, run_apart
 
 from bnconform import ledger
+from bnconform_adapters.claim_rules import contradictions
 from bnconform_adapters.contract import DTYPES, Claims
 from bnconform_adapters.layer_defaults import layer_defaults
 from bnconform_adapters.registry import REGISTRY, create, find
@@ -89,6 +90,11 @@ def blended(claims: Claims, batch: float, old: float) -> float:
         return batch
     new = MOMENTUM if claims.dialect.momentum_weighs == "new" else 1 - MOMENTUM
     return (1 - new) * old + new * batch
+
+
+def test_claims_contradict_nothing(plain: Plain) -> None:
+    """Bundled claims keep the rules that a candidate file's are refused by."""
+    assert contradictions(claims_of(plain)) is None
 
 
 def test_every_framework_adapter_is_held_against_its_framework() -> None:

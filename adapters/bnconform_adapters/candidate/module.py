@@ -162,6 +162,7 @@ def adapter(
         momentum = built_with(module, "momentum", where)
         weighs_old = claims.dialect.momentum_weighs == "old"
         claims = replace(claims, fixed_momentum=1.0 - momentum if weighs_old else momentum)
+    stated.refuse_contradictions(claims)
     return ModuleAdapter(
         title,
         claims,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
+from bnconform_adapters.claim_rules import RANKS, contradictions
 from bnconform_adapters.contract import AdapterError, Claims, Layout, with_values
 from bnconform_reference.dialect import Dialect
 
@@ -18,7 +19,6 @@ _MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode", "shards"}
 _NEVER = {"dialect", "population", "own_process"}
 _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
 _DIALECT = {field.name for field in fields(Dialect)}
-_RANKS = (2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Statements:
         Raises
         ------
         AdapterError
-            A key or a value is unknown.
+            A key or a value is unknown, or what is stated contradicts itself.
         """
         stated, layouts = self.mapping("CLAIMS"), tuple(layouts)
         known = (_CLAIMS | _DIALECT) - without
@@ -95,14 +95,27 @@ class Statements:
         for key, value in stated.items():
             self._check(key, value, layouts)
         claims = with_values(base, {k: v for k, v in stated.items() if k in _CLAIMS})
-        return replace(claims, dialect=replace(base.dialect, **{k: v for k, v in stated.items() if k in _DIALECT}))
+        claims = replace(claims, dialect=replace(base.dialect, **{k: v for k, v in stated.items() if k in _DIALECT}))
+        self.refuse_contradictions(claims)
+        return claims
+
+    def refuse_contradictions(self, claims: Claims) -> None:
+        """See :func:`~bnconform_adapters.claim_rules.contradictions`.
+
+        Raises
+        ------
+        AdapterError
+            The claims contradict themselves.
+        """
+        if (problem := contradictions(claims)) is not None:
+            raise AdapterError(f"the claims of {self.path} contradict one another: {problem}")
 
     def _check(self, key: str, value: Any, layouts: tuple[str, ...]) -> None:
         """Refuse a value that the key's type does not have, where the type lists them."""
         hint = get_type_hints(Claims if key in _CLAIMS else Dialect)[key]
         many = getattr(hint, "__origin__", None) is tuple
         allowed = get_args(get_args(hint)[0]) if many else get_args(hint)
-        allowed = _RANKS if key == "ranks" else tuple(a for a in allowed if isinstance(a, str))
+        allowed = RANKS if key == "ranks" else tuple(a for a in allowed if isinstance(a, str))
         allowed = layouts if key == "layouts" else allowed
         stated = f"CLAIMS in {self.path} has {key}"
         if many and not isinstance(value, list | tuple):
@@ -110,12 +123,12 @@ class Statements:
         if many and not value and key not in _MAY_BE_EMPTY:
             raise AdapterError(f"{stated} = {value!r}; name at least one, or leave {key} out")
         for one in value if many else [value]:
-            if allowed and one not in allowed:
+            if allowed and not any(one == each and type(one) is type(each) for each in allowed):
                 raise AdapterError(f"{stated} = {one!r}; pass one of {', '.join(map(str, allowed))}")
         if hint is bool and not isinstance(value, bool):
             raise AdapterError(f"{stated} = {value!r}; pass True or False")
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number and (hint is float or (float in get_args(hint) and value is not None)):
             raise AdapterError(f"{stated} = {value!r}; pass a number")
-        if key == "fixed_eps" and number and not value > 0:
-            raise AdapterError(f"{stated} = {value!r}; pass a number above 0")
+        if hint is int and type(value) is not int:
+            raise AdapterError(f"{stated} = {value!r}; pass a whole number")

@@ -40,7 +40,7 @@ LAST = GRADES[-1]
 def _cases(probe: Probe) -> list[Case]:
     claims = probe.claims
     rank = min(claims.ranks)
-    interpreted = claims.cost != "cheap"
+    interpreted, layout = claims.cost != "cheap", claims.plain_layout(rank)
     recipes = [
         Recipe(
             shape=with_values(rank, n, 2),
@@ -49,6 +49,9 @@ def _cases(probe: Probe) -> list[Case]:
             values=values,
             ratio=ratio,
             dy="random" if "training" in claims.gradients else "absent",
+            eps=claims.usable_eps((Recipe.eps,))[0],
+            layout=layout,
+            dy_layout=layout,
         )
         for n in (LENGTHS[::2] if interpreted else LENGTHS)
         for ratio in (*ratios(probe.dtype),)

@@ -80,7 +80,8 @@ class Probe:
             if self._parameters not in ("both", name):
                 values[name] = None
         x = from_channel_rows(np.asarray(rows, np.float64), self.shape(rows.shape[1])).astype(DTYPES[dtype])
-        return Case(x=x, **values)
+        layout = self.claims.plain_layout(self._rank)
+        return Case(x=x, layout=layout, dy_layout=layout, **values)
 
     def need(self, mode: Mode) -> None:
         """Give up where there is no such mode."""

@@ -69,8 +69,10 @@ class Course:
         return KINDS[self.kind].architecture
 
     def swapped(self) -> Course:
-        """The course of a layer that takes momentum in the other sense."""
-        return replace(self, settings=replace(self.settings, momentum=1 - self.settings.momentum))
+        """The course of a layer that takes momentum in the other sense, or half of it where both senses are alike."""
+        momentum = self.settings.momentum
+        other = 1 - momentum if momentum != 0.5 else momentum / 2
+        return replace(self, settings=replace(self.settings, momentum=other))
 
     def norm(self, call: Call, channels: int, spatial: tuple[int, ...], claims: Claims) -> ImplementationNorm:
         """An implementation's layer with the course's settings."""

@@ -68,14 +68,15 @@ class Courses:
         dtypes = SPACE.dtypes or ()
         dtype = next(dtype for dtype in dtypes if dtype in claims.dtypes)
 
-        def steps(kind: str, momentum: float, eps: float, salt: int) -> Steps:
+        def steps(kind: str, momentum: float | None, eps: float, salt: int) -> Steps:
+            assert momentum is not None, "there is always a nearest number"
             settings = Settings(momentum, eps, dtype, _layout(kind, claims))
             return (first_call(Course(kind, salt, settings), claims),)
 
         return st.builds(
             steps,
             st.sampled_from([kind for kind, rank in _RANKS.items() if rank in claims.ranks]),
-            st.sampled_from([momentum for momentum in claims.usable_momenta(MOMENTA) if momentum is not None]),
+            st.sampled_from(claims.usable_momenta(MOMENTA)),
             st.sampled_from(claims.usable_eps(EPS)),
             st.integers(0, BYTE - 1),
         )
