@@ -232,6 +232,9 @@ class Claims:
     checks_arguments : bool
         Whether wrong shapes and a negative eps raise; False for a raw kernel behind a wrapper that checks, which is
         then called with right arguments only.
+    refuses_with : tuple of str
+        Built-in exceptions by which it refuses arguments on purpose, beside ValueError, TypeError, RuntimeError and
+        assertions: "IndexError" for one. Any other is an accident, which is no refusal.
     own_process : bool
         Whether it runs in a process of its own, so that a crash or a hang can be told from an answer.
     population : bool
@@ -284,6 +287,7 @@ class Claims:
     shards: tuple[Split, ...] = ()
     devices: int = 4
     checks_arguments: bool = True
+    refuses_with: tuple[str, ...] = ()
     own_process: bool = False
     bitwise: bool = True
     fixed_eps: float | None = None

@@ -10,6 +10,7 @@ from bnconform.difference import describe_call, marks, mode_of
 from bnconform.due import GRADIENTS, STATISTICS, due_shape, missing_derivative, missing_output
 from bnconform.evidence import Evidence, Life, Of, Pass, What
 from bnconform.findings import Broken, Finding, brief, other_memory, signature
+from bnconform.refusals import accident
 from bnconform.tally import Tally
 from bnconform_adapters.calls import Life as LayersLife
 from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
@@ -238,6 +239,16 @@ class Caller:
         if array.shape != due:
             shown = Of(f"{{}}.shape != {due}", array)
             self.broken(name, f"is {signature(array)}; the case asks for shape {list(due)}", shown)
+
+    def refused(self, outcome: Outcome, what: str) -> None:
+        """Break the law unless a call raised, and on purpose; `what` completes "it returned for"."""
+        if outcome.error is None:
+            self.broken("call", f"returned for {what}; it must raise", returned(outcome))
+        if name := accident(outcome.error, self.claims):
+            problem = f"raised {outcome.error} for {what}: an accident and no refusal; raise ValueError, say"
+            hint = f"or claim refuses_with = [{name!r}]"
+            shown = Of(f"str({{}}.get('error')).startswith({name!r})", outcome)
+            self.broken("call", f"{problem}, {hint}", shown)
 
     def missing(self, name: str) -> NoReturn:
         """Report an output that is not there, in one of the calls of the last life."""
