@@ -200,10 +200,11 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path, metavar="OUT.json")
     parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS), metavar="FORM")
+    parser.add_argument("--every", type=int, default=1, help="only one in so many of the specimens")
     parser.add_argument("--witnesses", action="store_true", help="also give it cases that break laws")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     arguments = parser.parse_args()
-    asked = [(form, one) for form in arguments.forms for one in everything()]
+    asked = [(form, one) for form in arguments.forms for one in everything()[:: arguments.every]]
     with ProcessPoolExecutor(arguments.jobs) as pool:
         found = list(pool.map(partial(_one, witnesses=arguments.witnesses), asked, chunksize=8))
     arguments.path.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")

@@ -27,6 +27,8 @@ WITH = {
     "bias": "with bias alone",
     "neither": "without weight and bias",
 }
+UNEXPLAINED = "wrong "
+"""How a line begins that says where, and not why."""
 HALF: tuple[DtypeName, ...] = ("float16", "bfloat16")
 WIDE: tuple[DtypeName, ...] = ("float32", "float64")
 
@@ -52,6 +54,10 @@ class Level:
     def wrong(self, quantity: str) -> bool:
         """Whether an output was wrong in each call."""
         return bool(self.probes) and all(probe.wrong(quantity) for probe in self.probes)
+
+    def far_off(self, quantity: str) -> bool:
+        """Whether an output was far off in each call."""
+        return bool(self.probes) and all(probe.far_off(quantity) for probe in self.probes)
 
     def right(self, quantity: str) -> bool:
         """Whether an output was right in each call."""
@@ -85,13 +91,17 @@ def by_rank(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
 
 
 def by_parameters(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
-    """Outputs that are wrong with some of weight and bias, and right with others."""
+    """Outputs that are wrong with some of weight and bias and right with others, where a mistake explains it.
+
+    Weight and bias change how large y is, and with it what rounding and limits of range do: that is no cause.
+    """
     claims, terms = prober.claims, usual(prober.claims)
     if len(claims.parameters) < 2:
         return {}
     shapes = SHAPES[claims.ranks[-1]]
     wanted = {WITH[present]: (replace(terms, parameters=present), shapes) for present in claims.parameters}
-    return _told(claims, mode, _levels(prober, mode, wanted, backwards), listed, listed)
+    found = _told(claims, mode, _levels(prober, mode, wanted, backwards), listed, listed)
+    return {place: told for place, told in found.items() if not told[0].startswith(UNEXPLAINED)}
 
 
 def by_dtype(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
@@ -145,7 +155,7 @@ def _told(
     found: Found = {}
     for quantity in QUANTITIES:
         judged = [level for level in levels if level.given(quantity)]
-        wrong = [level for level in judged if level.wrong(quantity)]
+        wrong = [level for level in judged if level.far_off(quantity)]
         right = [level for level in judged if level.right(quantity)]
         if wrong and right and len(wrong) + len(right) == len(judged):
             found[mode, quantity] = [_sentence(quantity, claims, wrong, right, where, elsewhere)]
@@ -163,4 +173,4 @@ def _sentence(
     """Where it is wrong and where it is right, with the cause if a mistake explains all that is wrong."""
     named = explanations(quantity, [probe for level in wrong for probe in level.probes], claims)
     place = f"{where([level.name for level in wrong])}; right {elsewhere([level.name for level in right])}"
-    return f"{named[0]}, {place}" if named else f"wrong {place}"
+    return f"{named[0]}, {place}" if named else f"{UNEXPLAINED}{place}"

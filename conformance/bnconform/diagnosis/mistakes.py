@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bnconform.diagnosis.setting import Setting
+from bnconform_adapters.contract import Claims
 from bnconform_reference.double_double import Array
 
 Mistake: TypeAlias = Callable[[Setting], Array]
@@ -221,13 +222,17 @@ DBIAS: dict[str, Mistake] = {
     "dbias has the value of dweight": lambda s: s.dweight,
 }
 
+ALWAYS = "momentum is always"
 EXCHANGES = ("mean and variance change places", "dweight and dbias change places")
 """Said only where both outputs show it."""
 
 
-def mistakes(quantity: str, *, training: bool) -> dict[str, Mistake]:
-    """The known mistakes of an output in a mode."""
-    return {
+def mistakes(quantity: str, claims: Claims, *, training: bool) -> dict[str, Mistake]:
+    """The known mistakes of an output in a mode.
+
+    Where momentum is fixed, nothing shows whether another one is taken for it always, or put together wrongly.
+    """
+    known = {
         "y": TRAINING_Y if training else INFERENCE_Y,
         "running_mean": RUNNING_MEAN if training else {},
         "running_var": RUNNING_VAR if training else {},
@@ -235,3 +240,5 @@ def mistakes(quantity: str, *, training: bool) -> dict[str, Mistake]:
         "dweight": DWEIGHT,
         "dbias": DBIAS,
     }[quantity]
+    fixed = claims.fixed_momentum is not None
+    return {sentence: one for sentence, one in known.items() if not (fixed and sentence.startswith(ALWAYS))}

@@ -17,6 +17,8 @@ from bnconform_adapters.contract import Adapter, Case, Mode, Outcome, dtype_name
 from bnconform_reference.precision import UNIT_ROUNDOFF
 
 QUANTITIES = ("y", *STATISTICS, *GRADIENTS)
+FAR = 16.0
+"""Multiples of the allowed error past which an output is far off."""
 MOST_CALLS = 250
 """Calls of the implementation that a diagnosis makes at most."""
 MOST_SECONDS = 30.0
@@ -52,20 +54,24 @@ class Probe:
 
     def wrong(self, quantity: str) -> bool:
         """Whether an output is given and beyond its allowed error."""
-        return quantity in self._wrong
+        return self._ratios.get(quantity, 0.0) > 1
+
+    def far_off(self, quantity: str) -> bool:
+        """Whether it is so far beyond that no rounding of a dtype narrower by a few bits explains it."""
+        return self._ratios.get(quantity, 0.0) > FAR
 
     def right(self, quantity: str) -> bool:
         """Whether an output is given and within its allowed error."""
         return self.given(quantity) and not self.wrong(quantity)
 
     @cached_property
-    def _wrong(self) -> frozenset[str]:
-        return frozenset(
-            quantity
+    def _ratios(self) -> dict[str, float]:
+        """The worst element of each output that is given, in units of what is allowed."""
+        return {
+            quantity: float(compare(getattr(self.outcome, quantity), self.expected[quantity]).ratio.max(initial=0.0))
             for quantity in QUANTITIES
             if self.given(quantity)
-            and (compare(getattr(self.outcome, quantity), self.expected[quantity]).ratio > 1).any()
-        )
+        }
 
 
 class Prober:

@@ -42,7 +42,7 @@ def explanations(quantity: str, probes: Sequence[Probe], claims: Claims, *, seen
         return []
     settings = [Setting.of(probe.case, claims) for probe in probes]
     found: list[tuple[str, list[Array], int]] = []
-    for sentence, mistake in mistakes(quantity, training=probes[0].case.training).items():
+    for sentence, mistake in mistakes(quantity, claims, training=probes[0].case.training).items():
         with np.errstate(all="ignore"):
             values = [mistake(setting) for setting in settings]
         judged = [_judged(quantity, probe, value) for probe, value in zip(probes, values, strict=True)]

@@ -74,7 +74,7 @@ def _between(prober: Prober, mode: Mode, channels: int, swap: int) -> list[str]:
     if len(probes) < 3:
         return []
     before, between, after = probes
-    return [name for name in QUANTITIES if before.right(name) and between.wrong(name) and after.right(name)]
+    return [name for name in QUANTITIES if before.right(name) and between.far_off(name) and after.right(name)]
 
 
 def _unwritten(prober: Prober, mode: Mode) -> list[str]:
