@@ -64,19 +64,22 @@ def _wrong_where(laid: Laid, mode: Mode, prober: Prober, bases: Sequence[Probe],
     """Lines about outputs that some layouts of one argument make wrong."""
     if len(bases) < DRAWS or not layouts:
         return {}
-    change: Any = {layout: {laid: layout} for layout in layouts}
-    probes = {layout: prober.probes(replace(base.case, **change[layout]) for base in bases) for layout in layouts}
+    probes = _laid(laid, prober, bases, layouts)
     suspects = [
         quantity
         for quantity in QUANTITIES
         if all(probe.right(quantity) for probe in bases)
         and any(probe.wrong(quantity) for calls in probes.values() for probe in calls)
     ]
+    if not suspects:
+        return {}
     # Once more, so that what changes from call to call is not taken for what changes with the layout.
-    again = prober.probes(base.case for base in bases) if suspects else []
+    again = prober.probes(base.case for base in bases)
+    anew = _laid(laid, prober, bases, layouts[::-1])
+    calls = {layout: [*probes[layout], *anew[layout]] for layout in layouts}
+    calls = {layout: own for layout, own in calls.items() if len(own) == 2 * len(bases)}
     found: Found = {}
     for quantity in suspects if len(again) == len(bases) else []:
-        calls = {layout: own for layout, own in probes.items() if len(own) == len(bases)}
         wrong = [layout for layout, own in calls.items() if all(probe.wrong(quantity) for probe in own)]
         right = [layout for layout, own in calls.items() if all(probe.right(quantity) for probe in own)]
         if wrong and len(wrong) + len(right) == len(calls) and all(probe.right(quantity) for probe in again):
@@ -85,6 +88,12 @@ def _wrong_where(laid: Laid, mode: Mode, prober: Prober, bases: Sequence[Probe],
             pronoun = "it is" if laid in ARRAYS else "they are"
             found[mode, quantity] = [f"{cause}wrong where {NAMES[laid]} {where}; right where {pronoun} contiguous"]
     return found
+
+
+def _laid(laid: Laid, prober: Prober, bases: Sequence[Probe], layouts: Sequence[Layout]) -> dict[Layout, list[Probe]]:
+    """The same cases with one argument in each of the layouts."""
+    change: Any = {layout: {laid: layout} for layout in layouts}
+    return {layout: prober.probes(replace(base.case, **change[layout]) for base in bases) for layout in layouts}
 
 
 def _read_by_memory(claims: Claims, laid: Laid, quantity: str, probes: Sequence[Probe]) -> str:

@@ -19,7 +19,7 @@ from bnconform_reference.precision import UNIT_ROUNDOFF
 QUANTITIES = ("y", *STATISTICS, *GRADIENTS)
 FAR = 16.0
 """Multiples of the allowed error past which an output is far off."""
-MOST_CALLS = 250
+MOST_CALLS = 400
 """Calls of the implementation that a diagnosis makes at most."""
 MOST_SECONDS = 30.0
 """Time after which it makes none any more; what costs milliseconds a call never gets there."""
