@@ -1,5 +1,72 @@
-"""Why an implementation is wrong, where what it gives is what a known mistake would give."""
+"""Why an implementation is wrong, where one cause explains what it gives and its rivals are excluded."""
 
-from bnconform.diagnosis.probes import diagnose
+from __future__ import annotations
 
-__all__ = ["diagnose"]
+from bnconform.diagnosis.cases import ordinary
+from bnconform.diagnosis.channels import by_channel
+from bnconform.diagnosis.layouts import by_layout
+from bnconform.diagnosis.levels import by_level
+from bnconform.diagnosis.lines import Found, told
+from bnconform.diagnosis.one_pass import one_pass
+from bnconform.diagnosis.probing import MOST_CALLS, QUANTITIES, Probe, Prober
+from bnconform.diagnosis.rivals import explanations, usable
+from bnconform.diagnosis.steadiness import unsteady
+from bnconform_adapters.contract import Adapter, Case, Claims, Mode
+
+__all__ = ["MOST_CALLS", "diagnose"]
+
+MOST_WITNESSES = 16
+"""Cases that broke a law which are called again."""
+
+
+def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = ()) -> list[str]:
+    """What the implementation probably does wrong, as sentences; none where no single cause explains it.
+
+    A mistake is named only if it is the only known one that gives what came out, on every probe. Where that names
+    none, and an output is right on some kinds of calls and wrong on others, the line says on which.
+
+    At most :data:`MOST_CALLS` calls are made, and none after one that ended its process or its time.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    witnesses : tuple of Case
+        Cases that broke a law. They are asked about outputs that are right on all ordinary calls.
+    """
+    prober = Prober(adapter)
+    chance, found, probes = unsteady(prober), Found(), list[Probe]()
+    lines = list(chance.values())
+    # What more than the arguments decides is no evidence of anything else.
+    modes = [mode for mode in adapter.claims.modes if mode not in chance]
+    for mode in modes:
+        own = prober.probes(ordinary(adapter.claims, mode))
+        found |= _by_mistakes(own, mode, prober.claims)
+        probes += own
+    if "training" in modes and (sentence := one_pass(prober)):
+        lines.append(sentence)
+    for mode in modes:
+        for places in (*by_level(prober, mode), by_layout(prober, mode), by_channel(prober, mode)):
+            found = places | found
+    return lines + told(_of_witnesses(probes, witnesses, prober, modes) | found)
+
+
+def _by_mistakes(probes: list[Probe], mode: Mode, claims: Claims) -> Found:
+    named = {(mode, quantity): explanations(quantity, probes, claims) for quantity in QUANTITIES}
+    return {place: sentences for place, sentences in named.items() if sentences}
+
+
+def _of_witnesses(probes: list[Probe], witnesses: tuple[Case, ...], prober: Prober, modes: list[Mode]) -> Found:
+    """What explains outputs that only cases which broke a law show to be wrong."""
+    again = prober.probes([case for case in witnesses[:MOST_WITNESSES] if _plain(case)])
+    found: Found = {}
+    for mode in modes:
+        for quantity in QUANTITIES:
+            own = [probe for probe in probes if probe.mode == mode and probe.given(quantity)]
+            broke = [probe for probe in again if probe.mode == mode and probe.wrong(quantity) and usable(probe)]
+            if own and broke and all(probe.right(quantity) for probe in own):
+                found[mode, quantity] = explanations(quantity, own + broke, prober.claims, seen=1)
+    return {place: sentences for place, sentences in found.items() if sentences}
+
+
+def _plain(case: Case) -> bool:
+    return {case.layout, case.dy_layout, case.parameters_layout, case.statistics_layout} == {"contiguous"}

@@ -1,104 +1,20 @@
 """Batch norm with one mistake: what each common error of the formulas gives, in float64.
 
 Every entry is a sentence and a function of a :class:`Setting`; y and dx are rows (C, n), the others columns (C, 1).
+Where two entries of a table give the same on some claims, as "weight is ignored" and "weight and bias are ignored" do
+where there is no bias, the first one is named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Claims
+from bnconform.diagnosis.setting import Setting
+from bnconform_adapters.contract import Claims
 from bnconform_reference.double_double import Array
-from bnconform_reference.shapes import channel_column, channel_rows
-
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """A case taken apart, with the right intermediate values.
-
-    Attributes
-    ----------
-    x, dy, xhat : rows (C, n)
-    weight, bias, old_mean, old_var, mean, variance, invstd, dweight, dbias : columns (C, 1)
-        `mean`, `variance` and `invstd` are those that normalize in the case's mode; `old_mean` and `old_var` the
-        running statistics beforehand.
-    batch_mean, batch_var : columns (C, 1)
-        Of x; the biased variance.
-    m, eps : float
-    n : int
-    samples : int
-        N.
-    unbiased : bool
-        Whether the stored variance divides by n - 1, as claimed.
-    """
-
-    x: Array
-    dy: Array
-    weight: Array
-    bias: Array
-    old_mean: Array
-    old_var: Array
-    batch_mean: Array
-    batch_var: Array
-    mean: Array
-    variance: Array
-    invstd: Array
-    xhat: Array
-    dweight: Array
-    dbias: Array
-    m: float
-    eps: float
-    n: int
-    samples: int
-    unbiased: bool
-
-    @classmethod
-    def of(cls, case: Case, claims: Claims) -> Setting:
-        """The setting of a case with running statistics."""
-        x, channels = channel_rows(case.x), case.channels
-        dy = np.zeros_like(x) if case.dy is None else channel_rows(case.dy)
-        old_mean = channel_column(case.running_mean, channels, 0.0)
-        old_var = channel_column(case.running_var, channels, 1.0)
-        batch_mean, batch_var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
-        mean, variance = (batch_mean, batch_var) if case.training else (old_mean, old_var)
-        invstd = 1 / np.sqrt(variance + case.eps)
-        xhat = (x - mean) * invstd
-        return cls(
-            x=x,
-            dy=dy,
-            weight=channel_column(case.weight, channels, 1.0),
-            bias=channel_column(case.bias, channels, 0.0),
-            old_mean=old_mean,
-            old_var=old_var,
-            batch_mean=batch_mean,
-            batch_var=batch_var,
-            mean=mean,
-            variance=variance,
-            invstd=invstd,
-            xhat=xhat,
-            dweight=(dy * xhat).sum(axis=1, keepdims=True),
-            dbias=dy.sum(axis=1, keepdims=True),
-            m=0.1 if case.momentum is None else case.momentum,
-            eps=case.eps,
-            n=x.shape[1],
-            samples=case.x.shape[0],
-            unbiased=claims.dialect.stored_variance == "unbiased",
-        )
-
-    @property
-    def bessel(self) -> float:
-        """n / (n - 1)."""
-        return self.n / (self.n - 1)
-
-    @property
-    def batch_stored(self) -> Array:
-        """The batch variance as it should enter the running one."""
-        return self.batch_var * (self.bessel if self.unbiased else 1.0)
-
 
 Mistake: TypeAlias = Callable[[Setting], Array]
 
@@ -114,6 +30,8 @@ def _root(s: Setting, variance: Array, eps: float) -> Array:
 def _over(s: Setting, axes: tuple[int, ...]) -> Array:
     """y by statistics over other axes than the channel's own, of x as (C, N, positions)."""
     x = s.x.reshape(len(s.x), s.samples, -1)
+    if axes == (2,) and x.shape[2] == 1:  # (N, C) has no instances
+        return _y(s, s.mean, s.invstd)
     xhat = (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + s.eps)
     return np.asarray(s.weight * xhat.reshape(s.x.shape) + s.bias)
 
@@ -125,6 +43,10 @@ _ROOTS: dict[str, Mistake] = {
     "eps is squared": lambda s: _root(s, s.variance, s.eps**2),
     "x is divided by the square of variance + eps": lambda s: _y(s, s.mean, 1 / (s.variance + s.eps) ** 2),
     "weight loses its sign": lambda s: np.abs(s.weight) * s.xhat + s.bias,
+    "eps is a floor: max(variance, eps) is taken, not variance + eps": lambda s: _root(
+        s, np.maximum(s.variance, s.eps), 0.0
+    ),
+    "eps below 1e-5 is raised to it": lambda s: _root(s, s.variance, max(s.eps, 1e-5)),
     "eps is always 1e-5": lambda s: _root(s, s.variance, 1e-5),
     "eps is always 1e-3": lambda s: _root(s, s.variance, 1e-3),
     "x is divided by the variance, not by its root": lambda s: _y(s, s.mean, 1 / (s.variance + s.eps)),
@@ -134,14 +56,26 @@ _ROOTS: dict[str, Mistake] = {
     "weight and bias are ignored": lambda s: s.xhat,
     "weight and bias change places": lambda s: s.bias * s.xhat + s.weight,
     "bias is added before weight multiplies": lambda s: s.weight * (s.xhat + s.bias),
+    "the mean is subtracted after x is scaled, itself unscaled": lambda s: s.x * s.weight * s.invstd + s.bias - s.mean,
     "y is x": lambda s: s.x,
 }
+
+
+def _by_moved(s: Setting) -> Array:
+    mean, variance = ((1 - s.m) * old + s.m * new for old, new in ((s.old_mean, s.mean), (s.old_var, s.variance)))
+    return _y(s, mean, 1 / np.sqrt(variance + s.eps))
+
 
 TRAINING_Y: dict[str, Mistake] = _ROOTS | {
     "the variance that normalizes divides by n - 1": lambda s: _root(s, s.variance * s.bessel, s.eps),
     "xhat is scaled by the root of (n - 1) / n": lambda s: s.weight * s.xhat / np.sqrt(s.bessel) + s.bias,
     "the running statistics normalize in training": lambda s: _y(s, s.old_mean, 1 / np.sqrt(s.old_var + s.eps)),
+    "the running statistics normalize in training, after the batch has moved them": _by_moved,
     "the variance is E[x^2]: the mean is not taken out of it": lambda s: _root(s, s.variance + s.mean**2, s.eps),
+    "the variance is taken around the running mean": lambda s: _root(s, s.variance + (s.mean - s.old_mean) ** 2, s.eps),
+    "x is divided by the mean absolute deviation, not by the root of the variance": lambda s: _root(
+        s, np.abs(s.x - s.mean).mean(axis=1, keepdims=True) ** 2, s.eps
+    ),
     "each sample is normalized by itself, as in instance normalization": lambda s: _over(s, (2,)),
     "each sample is normalized over its channels, as in layer normalization": lambda s: _over(s, (0, 2)),
     "one mean and one variance serve all channels": lambda s: _over(s, (0, 1, 2)),
@@ -157,18 +91,26 @@ INFERENCE_Y: dict[str, Mistake] = _ROOTS | {
 }
 
 
+def _blend(momentum: float, old: Array, new: Array) -> Array:
+    return (1 - momentum) * old + momentum * new
+
+
 def _blends(batch: Mistake, old: Callable[[Setting], Array]) -> dict[str, Mistake]:
     """What can go wrong with any moving average."""
     return {
         "momentum is swapped: it weighs the other term": lambda s: s.m * old(s) + (1 - s.m) * batch(s),
-        "it is not updated": old,
-        "it is replaced by the batch's": batch,
-        "a step updates it twice": lambda s: (1 - s.m) ** 2 * old(s) + (1 - (1 - s.m) ** 2) * batch(s),
+        "not updated": old,
+        "replaced by the batch's value": batch,
+        "a step updates twice": lambda s: (1 - s.m) ** 2 * old(s) + (1 - (1 - s.m) ** 2) * batch(s),
         "momentum is always 0.1": lambda s: 0.9 * old(s) + 0.1 * batch(s),
         "momentum is always 0.01": lambda s: 0.99 * old(s) + 0.01 * batch(s),
+        "momentum 0 takes the batch's value alone": lambda s: _blend(s.m or 1.0, old(s), batch(s)),
+        "momentum 0 counts as not given: 0.1 is taken": lambda s: _blend(s.m or 0.1, old(s), batch(s)),
+        "momentum past 0.5 is taken for the old value's weight": lambda s: _blend(min(s.m, 1 - s.m), old(s), batch(s)),
         "the old value is dropped": lambda s: s.m * batch(s),
         "the old value is not decayed": lambda s: old(s) + s.m * batch(s),
         "the batch's value is added whole": lambda s: (1 - s.m) * old(s) + batch(s),
+        "the batch's value is added whole, and momentum weighs the old one": lambda s: s.m * old(s) + batch(s),
     }
 
 
@@ -184,6 +126,9 @@ RUNNING_VAR: dict[str, Mistake] = _blends(lambda s: s.batch_stored, lambda s: s.
     "the stored variance divides by n: it is biased": _var(lambda s: s.batch_var),
     "the stored variance divides by n - 1: it is unbiased": _var(lambda s: s.batch_var * s.bessel),
     "the stored variance is multiplied by n / (n - 1) once too often": _var(lambda s: s.batch_stored * s.bessel),
+    "the stored variance divides by N - 1, N the samples, not by n - 1": _var(
+        lambda s: s.batch_var * (s.samples / max(s.samples - 1, 1))
+    ),
     "the stored variance includes eps": _var(lambda s: s.batch_stored + s.eps),
     "the stored variance includes eps, before Bessel's correction": _var(
         lambda s: (s.batch_var + s.eps) * s.batch_stored / s.batch_var
@@ -227,9 +172,13 @@ TRAINING_DX: dict[str, Mistake] = {
     "the term through the variance is taken twice": lambda s: s.weight * s.invstd * _dx(s, projection=2.0),
     "backward leaves eps out": lambda s: _backward(s, s.mean, 1 / np.sqrt(s.variance)),
     "backward takes the variance for 1 / sqrt(variance + eps)": lambda s: _backward(s, s.mean, s.variance),
+    "backward takes 1 / sqrt of what is 1 / sqrt(variance + eps) already": lambda s: _backward(
+        s, s.mean, 1 / np.sqrt(s.invstd)
+    ),
     "backward takes 1 / sqrt(... + eps) of what is 1 / sqrt(variance + eps) already": lambda s: _backward(
         s, s.mean, 1 / np.sqrt(s.invstd + s.eps)
     ),
+    "backward takes 1 / sqrt(variance + eps) for 1": lambda s: _backward(s, s.mean, np.ones_like(s.invstd)),
     "dx is 0": lambda s: np.zeros_like(s.dy),
 }
 
@@ -244,28 +193,46 @@ INFERENCE_DX: dict[str, Mistake] = {
 }
 
 DWEIGHT: dict[str, Mistake] = {
+    "dweight and dbias change places": lambda s: s.dbias,
+    "dweight has the value of dbias": lambda s: s.dbias,
     "dweight sums dy * x: xhat is neither centred nor scaled": lambda s: _sum(s.dy * s.x),
     "dweight sums dy * (x - mean): xhat is not scaled": lambda s: _sum(s.dy * (s.x - s.mean)),
+    "backward takes 1 / sqrt(variance + eps) for 1": lambda s: _sum(s.dy * (s.x - s.mean)),
+    "backward takes 1 / sqrt of what is 1 / sqrt(variance + eps) already": lambda s: (
+        _sum(s.dy * (s.x - s.mean)) / np.sqrt(s.invstd)
+    ),
+    "backward takes 1 / sqrt(... + eps) of what is 1 / sqrt(variance + eps) already": lambda s: (
+        _sum(s.dy * (s.x - s.mean)) / np.sqrt(s.invstd + s.eps)
+    ),
     "dweight sums dy * x / sqrt(variance + eps): xhat is not centred": lambda s: _sum(s.dy * s.x * s.invstd),
     "backward leaves eps out": lambda s: _sum(s.dy * (s.x - s.mean)) / np.sqrt(s.variance),
     "backward takes the variance for 1 / sqrt(variance + eps)": lambda s: _sum(s.dy * (s.x - s.mean)) * s.variance,
     "dweight sums dy * y": lambda s: _sum(s.dy * (s.weight * s.xhat + s.bias)),
     "dweight is the mean, not the sum": lambda s: s.dweight / s.n,
     "dweight is divided by the batch size": lambda s: s.dweight / s.samples,
-    "dweight and dbias change places": lambda s: s.dbias,
+    "dweight is 0": lambda s: np.zeros_like(s.dweight),
     "dweight has the wrong sign": lambda s: -s.dweight,
 }
 DBIAS: dict[str, Mistake] = {
     "dbias is the mean, not the sum": lambda s: s.dbias / s.n,
     "dbias is divided by the batch size": lambda s: s.dbias / s.samples,
     "dbias is scaled by weight": lambda s: s.weight * s.dbias,
+    "dbias is 0": lambda s: np.zeros_like(s.dbias),
     "dweight and dbias change places": lambda s: s.dweight,
+    "dbias has the value of dweight": lambda s: s.dweight,
 }
 
+ALWAYS = "momentum is always"
+EXCHANGES = ("mean and variance change places", "dweight and dbias change places")
+"""Said only where both outputs show it."""
 
-def mistakes(quantity: str, *, training: bool) -> dict[str, Mistake]:
-    """The known mistakes of an output in a mode."""
-    return {
+
+def mistakes(quantity: str, claims: Claims, *, training: bool) -> dict[str, Mistake]:
+    """The known mistakes of an output in a mode.
+
+    Where momentum is fixed, nothing shows whether another one is taken for it always, or put together wrongly.
+    """
+    known = {
         "y": TRAINING_Y if training else INFERENCE_Y,
         "running_mean": RUNNING_MEAN if training else {},
         "running_var": RUNNING_VAR if training else {},
@@ -273,3 +240,5 @@ def mistakes(quantity: str, *, training: bool) -> dict[str, Mistake]:
         "dweight": DWEIGHT,
         "dbias": DBIAS,
     }[quantity]
+    fixed = claims.fixed_momentum is not None
+    return {sentence: one for sentence, one in known.items() if not (fixed and sentence.startswith(ALWAYS))}

@@ -1,0 +1,176 @@
+"""Results that are wrong at some ranks, in some dtypes or with some parameters only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from bnconform.diagnosis.cases import CHOICES, Terms, case_of, usual
+from bnconform.diagnosis.lines import Found, listed
+from bnconform.diagnosis.probing import QUANTITIES, Probe, Prober
+from bnconform.diagnosis.rivals import explanations
+from bnconform_adapters.contract import Claims, Mode
+from bnconform_reference.precision import DtypeName
+
+Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+SHAPES: dict[int, Shapes] = {
+    2: ((12, 3), (20, 3)),
+    3: ((2, 3, 6), (5, 3, 4)),
+    4: ((2, 3, 3, 2), (5, 3, 2, 2)),
+    5: ((2, 3, 3, 2, 1), (5, 3, 2, 2, 1)),
+}
+"""Equal n at every rank, few and more samples among the shapes of each, so that rank is all that tells ranks apart."""
+WITH = {
+    "both": "with weight and bias",
+    "weight": "with weight alone",
+    "bias": "with bias alone",
+    "neither": "without weight and bias",
+}
+UNEXPLAINED = "wrong "
+"""How a line begins that says where, and not why."""
+HALF: tuple[DtypeName, ...] = ("float16", "bfloat16")
+WIDE: tuple[DtypeName, ...] = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value of what is varied, and its calls.
+
+    Attributes
+    ----------
+    name : str
+        As it stands in a sentence.
+    probes : sequence of Probe
+    """
+
+    name: str
+    probes: Sequence[Probe]
+
+    def given(self, quantity: str) -> bool:
+        """Whether each call gave an output."""
+        return bool(self.probes) and all(probe.given(quantity) for probe in self.probes)
+
+    def wrong(self, quantity: str) -> bool:
+        """Whether an output was wrong in each call."""
+        return bool(self.probes) and all(probe.wrong(quantity) for probe in self.probes)
+
+    def far_off(self, quantity: str) -> bool:
+        """Whether an output was far off in each call."""
+        return bool(self.probes) and all(probe.far_off(quantity) for probe in self.probes)
+
+    def right(self, quantity: str) -> bool:
+        """Whether an output was right in each call."""
+        return bool(self.probes) and all(probe.right(quantity) for probe in self.probes)
+
+
+def by_level(prober: Prober, mode: Mode) -> Iterator[Found]:
+    """Where one thing is varied and all else is equal: what is always wrong at some values, always right at others.
+
+    What is found has to be found a second time, the calls in another order: an earlier call may have been the cause.
+    """
+    for vary in (by_rank, by_parameters, by_dtype):
+        found = vary(prober, mode)
+        again = vary(prober, mode, backwards=True) if found else {}
+        yield {place: sentences for place, sentences in found.items() if again.get(place) == sentences}
+
+
+def by_rank(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
+    """Outputs that are wrong at some ranks and right at the others."""
+    claims, terms = prober.claims, usual(prober.claims)
+    if len(claims.ranks) < 2:
+        return {}
+    wanted = {f"{rank}": (terms, SHAPES[rank]) for rank in claims.ranks}
+    return _told(
+        claims,
+        mode,
+        _levels(prober, mode, wanted, backwards),
+        lambda names: f"where x has rank {listed(names, 'or')}",
+        lambda names: f"where it has rank {listed(names, 'or')}",
+    )
+
+
+def by_parameters(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
+    """Outputs that are wrong with some of weight and bias and right with others, where a mistake explains it.
+
+    Weight and bias change how large y is, and with it what rounding and limits of range do: that is no cause.
+    """
+    claims, terms = prober.claims, usual(prober.claims)
+    if len(claims.parameters) < 2:
+        return {}
+    shapes = SHAPES[claims.ranks[-1]]
+    wanted = {WITH[present]: (replace(terms, parameters=present), shapes) for present in claims.parameters}
+    found = _told(claims, mode, _levels(prober, mode, wanted, backwards), listed, listed)
+    return {place: told for place, told in found.items() if not told[0].startswith(UNEXPLAINED)}
+
+
+def by_dtype(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
+    """Outputs that are wrong in half types and right in wide ones.
+
+    The other way round says nothing: rounding in half types hides what shows in the others.
+    """
+    claims, terms = prober.claims, usual(prober.claims)
+    if not (set(claims.dtypes) & set(HALF) and set(claims.dtypes) & set(WIDE)):
+        return {}
+    shapes = SHAPES[claims.ranks[-1]]
+    wanted = {f"{dtype}": (replace(terms, dtype=dtype), shapes) for dtype in claims.dtypes}
+    levels = {level.name: level for level in _levels(prober, mode, wanted, backwards)}
+    wide = [levels[dtype] for dtype in WIDE if dtype in levels]
+    found: Found = {}
+    for quantity in QUANTITIES:
+        wrong = [levels[dtype] for dtype in HALF if dtype in levels and levels[dtype].wrong(quantity)]
+        if wrong and all(level.right(quantity) for level in wide):
+            found[mode, quantity] = [_sentence(quantity, claims, wrong, wide, _in, _in)]
+    return found
+
+
+def _in(names: Sequence[str]) -> str:
+    return f"in {listed(names)}"
+
+
+def _levels(prober: Prober, mode: Mode, wanted: Mapping[str, tuple[Terms, Shapes]], backwards: bool) -> list[Level]:
+    """The calls of every level, made from the last one to the first if `backwards`."""
+    order = list(wanted)[::-1] if backwards else list(wanted)
+    drawn = {name: _drawn(prober, mode, *wanted[name]) for name in order}
+    return [Level(name, drawn[name]) for name in wanted]
+
+
+def _drawn(prober: Prober, mode: Mode, terms: Terms, shapes: Shapes) -> list[Probe]:
+    """A call of each shape; none where one of them did not come back."""
+    cases = [
+        case_of(prober.claims, terms, shape, CHOICES[i], training=mode == "training", salt=20 + i)
+        for i, shape in enumerate(shapes)
+    ]
+    found = prober.probes(cases)
+    return found if len(found) == len(cases) else []
+
+
+def _told(
+    claims: Claims,
+    mode: Mode,
+    levels: Sequence[Level],
+    where: Callable[[Sequence[str]], str],
+    elsewhere: Callable[[Sequence[str]], str],
+) -> Found:
+    found: Found = {}
+    for quantity in QUANTITIES:
+        judged = [level for level in levels if level.given(quantity)]
+        wrong = [level for level in judged if level.far_off(quantity)]
+        right = [level for level in judged if level.right(quantity)]
+        if wrong and right and len(wrong) + len(right) == len(judged):
+            found[mode, quantity] = [_sentence(quantity, claims, wrong, right, where, elsewhere)]
+    return found
+
+
+def _sentence(
+    quantity: str,
+    claims: Claims,
+    wrong: Sequence[Level],
+    right: Sequence[Level],
+    where: Callable[[Sequence[str]], str],
+    elsewhere: Callable[[Sequence[str]], str],
+) -> str:
+    """Where it is wrong and where it is right, with the cause if a mistake explains all that is wrong."""
+    named = explanations(quantity, [probe for level in wrong for probe in level.probes], claims)
+    place = f"{where([level.name for level in wrong])}; right {elsewhere([level.name for level in right])}"
+    return f"{named[0]}, {place}" if named else f"{UNEXPLAINED}{place}"

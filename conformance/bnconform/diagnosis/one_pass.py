@@ -1,0 +1,74 @@
+"""Whether the variance is formed as E[x^2] - E[x]^2 where more is claimed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bnconform.build import build
+from bnconform.comparison import compare
+from bnconform.diagnosis.cases import usual
+from bnconform.diagnosis.probing import Prober, Stopped
+from bnconform.oracle import expect
+from bnconform.recipe import Recipe
+from bnconform.shapes import with_values
+from bnconform_adapters.contract import Case
+from bnconform_reference.double_double import high
+from bnconform_reference.precision import UNIT_ROUNDOFF
+
+CONDITIONS = (1e3, 1e4)
+"""|mean| / sd at which the variance is measured."""
+VALUES = 64
+SPREAD = 256
+"""How far the measured error may lie on either side of u (mean / sd)^2, which is the size of E[x^2]'s rounding."""
+
+
+def one_pass(prober: Prober) -> str | None:
+    """A line where the stored variance cancels as E[x^2] - E[x]^2 does, and the stored mean is right.
+
+    Its error then grows with the square of |mean| / sd, from u times that square.
+    """
+    claims, terms = prober.claims, usual(prober.claims)
+    if "training" not in claims.modes or terms.dtype not in ("float32", "float64") or claims.grade[1] in "NU":
+        return None
+    momentum = claims.usable_momenta((1.0,))[0]
+    recipe = Recipe(
+        with_values(claims.ranks[0], VALUES, 4),
+        terms.dtype,
+        terms.parameters,
+        momentum=momentum,
+        eps=claims.usable_eps((max(1e-5, claims.eps_min),))[0],
+        precise=True,
+    )
+    try:
+        if _error(prober, build(recipe)) != 0.0:
+            return None
+        errors = {condition: _error(prober, build(replace(recipe, ratio=condition))) for condition in CONDITIONS}
+    except Stopped:
+        return None
+    for condition, error in errors.items():
+        size = UNIT_ROUNDOFF[terms.dtype] * condition**2
+        if error is None or not size / SPREAD < error < size * SPREAD:
+            return None
+    return (
+        "the variance cancels where |mean| is large, as E[x^2] - E[x]^2 does: "
+        f"its error is {errors[CONDITIONS[-1]]:.2g} times the variance at |mean|/sd = {CONDITIONS[-1]:g}"
+    )
+
+
+def _error(prober: Prober, case: Case) -> float | None:
+    """The error of the batch's variance in units of itself: 0 where that is allowed, None where more is wrong."""
+    claims, probe = prober.claims, prober.probe(case)
+    if probe is None or not probe.right("running_mean") or not probe.given("running_var"):
+        return None
+    if probe.right("running_var"):
+        return 0.0
+    actual = probe.outcome.running_var
+    assert actual is not None
+    if (compare(actual, expect(case, replace(claims, grade="NN"))["running_var"]).ratio > 1).any():
+        return None
+    value = high(probe.expected["running_var"].value)
+    axes = (0, *range(2, case.x.ndim))
+    batch = case.x.astype(np.float64).var(axis=axes) * (case.momentum or 1.0)
+    return float((np.abs(actual.astype(np.float64) - value) / batch).max())

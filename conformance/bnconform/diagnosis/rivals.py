@@ -1,0 +1,89 @@
+"""Which mistake explains what came out: one that fits every probe, is seen on several, and has no rival."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bnconform.diagnosis.mistakes import mistakes
+from bnconform.diagnosis.probing import Probe
+from bnconform.diagnosis.setting import Setting
+from bnconform_adapters.contract import AnyArray, Claims, dtype_name, parameter_dtype
+from bnconform_reference.double_double import Array, high
+from bnconform_reference.precision import UNIT_ROUNDOFF
+from bnconform_reference.shapes import from_channel_rows
+
+CLOSE = 64
+"""Roundings of accumulation, at the size of a channel's largest value, by which a mistaken formula may differ from its
+own value; nothing right is ever asked here."""
+VISIBLE = 8
+"""A mistake is seen where what it gives differs from what is right by so many times what rounding may do to both."""
+SEEN = 2
+"""Probes on which a mistake must be seen before it is named."""
+SAME = 1e-9
+"""Two mistakes are one where they differ by less, in units of the larger value."""
+
+
+def explanations(quantity: str, probes: Sequence[Probe], claims: Claims, *, seen: int = SEEN) -> list[str]:
+    """Sentences of the one mistake that explains an output on all probes of a mode; none where several mistakes do.
+
+    More than one sentence is returned where they come to the same on these claims; the most direct is first.
+
+    Parameters
+    ----------
+    probes : sequence of Probe
+        Of one mode, right and wrong ones: a mistake that should show on a right one is excluded.
+    seen : int
+        On how many probes the mistake must be seen.
+    """
+    probes = [probe for probe in probes if probe.given(quantity) and usable(probe)]
+    if not any(probe.wrong(quantity) for probe in probes):
+        return []
+    settings = [Setting.of(probe.case, claims) for probe in probes]
+    found: list[tuple[str, list[Array], int]] = []
+    for sentence, mistake in mistakes(quantity, claims, training=probes[0].case.training).items():
+        with np.errstate(all="ignore"):
+            values = [mistake(setting) for setting in settings]
+        judged = [_judged(quantity, probe, value) for probe, value in zip(probes, values, strict=True)]
+        if all(fits for fits, _ in judged):
+            found.append((sentence, values, sum(visible for _, visible in judged)))
+    if not found or any(not _same(found[0][1], values) for _, values, _ in found[1:]):
+        return []
+    return [sentence for sentence, _, visible in found if visible >= seen]
+
+
+def usable(probe: Probe) -> bool:
+    """Whether all that a mistake needs is there."""
+    case = probe.case
+    return case.values_per_channel > 1 and case.running_mean is not None and case.momentum is not None
+
+
+def _judged(quantity: str, probe: Probe, value: Array) -> tuple[bool, bool]:
+    """Whether what came out is what a mistake gives, and whether that can be told from what is right."""
+    actual: AnyArray = getattr(probe.outcome, quantity)
+    expected = probe.expected[quantity]
+    right, allowed = high(expected.value), expected.allowed
+    if quantity in ("y", "dx"):
+        value = from_channel_rows(value, probe.case.x.shape)
+        axes = (0, *range(2, right.ndim))
+        size, sound = (np.abs(one).max(axis=axes, keepdims=True, initial=0.0) for one in (value, right))
+    else:
+        value = value[:, 0]
+        size, sound = np.abs(value), np.abs(right)
+    accumulation = UNIT_ROUNDOFF[parameter_dtype(probe.case.dtype)]
+    with np.errstate(all="ignore"):
+        grown = np.where(sound > 0, np.maximum(size / sound, 1.0), 1.0)
+        own = allowed * grown + UNIT_ROUNDOFF[dtype_name(actual)] * np.abs(value) + CLOSE * accumulation * size
+        off = np.abs(actual.astype(np.float64) - value)
+        fits = (off <= own) | (np.isnan(value) & np.isnan(actual.astype(np.float64)))
+        visible = np.abs(value - right) > VISIBLE * (own + allowed)
+    return bool(fits.all()), bool(visible.any())
+
+
+def _same(first: list[Array], second: list[Array]) -> bool:
+    with np.errstate(all="ignore"):
+        return all(
+            bool((np.abs(a - b) <= SAME * np.maximum(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))).all())
+            for a, b in zip(first, second, strict=True)
+        )
