@@ -247,7 +247,7 @@ class Caller:
         if name := accident(outcome.error, self.claims):
             problem = f"raised {outcome.error} for {what}: an accident and no refusal; raise ValueError, say"
             hint = f"or claim refuses_with = [{name!r}]"
-            shown = Of(f"str({{}}.get('error')).startswith({name!r})", outcome)
+            shown = Of(f"'error' in {{0}} and str({{0}}['error']).startswith({name!r})", outcome)
             self.broken("call", f"{problem}, {hint}", shown)
 
     def missing(self, name: str) -> NoReturn:
