@@ -89,6 +89,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         "S11",
         "training, inference, loading, resetting and refused calls in any order leave the recurrence's state",
         _PURE,
+        "robust",
     ),
     Requirement("I1", "y = weight * (x - running_mean) / sqrt(running_var + eps) + bias", _INFERENCE),
     Requirement("I2", "a sample alone gives what it gives inside a batch", _FORMULA),

@@ -1,0 +1,191 @@
+"""A time budget: how many examples fit in, when a search ends early, and what the page says of it."""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faulty_files import faulty
+from suite_runs import conformance, judge, laws, run, starter
+
+from bnconform import budget
+from bnconform.budget import Plan, plan
+from bnconform.examiner import ENOUGH, Examiner
+from bnconform.findings import Broken, Finding
+from bnconform.options import RunOptions
+from bnconform.profiles import EXAMPLES
+from bnconform.session import Session
+from bnconform.watch import Ended, Watch
+from bnconform_adapters.registry import create, find
+from bnconform_reports.records import read
+
+MOST = EXAMPLES["default"]
+
+
+def costing(monkeypatch: pytest.MonkeyPatch, small: float, element: float = 0.0, compiling: float = 0.0) -> None:
+    """Let calls be measured at these seconds."""
+    monkeypatch.setattr(budget, "_costs", lambda adapter: (small, element, compiling))
+
+
+@pytest.mark.parametrize(
+    ("small", "element", "chosen"),
+    [
+        (1e-4, 1e-9, ""),  # a NumPy kernel: the profile's number
+        (0.01, 1e-9, "30"),
+        (0.1, 1e-9, "3:interpreted"),
+        (1e-4, 1e-5, "15"),  # dear for each element
+        (5.0, 5e-3, "1:interpreted"),
+    ],
+)
+def test_examples_follow_from_what_a_call_costs(
+    small: float, element: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number halves until the estimate fits into the budget; slow implementations get few small shapes."""
+    costing(monkeypatch, small, element)
+    assert plan(create(find("reference")), "default", 90.0).examples == chosen
+
+
+def test_no_budget_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a budget, or with a number that was given, no call is made, and shrinking is not cut."""
+    monkeypatch.setattr(budget, "_costs", lambda adapter: pytest.fail("was called"))
+    reference = create(find("reference"))
+    assert plan(reference, "default", None) == Plan()
+    assert plan(reference, "default", None, "4").number == 4
+    assert plan(reference, "default", 90.0, "4").number == 4
+
+
+def test_a_call_that_crashes_or_hangs_costs_nothing(tmp_path: Path) -> None:
+    """Such calls say nothing of those that come back, and must not lower the number of cases."""
+    from bnconform_adapters.worker.client import WorkerAdapter
+
+    with WorkerAdapter(faulty(tmp_path, "import os; os.abort()")) as adapter:
+        assert budget._costs(adapter)[1] >= 0.0
+        assert plan(adapter, "default", 90.0).examples in ("", "30")
+
+
+def cells_of(options: RunOptions, *ids: str) -> dict[str, dict[str, Any]]:
+    """The cells of laws on the only implementation of a run."""
+    session, cells = Session(options), list[dict[str, Any]]()
+    examiner = Examiner(session, session.implementations[0], cells.append)
+    try:
+        for id in ids:
+            try:
+                examiner.examine(laws()[id])
+            except (pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception):
+                continue
+    finally:
+        session.close()
+    return {cell["requirement"]: cell for cell in cells}
+
+
+def test_equal_choices_give_equal_cases() -> None:
+    """What a budget has chosen gives the same cases again when it is given; each law gets its least all the same."""
+    options = RunOptions(("reference",), seed=7, examples="4:interpreted")
+    first, second = (cells_of(options, "F1", "N1", "S11") for _ in range(2))
+    assert first == second
+    assert (first["F1"]["cases"], first["N1"]["cases"]) == (4, 6)
+    assert cells_of(RunOptions(("reference",), seed=7, examples="1"), "N1")["N1"]["cases"] == laws()["N1"].least
+
+
+class Clock:
+    """A clock that goes on by a second each time that it is asked."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(12, "not judged"), (80, "meets")])
+def test_law_that_runs_out_of_time(seconds: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is judged on what was seen if that is enough; else it is not judged, whatever was met so far."""
+    costing(monkeypatch, 0.0)
+    monkeypatch.setattr(time, "monotonic", Clock())
+    cell = cells_of(RunOptions(("reference",), seed=7, budget=seconds), "F1")["F1"]
+    assert cell["verdict"] == verdict
+    assert 0 < cell["cases"] < MOST
+    assert (cell["cases"] >= ENOUGH) == (verdict == "meets")
+    assert verdict == "meets" or cell["reason"].startswith(f"the time budget of {seconds} s was over after ")
+
+
+def test_law_after_the_end_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is called any more when the time is over."""
+    costing(monkeypatch, 0.0)
+    monkeypatch.setattr(time, "monotonic", Clock())
+    cells = cells_of(RunOptions(("reference",), seed=7, budget=12), "F1", "F2")
+    assert (cells["F2"]["verdict"], cells["F2"]["cases"]) == ("not judged", 0)
+
+
+def crash(problem: str = "crashed: SIGABRT (Aborted) in f, k.py line 7") -> Broken:
+    """A broken law whose call did not come back."""
+    return Broken(Finding("F1", "k.py", "call", problem), ())
+
+
+def test_kind_of_crash_is_shrunk_once() -> None:
+    """The law that finds it first goes on; any other ends at once, whatever the limit that the hang has reached."""
+    known: dict[str, str] = {}
+    first, same, other = (Watch(id, known=known) for id in ("F1", "S1", "G1"))
+    first.found(crash("hung: no answer within 10 s in f, k.py line 7"))
+    first.found(crash("hung: no answer within 0.5 s in f, k.py line 7"))
+    with pytest.raises(Ended):
+        same.found(crash("hung: no answer within 0.5 s in f, k.py line 7; it was called with x f32[2,2]"))
+    assert same.smallest is not None
+    assert same.smallest.finding.problem.endswith("; as in F1, whose case is the smallest found")
+    other.found(crash("hung: no answer within 0.5 s in g, k.py line 9"))
+
+
+def test_shrinking_is_counted() -> None:
+    """After so many examples behind the first broken one the search ends with the smallest; crashes get a tenth."""
+    for broken, tried in ((Broken(Finding("F1", "k", "y", "is off"), ()), 20), (crash(), 2)):
+        watch = Watch("F1", shrinks=20)
+        watch.begin()
+        watch.found(broken)
+        for _ in range(tried):
+            watch.begin()
+        with pytest.raises(Ended):
+            watch.begin()
+        assert watch.smallest is broken
+    endless = Watch("F1", shrinks=inf)
+    endless.found(crash())
+    for _ in range(1000):
+        endless.begin()
+
+
+def test_hang_is_waited_for_once(tmp_path: Path) -> None:
+    """`vet` on a file that hangs for three samples and more: one law shows the case, the others name that law."""
+    text = starter().replace(
+        "    refuse_bad_input(x, eps, weight", "    while x.shape[0] > 2: pass\n    refuse_bad_input(x, eps, weight", 1
+    )
+    (tmp_path / "kernel.py").write_text(text)
+    asked = [f"--requirement={id}" for id in ("F1", "F3", "S1", "X2")]
+    found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, "--time-limit=1", "--report=out", cwd=tmp_path)
+    assert found.status == 1, found.out + found.err
+    assert found.out.startswith("kernel.py CRASHES: core 0 of 3 (broken: F1 F3 S1), robust 1 of 1")
+    cells = {cell.requirement: cell for cell in read(tmp_path / "out" / "results.json").cells}
+    for id in ("F3", "S1"):
+        assert cells[id].finding is not None
+        assert "as in F1, whose case is the smallest found" in cells[id].finding["problem"]
+
+
+def test_what_was_chosen_is_printed_and_can_be_given_again(tmp_path: Path) -> None:
+    """The page names the number; with it, and the seed, the record has the same cells."""
+    (tmp_path / "kernel.py").write_text(starter())
+    asked = ("--bn-adapter=kernel.py", "--bn-requirement=F1", "--bn-requirement=F3", "--hypothesis-seed=3")
+    found = [conformance(*asked, "--bn-examples=5", f"--bn-report={name}", cwd=tmp_path) for name in ("one", "two")]
+    assert [one.status for one in found] == [0, 0]
+    records = [read(tmp_path / name / "results.json") for name in ("one", "two")]
+    assert records[0].cells == records[1].cells
+    assert {cell.cases for cell in records[0].cells} == {5}
+    page = run("-m", "bnconform.cli", "vet", "kernel.py", "--requirement=F1", "--examples=5", cwd=tmp_path)
+    assert "examples: 5 a law; the same again: --examples 5" in page.out
+
+
+def test_search_without_a_watch_runs_to_its_end() -> None:
+    """Laws that nobody watches get all their examples."""
+    broken, tally = judge(create(find("reference")), "F1")
+    assert (broken, tally.cases) == (None, MOST)
