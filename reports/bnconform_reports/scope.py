@@ -74,7 +74,8 @@ def _claimed(claims: dict[str, Any]) -> Iterator[str]:
     else:
         yield f"{_and(modes)}, gradients in {_and(gradients)} only" if gradients else f"{_and(modes)}, no gradients"
     parameters = [_PARAMETERS[one] for one in claims["parameters"]]
-    yield f"weight and bias {_and(parameters, 'or')}"
+    whole = len(parameters) == len(_PARAMETERS)
+    yield "with and without weight and bias" if whole else f"weight and bias {_and(parameters, 'or')}"
     yield "momentum None" if claims["dialect"]["cumulative"] else "momentum a number"
     if claims["fixed_eps"] is not None:
         yield f"eps {claims['fixed_eps']:g} only"

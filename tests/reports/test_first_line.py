@@ -125,7 +125,7 @@ def test_scope_says_what_was_judged_and_what_was_not() -> None:
     judged, unclaimed = scope(results, K, results.cells, verbose=False)
     assert judged == (
         "judged: ranks 2 and 4; float32; x contiguous; training and inference, gradients in training only; "
-        "weight and bias both, weight alone, bias alone or neither; momentum a number; 50 cases, 10 to 10 a law"
+        "with and without weight and bias; momentum a number; 50 cases, 10 to 10 a law"
     )
     assert unclaimed == (
         "not claimed: laws Y1; dtypes float16 bfloat16 float64; ranks 3 5; momentum None; -v says how to claim them"
