@@ -29,6 +29,8 @@ JUDGED = (0, 1)
 PYTEST_USAGE_ERROR = 4
 BUDGET, INTERPRETED_BUDGET = 90.0, 300.0
 """Seconds for a file whose user names no budget; the second is for one in Triton's interpreter."""
+LOADING = 60.0
+"""Seconds that a file may take to load, whatever its calls may take."""
 PLAIN = ("-s", "--pdb", "--trace", "--capture=no")
 """Options of pytest for a person at a debugger: what it prints is passed on as it comes."""
 PROGRESS = "BNCONFORM_PROGRESS"
@@ -104,7 +106,7 @@ def _first_look(specs: Sequence[str], options: RunOptions) -> float | None:
     """Load every implementation once, to see that it can be; give the budget of a run that names none."""
     budgets = []
     for spec in specs:
-        with opened(spec, replace(options.calls, longest=INTERPRETED_BUDGET)) as adapter:
+        with opened(spec, replace(options.calls, longest=LOADING)) as adapter:
             interpreted = bool(getattr(adapter, "interpreted", False))
         budgets.append(None if not is_file(spec) else INTERPRETED_BUDGET if interpreted else BUDGET)
     chosen = [budget for budget in budgets if budget is not None]
