@@ -257,6 +257,8 @@ class Claims:
         What it uses when nothing is given, momentum in its own sense; None where it must be given.
     cost : str
         What a new shape costs: nothing, a compilation, or everything (an interpreter).
+    largest : int or None
+        The most elements of an x that is drawn, where a run's time budget bounds them; no file states it.
     """
 
     dialect: Dialect = PYTORCH
@@ -296,6 +298,7 @@ class Claims:
     default_eps: float | None = None
     default_momentum: float | None = None
     cost: Cost = "cheap"
+    largest: int | None = None
 
     @property
     def any_eps(self) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, log2
 
 from bnconform.build import build
+from bnconform.options import Examples
 from bnconform.profiles import examples_of
 from bnconform.recipe import Recipe
 from bnconform.shapes import with_values
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Adapter, Case, Claims
+from bnconform_adapters.fates import Fate
 
 CALLS = 132
 """Calls of all laws together for one example each, by their shares: 7,939 for 60 (counted on the NumPy starter)."""
@@ -34,6 +36,12 @@ SHRINKS = 400
 LEAST_SHRINKS = 25
 SMALL, LARGE = 6, 4096
 """Values per channel of the two cases that are timed."""
+TYPICAL = 45_000
+"""Elements of x in a large call of X5, which is where most elements are."""
+LARGEST = 1 << 20
+"""No x that is drawn for values has more elements."""
+LEAST_ELEMENTS = 64
+"""The smallest bound on the elements of x: below it most laws could not have their small shapes."""
 TOO_SLOW = 1.0
 """Seconds of a small call after which no large one is made."""
 
@@ -44,8 +52,8 @@ class Plan:
 
     Attributes
     ----------
-    examples : str
-        As `--examples` takes it; empty where the profile decides.
+    examples : Examples or None
+        None where the profile decides.
     shrinks : float
         Examples in which a broken case is made smaller.
     deadline : float
@@ -56,7 +64,7 @@ class Plan:
         Seconds that a small call takes, where it was measured.
     """
 
-    examples: str = ""
+    examples: Examples | None = None
     shrinks: float = inf
     deadline: float = inf
     budget: float | None = None
@@ -65,18 +73,22 @@ class Plan:
     @property
     def number(self) -> int | None:
         """Examples of a law of share 1; None where the profile decides."""
-        return int(self.examples.partition(":")[0]) if self.examples else None
+        return None if self.examples is None else self.examples.number
 
     def claims(self, claims: Claims) -> Claims:
-        """The claims that examples are drawn from: those of an interpreted kernel where it is as slow as one."""
-        return replace(claims, cost="interpreted") if self.examples.endswith(":interpreted") else claims
+        """The claims that examples are drawn from: with the pool and the sizes that were chosen."""
+        if self.examples is None:
+            return claims
+        cost = "interpreted" if self.examples.interpreted else claims.cost
+        return replace(claims, cost=cost, largest=self.examples.largest)
 
     def as_data(self) -> dict[str, object]:
         """The plan for a record, without what holds for this process only."""
-        return {"examples": self.examples, "budget": self.budget, "call": self.call}
+        chosen = "" if self.examples is None else str(self.examples)
+        return {"examples": chosen, "budget": self.budget, "call": self.call}
 
 
-def plan(adapter: Adapter, profile: str, budget: float | None, examples: str = "") -> Plan:
+def plan(adapter: Adapter, profile: str, budget: float | None, examples: Examples | None = None) -> Plan:
     """Choose the number of examples.
 
     Parameters
@@ -87,22 +99,32 @@ def plan(adapter: Adapter, profile: str, budget: float | None, examples: str = "
         Its number of examples is the most.
     budget : float or None
         Seconds for all laws; None takes the profile's number.
-    examples : str
+    examples : Examples or None
         Chosen before; then nothing is measured.
     """
     most = examples_of(profile, adapter.claims.cost)
     if budget is None:
         return Plan(examples)
     end = time.monotonic() + budget
-    if most is None or examples:
+    if most is None or examples is not None:
         return Plan(examples, SHRINKS, end, budget)
     small, element, compiling = _costs(adapter)
+    largest = _largest(small, element, budget)
+    cut = min(1.0, (largest or ELEMENTS) / TYPICAL)
     number = most
-    while number > 1 and _estimate(number, small, element, compiling) > USED * budget:
+    while number > 1 and _estimate(number, small, cut * element, compiling) > USED * budget:
         number = max(1, number // 2)
     slow = SLOW * number < most and adapter.claims.cost == "cheap"
-    chosen = "" if number == most else f"{number}:interpreted" if slow else f"{number}"
+    chosen = None if number == most and largest is None else Examples(number, slow, largest)
     return Plan(chosen, max(LEAST_SHRINKS, round(SHRINKS * number / most)), end, budget, small)
+
+
+def _largest(small: float, element: float, budget: float) -> int | None:
+    """The most elements of an x whose call takes no more than its part of the budget: a power of two, or None."""
+    affordable = max(budget / CALLS - small, 0.0)
+    if affordable >= LARGEST * element:
+        return None
+    return max(LEAST_ELEMENTS, 1 << int(log2(max(affordable / element, 1.0))))
 
 
 def _estimate(examples: int, small: float, element: float, compiling: float) -> float:
@@ -111,24 +133,33 @@ def _estimate(examples: int, small: float, element: float, compiling: float) -> 
 
 
 def _costs(adapter: Adapter) -> tuple[float, float, float]:
-    """Seconds of a small call, of each further element, and of compiling for a new shape."""
+    """Seconds of a small call, of each further element, and of compiling for a new shape.
+
+    A small call that crashes or hangs costs nothing: it says nothing of the others, and ends each law at once. A
+    large one that hangs is taken for a slow one, which is what it is where small calls come back.
+    """
     case = _case(adapter.claims, SMALL)
-    first = _timed(adapter, case)
-    small = min(_timed(adapter, case), first)
+    first, lost = _timed(adapter, case)
+    if lost:
+        return 0.0, 0.0, 0.0
+    small = min(_timed(adapter, case)[0], first)
     compiling = 0.0 if adapter.claims.cost == "cheap" else first - small
     if small > TOO_SLOW:
         return small, small / LARGE, compiling
     large = _case(adapter.claims, LARGE)
-    if adapter.claims.cost != "cheap":
-        _timed(adapter, large)
-    return small, max(0.0, _timed(adapter, large) - small) / large.x.size, compiling
+    seconds, fate = _timed(adapter, large)
+    if adapter.claims.cost != "cheap" and not fate:
+        seconds, fate = _timed(adapter, large)
+    if fate not in ("", "hung"):
+        return small, 0.0, compiling
+    return small, max(0.0, seconds - small) / large.x.size, compiling
 
 
-def _timed(adapter: Adapter, case: Case) -> float:
-    """Seconds of a call; 0 where it crashed or hung, which says nothing of the others and ends each law at once."""
+def _timed(adapter: Adapter, case: Case) -> tuple[float, Fate]:
+    """Seconds of a call, and what became of it; what it gives, laws judge."""
     start = time.monotonic()
-    outcome = run(adapter, case)  # what it gives, laws judge
-    return 0.0 if outcome.fate else time.monotonic() - start
+    outcome = run(adapter, case)
+    return time.monotonic() - start, outcome.fate
 
 
 def _case(claims: Claims, n: int) -> Case:

@@ -91,7 +91,7 @@ OPTIONS = (
     Option(
         "examples",
         "examples of each law, as an earlier run has printed; then the budget chooses nothing",
-        "N[:interpreted]",
+        "N[:interpreted][:LARGEST]",
     ),
     Option("in-process", "run your files in this process, for a debugger; a crash or a hang then ends the run"),
     Option("slow", "without an adapter: also run the implementations that take minutes"),
@@ -146,8 +146,8 @@ class RunOptions:
         Seconds that a call of a candidate file may take; None takes the default.
     budget : float or None
         Seconds for one implementation; None for no limit.
-    examples : str
-        Number of examples of each law, as "15" or "4:interpreted"; empty where the profile and the budget choose.
+    examples : Examples or None
+        Given; None where the profile and the budget choose.
     level : str
         The last level whose broken laws decide the exit status.
     slow : bool
@@ -164,7 +164,7 @@ class RunOptions:
     in_process: bool = False
     time_limit: float | None = None
     budget: float | None = None
-    examples: str = ""
+    examples: Examples | None = None
     level: Level = "more"
     slow: bool = False
     identify: bool = False
@@ -228,7 +228,7 @@ class RunOptions:
         """Those of the options that change what a call or an example is, as a command line has them."""
         found = [f"{prefix}in-process"] if self.in_process else []
         found += [] if self.time_limit is None else [f"{prefix}time-limit={self.time_limit:g}"]
-        return found + ([f"{prefix}examples={self.examples}"] if self.examples else [])
+        return found + ([] if self.examples is None else [f"{prefix}examples={self.examples}"])
 
     def with_seed(self, seed: int) -> RunOptions:
         """The same options with a seed."""
@@ -248,13 +248,50 @@ def _limit(name: str, text: str | None) -> float | None:
     return value
 
 
-def _examples(name: str, text: str | None) -> str:
-    if not text:
-        return ""
-    number, _, cost = text.partition(":")
-    if not number.isdecimal() or not int(number) or cost not in ("", "interpreted") or text.endswith(":"):
-        raise OptionError(f"{name} is {text!r}; pass a whole number above 0, as 15 or 4:interpreted")
-    return text
+@dataclass(frozen=True)
+class Examples:
+    """How many examples a law gets, and of which sizes; what a budget chooses.
+
+    Attributes
+    ----------
+    number : int
+        Examples of a law of share 1.
+    interpreted : bool
+        Whether shapes come from the small pool of interpreted kernels.
+    largest : int or None
+        The most elements of an x.
+    """
+
+    number: int
+    interpreted: bool = False
+    largest: int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Examples:
+        """What :meth:`__str__` has written.
+
+        Raises
+        ------
+        OptionError
+            It is something else.
+        """
+        number, *rest = text.split(":")
+        interpreted = "interpreted" in rest[:1]
+        sizes = rest[interpreted:]
+        if len(sizes) > 1 or not all(one.isdecimal() and int(one) for one in (number, *sizes)):
+            raise OptionError(f"{text!r}; pass a whole number above 0, or what a run has printed, as 4:interpreted:512")
+        return cls(int(number), interpreted, int(sizes[0]) if sizes else None)
+
+    def __str__(self) -> str:
+        parts = [str(self.number), *(["interpreted"] if self.interpreted else [])]
+        return ":".join([*parts, *([] if self.largest is None else [str(self.largest)])])
+
+
+def _examples(name: str, text: str | None) -> Examples | None:
+    try:
+        return Examples.read(text) if text else None
+    except OptionError as error:
+        raise OptionError(f"{name} is {error}") from None
 
 
 def words(values: Mapping[str, Any], options: Iterable[Option] = OPTIONS) -> Iterator[str]:

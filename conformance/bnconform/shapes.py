@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -55,6 +56,16 @@ def with_values(rank: int, n: int, channels: int, *, samples: int = 1) -> Shape:
     if rank == 2:
         return (samples * n, channels)
     return (samples, channels, *(1 for _ in range(rank - 3)), n)
+
+
+def fitted(shape: Shape, largest: int | None) -> Shape:
+    """The shape itself, or one whose longest axes are halved until it has no more than `largest` elements."""
+    if largest is None:
+        return shape
+    sizes = list(shape)
+    while math.prod(sizes) > largest:
+        sizes[sizes.index(max(sizes))] //= 2
+    return tuple(sizes)
 
 
 def at_least_two_values(shape: Shape) -> Shape:

@@ -23,6 +23,7 @@ from bnconform.shapes import (
     Kind,
     Shape,
     at_least_two_values,
+    fitted,
     shape_of,
     with_values,
 )
@@ -85,6 +86,14 @@ def _sampled_from(alternatives: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 
 
 def _signature(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Signature:
+    signature = _of_any_size(tape, space, claims, pool)
+    shape = fitted(signature.shape, claims.largest)
+    if space.mode == "training" and space.n is None:
+        shape = at_least_two_values(shape)
+    return replace(signature, shape=shape)
+
+
+def _of_any_size(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...]) -> Signature:
     parameters = tuple(p for p in claims.parameters if space.parameters is None or p in space.parameters)
     dtypes = tuple(d for d in claims.dtypes if space.dtypes is None or d in space.dtypes)
     ranks = space.ranks(claims)
@@ -103,8 +112,6 @@ def _signature(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, 
     else:
         shape = shape_of(tape.choose_size(space.kinds), tape.choose_size(ranks), tape.choose_size)
         signature = Signature(shape, tape.choose("dtype", dtypes), tape.choose("parameters", parameters))
-    if space.mode == "training":
-        return replace(signature, shape=at_least_two_values(signature.shape))
     return signature
 
 

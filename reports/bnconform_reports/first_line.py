@@ -32,7 +32,7 @@ def verdict(results: Results, implementation: str) -> str:
     levels = {level: [c for c in cells if c.verdict in JUDGED and _level(results, c) == level] for level in LEVELS}
     told = {level: _level_text(level, found) for level, found in levels.items() if found}
     rest = _rest(cells)
-    if unjudged:
+    if suite_failed(cells) or (unjudged and not broken):
         why = "bnconform failed on" if suite_failed(cells) else "the time budget was over before"
         head = f"{implementation} NOT JUDGED: {why} {len(unjudged)} of {len(cells)} laws"
         return "; ".join([head, *([", ".join(told.values())] if told else []), *rest])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnconform.options import OPTIONS
+from bnconform.options import Examples
 from bnconform_adapters.contract import DTYPES
 from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results
@@ -99,11 +99,11 @@ def _unclaimed(claims: dict[str, Any]) -> list[str]:
 
 def _chosen(plan: dict[str, Any]) -> str:
     """How many examples a law got, and how to get as many again."""
-    number, _, cost = plan["examples"].partition(":")
+    chosen = Examples.read(plan["examples"])
     why = "" if plan.get("call") is None else f", since a call takes {plan['call']:.2g} s"
-    small = " on few small shapes" if cost else ""
-    name = next(option.name for option in OPTIONS if option.name == "examples")
-    return f"examples: {number} a law{small}{why}; the same again: --{name} {plan['examples']}"
+    small = " on few shapes" if chosen.interpreted else ""
+    small += "" if chosen.largest is None else f", of at most {chosen.largest:,} values"
+    return f"examples: {chosen.number} a law{small}{why}; the same again: --examples {chosen}"
 
 
 def _how(unclaimed: Sequence[Cell]) -> Iterator[str]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
-from faulty_files import faulty
 from suite_runs import conformance, judge, laws, run, starter
 
 from bnconform import budget
 from bnconform.budget import Plan, plan
 from bnconform.examiner import ENOUGH, Examiner
 from bnconform.findings import Broken, Finding
-from bnconform.options import RunOptions
+from bnconform.options import Examples, OptionError, RunOptions
 from bnconform.profiles import EXAMPLES
 from bnconform.session import Session
 from bnconform.watch import Ended, Watch
+from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import create, find
+from bnconform_adapters.worker.client import WorkerAdapter
+from bnconform_adapters.worker.limits import INTERPRETED, CallOptions, Limits
 from bnconform_reports.records import read
 
 MOST = EXAMPLES["default"]
@@ -36,8 +40,9 @@ def costing(monkeypatch: pytest.MonkeyPatch, small: float, element: float = 0.0,
         (1e-4, 1e-9, ""),  # a NumPy kernel: the profile's number
         (0.01, 1e-9, "30"),
         (0.1, 1e-9, "3:interpreted"),
-        (1e-4, 1e-5, "15"),  # dear for each element
-        (5.0, 5e-3, "1:interpreted"),
+        (1e-4, 1e-5, "15:65536"),  # dear for each element
+        (0.1, 2e-3, "3:interpreted:256"),  # Triton's interpreter
+        (5.0, 5e-3, "1:interpreted:64"),
     ],
 )
 def test_examples_follow_from_what_a_call_costs(
@@ -45,7 +50,9 @@ def test_examples_follow_from_what_a_call_costs(
 ) -> None:
     """The number halves until the estimate fits into the budget; slow implementations get few small shapes."""
     costing(monkeypatch, small, element)
-    assert plan(create(find("reference")), "default", 90.0).examples == chosen
+    found = plan(create(find("reference")), "default", 90.0).examples
+    assert found == (Examples.read(chosen) if chosen else None)
+    assert found is None or str(found) == chosen
 
 
 def test_no_budget_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,17 +60,17 @@ def test_no_budget_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "_costs", lambda adapter: pytest.fail("was called"))
     reference = create(find("reference"))
     assert plan(reference, "default", None) == Plan()
-    assert plan(reference, "default", None, "4").number == 4
-    assert plan(reference, "default", 90.0, "4").number == 4
+    given = Examples(4)
+    assert plan(reference, "default", None, given).number == 4
+    assert plan(reference, "default", 90.0, given).number == 4
 
 
 def test_a_call_that_crashes_or_hangs_costs_nothing(tmp_path: Path) -> None:
     """Such calls say nothing of those that come back, and must not lower the number of cases."""
-    from bnconform_adapters.worker.client import WorkerAdapter
-
-    with WorkerAdapter(faulty(tmp_path, "import os; os.abort()")) as adapter:
-        assert budget._costs(adapter)[1] >= 0.0
-        assert plan(adapter, "default", 90.0).examples in ("", "30")
+    (tmp_path / "kernel.py").write_text(starter() + "\n\ndef forward_training(*a, **k): __import__('os').abort()\n")
+    with WorkerAdapter(str(tmp_path / "kernel.py")) as adapter:
+        assert budget._costs(adapter) == (0.0, 0.0, 0.0)
+        assert plan(adapter, "default", 90.0).examples is None
 
 
 def cells_of(options: RunOptions, *ids: str) -> dict[str, dict[str, Any]]:
@@ -83,11 +90,41 @@ def cells_of(options: RunOptions, *ids: str) -> dict[str, dict[str, Any]]:
 
 def test_equal_choices_give_equal_cases() -> None:
     """What a budget has chosen gives the same cases again when it is given; each law gets its least all the same."""
-    options = RunOptions(("reference",), seed=7, examples="4:interpreted")
+    options = RunOptions(("reference",), seed=7, examples=Examples.read("4:interpreted:512"))
     first, second = (cells_of(options, "F1", "N1", "S11") for _ in range(2))
     assert first == second
     assert (first["F1"]["cases"], first["N1"]["cases"]) == (4, 6)
-    assert cells_of(RunOptions(("reference",), seed=7, examples="1"), "N1")["N1"]["cases"] == laws()["N1"].least
+    assert cells_of(RunOptions(("reference",), seed=7, examples=Examples(1)), "N1")["N1"]["cases"] == laws()["N1"].least
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "x", "4:", "4:fast", "4:interpreted:0", "4:interpreted:9:9", "4:9:interpreted"]
+)
+def test_bad_choice_is_refused(text: str) -> None:
+    """What no run prints is refused, and the message says what to pass."""
+    with pytest.raises(OptionError, match="pass a whole number above 0"):
+        Examples.read(text)
+
+
+def test_sizes_are_bounded_where_elements_are_dear() -> None:
+    """No x has more elements than was chosen, and the laws keep their other sizes."""
+    sizes = [drawn_sizes(None), drawn_sizes(512)]
+    assert max(sizes[0]) > 512 >= max(sizes[1]) > 64
+
+
+def drawn_sizes(largest: int | None) -> list[int]:
+    """Elements of x in the examples of X5."""
+    claims = replace(create(find("reference")).claims, largest=largest)
+    found: list[int] = []
+
+    @hypothesis.seed(0)
+    @hypothesis.settings(max_examples=60, database=None, deadline=None)
+    @hypothesis.given(laws()["X5"].source.strategy(claims, ()))
+    def note(steps: tuple[Case, ...]) -> None:
+        found.extend(case.x.size for case in steps)
+
+    note()
+    return found
 
 
 class Clock:
@@ -183,6 +220,15 @@ def test_what_was_chosen_is_printed_and_can_be_given_again(tmp_path: Path) -> No
     assert {cell.cases for cell in records[0].cells} == {5}
     page = run("-m", "bnconform.cli", "vet", "kernel.py", "--requirement=F1", "--examples=5", cwd=tmp_path)
     assert "examples: 5 a law; the same again: --examples 5" in page.out
+
+
+def test_call_in_an_interpreter_may_take_longer() -> None:
+    """What is slow there is no hang; a limit that a user has set stays."""
+    usual, chosen = Limits.of("k.py"), Limits.of("k.py", CallOptions(time_limit=2.0))
+    before = usual.seconds
+    usual.interpreted()
+    chosen.interpreted()
+    assert (usual.seconds, chosen.seconds) == (INTERPRETED * before, 2.0)
 
 
 def test_search_without_a_watch_runs_to_its_end() -> None:

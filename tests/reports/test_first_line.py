@@ -75,6 +75,11 @@ def without(id: str, cells: list[Cell]) -> list[Cell]:
             "robust 1 of 1, more 1 of 1; 1 not judged",
             3,
         ),
+        (
+            [*without("F2", MET), broken("F2", K), LATE],
+            "k.py BREAKS: core 1 of 2 (broken: F2), numerics 1 of 1, robust 1 of 1, more 1 of 1; 1 not judged",
+            1,
+        ),
         ([UNCLAIMED], "k.py is NOT JUDGED: shards is not claimed", 1),
     ],
 )
@@ -143,13 +148,11 @@ def test_verbose_scope_lists_every_law_and_how_to_claim_more() -> None:
 
 def test_scope_warns_of_too_few_cases_and_says_what_the_budget_chose() -> None:
     """Where a budget left less than a quarter of the usual cases, the page says so, and how to get the same again."""
-    plan = {"examples": "4:interpreted", "budget": 90.0, "call": 0.25}
+    plan = {"examples": "4:interpreted:512", "budget": 90.0, "call": 0.25}
     cells = [cell("F1", K, cases=4, usual=60), cell("F2", K, cases=20, usual=60)]
     results = run(cells, abouts={K: about() | {"plan": plan, "remarks": ["x of rank 3 raises RuntimeError: no"]}})
     lines = list(scope(results, K, results.cells, verbose=False))
-    assert (
-        "examples: 4 a law on few small shapes, since a call takes 0.25 s; the same again: --examples 4:interpreted"
-        in lines
-    )
+    same = "the same again: --examples 4:interpreted:512"
+    assert f"examples: 4 a law on few shapes, of at most 512 values, since a call takes 0.25 s; {same}" in lines
     assert "few cases, too few to trust: F1 4 of 60; a longer --budget or a larger profile gives more" in lines
     assert "note: x of rank 3 raises RuntimeError: no" in lines

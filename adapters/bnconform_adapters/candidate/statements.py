@@ -16,7 +16,7 @@ NOT_OF_FUNCTIONS = frozenset(
 )
 """Claims that functions make by being there, or cannot make: they are given eps, and keep no count of batches."""
 _MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode", "shards"}
-_NEVER = {"dialect", "population", "own_process"}
+_NEVER = {"dialect", "population", "own_process", "largest"}
 _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
 _DIALECT = {field.name for field in fields(Dialect)}
 

@@ -80,6 +80,8 @@ class WorkerAdapter:
         """What a reader of the verdict must know of the claims."""
         self.interpreted: bool = self._process.about["interpreted"]
         """Whether its kernels run in Triton's interpreter."""
+        if self.interpreted:
+            self._limits.interpreted()
         self.claims: Claims = replace(to_claims(self._process.about["claims"]), own_process=True)
         self.frameworks: tuple[str, ...] = tuple(self._process.about["modules"])
         """Modules of the large frameworks that it has imported."""

@@ -21,6 +21,9 @@ FIRST_CALL = 6
 LOADING = 12
 """And importing the implementation this many times."""
 
+INTERPRETED = 6
+"""And a call in Triton's interpreter this many times: it is slow, and that is no hang."""
+
 MANY_TIMES = 20
 """A lowered limit is this multiple of the longest call so far, ..."""
 LEAST_SECONDS = 0.5
@@ -70,11 +73,14 @@ class Limits:
         Bytes by which the process may grow until that is too much once.
     longest : float
         Seconds that a first call, or loading, may take at most.
+    patient : bool
+        Whether nobody has limited a call, so that one in an interpreter may take longer.
     """
 
     seconds: float = CALL_SECONDS
     memory: int = field(default_factory=_memory)
     longest: float = math.inf
+    patient: bool = False
     _lowered_time: bool = False
     _lowered_memory: bool = False
     _longest: dict[bool, float] = field(default_factory=lambda: {True: 0.0, False: 0.0})
@@ -85,7 +91,12 @@ class Limits:
         """The limits of what a user named: a file, whose calls they may limit, or a bundled implementation."""
         if not is_file(spec):
             return cls(BUNDLED_SECONDS)
-        return cls(calls.time_limit or CALL_SECONDS, longest=calls.longest)
+        return cls(calls.time_limit or CALL_SECONDS, longest=calls.longest, patient=calls.time_limit is None)
+
+    def interpreted(self) -> None:
+        """Allow for an interpreter, unless a user has set the limit."""
+        if self.patient:
+            self.seconds, self.patient = INTERPRETED * self.seconds, False
 
     @property
     def loading(self) -> float:
