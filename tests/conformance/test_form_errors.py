@@ -67,7 +67,7 @@ BAD = {
     "cannot_build": (
         MODULE.replace("super().__init__()", "super().__init__()\n        raise RuntimeError('no kernel')"),
         "",
-        "BatchNorm(3) cannot be built: RuntimeError: no kernel",
+        "BatchNorm(3, affine=True) cannot be built: RuntimeError: no kernel",
     ),
     "state": (f"{MODULE}\n\nSTATE = {{'weight': 'gamma'}}\n", "", "weight = 'gamma', but the module has weight, bias"),
     "state_key": (f"{MODULE}\n\nSTATE = {{'gamma': 'weight'}}\n", "", "unknown key 'gamma'; known: weight, bias"),

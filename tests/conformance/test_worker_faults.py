@@ -152,6 +152,7 @@ def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
         "--hypothesis-profile=quick",
         "-s",
         "-ra",
+        "-v",
     )
     found = run("-c", look, "--pyargs", "bnconform", "-p", "no:cacheprovider", *asked, "--bn-in-process", cwd=tmp_path)
     assert found.status == 0, found.out + found.err

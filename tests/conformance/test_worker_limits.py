@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bnconform_adapters.fates import corrupts_device, fate_of
-from bnconform_adapters.worker.limits import LEAST_MEMORY, LEAST_SECONDS, MANY_TIMES, Limits
+from bnconform_adapters.worker.limits import LEAST_MEMORY, LEAST_SECONDS, MANY_TIMES, CallOptions, Limits
 
 
 def test_limits_are_generous_until_they_are_reached() -> None:
@@ -23,8 +23,8 @@ def test_bundled_implementations_get_longer() -> None:
 
 def test_a_time_limit_is_for_files() -> None:
     """The user's limit is for a call of their file; what comes with the suite keeps its own."""
-    assert Limits.of("kernel.py", 0.25).seconds == 0.25
-    assert Limits.of("onnxruntime", 0.25).seconds == Limits.of("onnxruntime").seconds
+    assert Limits.of("kernel.py", CallOptions(time_limit=0.25)).seconds == 0.25
+    assert Limits.of("onnxruntime", CallOptions(time_limit=0.25)).seconds == Limits.of("onnxruntime").seconds
 
 
 def test_time_limit_is_lowered_after_a_hang() -> None:

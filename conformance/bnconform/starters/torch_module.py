@@ -54,8 +54,8 @@ class BatchNorm(torch.nn.Module):
         n = x.numel() // x.shape[1] if x.shape[1] else 2  # without channels there is nothing to refuse
         if n == 1:
             raise ValueError("training needs more than one value per channel")
-        if n == 0:
-            return x.clone()
+        if n == 0:  # the parameters have a part in y, so that their gradients are zeros
+            return self.scaled(x)
         mean = x.mean(axes)
         variance = (x - self.column(mean, x)).square().mean(axes)
         if self.training and self.running_mean is not None:
@@ -69,8 +69,12 @@ class BatchNorm(torch.nn.Module):
 
     def normalized(self, x, mean, variance):
         invstd = 1 / torch.sqrt(variance + self.eps)
-        y = (x - self.column(mean, x)) * self.column(invstd, x)
-        return y if self.weight is None else y * self.column(self.weight, x) + self.column(self.bias, x)
+        return self.scaled((x - self.column(mean, x)) * self.column(invstd, x))
+
+    def scaled(self, xhat):
+        if self.weight is None:
+            return xhat.clone()
+        return xhat * self.column(self.weight, xhat) + self.column(self.bias, xhat)
 
     @staticmethod
     def column(vector, x):
