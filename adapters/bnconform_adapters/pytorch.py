@@ -85,6 +85,8 @@ class ModuleAdapter:
         The module of :mod:`bnconform_adapters.plain` that makes the same calls, where it is a candidate file.
     remarks : tuple of str
         What a reader of the verdict must know of the claims.
+    what : str
+        The part of a file that it is: "class BatchNorm".
     """
 
     def __init__(
@@ -98,8 +100,10 @@ class ModuleAdapter:
         composed: bool = False,
         plain_code: str = "",
         remarks: tuple[str, ...] = (),
+        what: str = "",
     ) -> None:
         self.remarks = remarks
+        self.what = what
         self.name = name
         self.claims = claims
         self.plain_code = plain_code

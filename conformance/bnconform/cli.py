@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bnconform_adapters.worker.limits import CallOptions
 
 USAGE_ERROR = 2
+STOPPED = 128 + 2
+"""What a shell calls the status of a program that SIGINT ends."""
 READER_GONE = 128 + 13
 """What a shell calls the status of a program that SIGPIPE ends."""
 STARTERS = {
@@ -188,6 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
+    except KeyboardInterrupt:
+        print("bnconform: stopped", file=sys.stderr)
+        return STOPPED
     except Exception as error:  # a defect of the suite must not look like a verdict
         from bnconform.failures import report_failure
 

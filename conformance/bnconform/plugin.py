@@ -258,7 +258,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if _SESSION not in config.stash or hasattr(config, "workerinput") or config.option.collectonly:
         return
-    if config.stash[_SESSION].close_gaps() and session.exitstatus in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+    failed = config.stash[_SESSION].close_gaps() or config.stash[_SESSION].unjudged()
+    if failed and session.exitstatus in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     config.stash[_SESSION].finish()
 

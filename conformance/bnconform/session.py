@@ -125,6 +125,13 @@ class Session:
             raise AdapterError(problem)
         if options.report and options.report.exists() and not options.report.is_dir():
             raise AdapterError(f"--bn-report: {options.report} is not a folder; pass another name")
+        try:
+            if options.report:
+                options.report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AdapterError(
+                f"--bn-report: cannot make {options.report}: {error.strerror}; pass another name"
+            ) from None
         drawn = CI_SEED if options.profile == "ci" else SystemRandom().randrange(10**6)
         self.options = options if options.seed is not None else options.with_seed(drawn)
         self.scripts = options.report is not None
@@ -215,8 +222,8 @@ class Session:
             return {}
         planned = self._plans.get(implementation.name, Plan(self.options.examples))
         adapter = implementation.adapter
-        remarks = list(getattr(adapter, "remarks", ()))
-        return {"claims": from_claims(adapter.claims), "plan": planned.as_data(), "remarks": remarks}
+        remarks, what = list(getattr(adapter, "remarks", ())), getattr(adapter, "what", "")
+        return {"claims": from_claims(adapter.claims), "plan": planned.as_data(), "remarks": remarks, "what": what}
 
     def expect(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Note requirements and implementations that a verdict has to come in for."""
@@ -238,6 +245,18 @@ class Session:
                 cell = {"requirement": requirement, "implementation": implementation, "verdict": "not judged"}
                 self.cells.append(cell | {"reason": NO_VERDICT})
         return sum(cell["verdict"] == "not judged" for cell in self.cells)
+
+    def unjudged(self) -> list[str]:
+        """Implementations of which no law that decides was judged: of those asked for by name, or all of them."""
+        deciding = [
+            cell["implementation"]
+            for cell in self.cells
+            if cell["verdict"] in ("meets", "differs", "breaks")
+            and BY_ID[cell["requirement"]].level in self.options.deciding
+        ]
+        if not self.cells or (deciding and not self.options.adapters):
+            return []
+        return [one.name for one in self.implementations if one.name not in deciding]
 
     def results(self) -> Results:
         """What was found, as a record."""
@@ -309,6 +328,8 @@ class Session:
         from bnconform_reports.matrix import lines
 
         reporter.section("batch-norm conformance")
+        if names := self.unjudged():
+            reporter.write_line(f"nothing that decides was judged: {', '.join(names)}", red=True)
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
         for text, markup in lines(self.results(), unicode=encoding.lower().startswith("utf"), verbose=verbose):
             reporter.write_line(text, **markup)

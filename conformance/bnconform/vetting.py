@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bnconform.failures import SUITE_FAILED, kept_text
-from bnconform.options import PREFIX, OptionError, RunOptions, words
+from bnconform.options import OPTIONS, PREFIX, OptionError, RunOptions, words
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
 from bnconform_adapters.worker.client import opened
@@ -26,9 +27,16 @@ if TYPE_CHECKING:
 USAGE_ERROR = 2
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
+APART = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "--confcutdir", str(Path(__file__).parent))
+"""pytest as it comes: no settings or conftest of a project around decide what is judged."""
+_SETTINGS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+NEAR = 0.8
+"""How like an option's name another has to be to be taken for a slip of the pen."""
 PYTEST_USAGE_ERROR = 4
 BUDGET, INTERPRETED_BUDGET = 90.0, 300.0
 """Seconds for a file whose user names no budget; the second is for one in Triton's interpreter."""
+DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
+"""Seconds that finding the probable cause may take, and the part of a budget."""
 LOADING = 60.0
 """Seconds that a file may take to load, whatever its calls may take."""
 PLAIN = ("-s", "--pdb", "--trace", "--capture=no")
@@ -70,13 +78,16 @@ def vet(
     """
     try:
         options = RunOptions.read({"adapter": (), "budget": None, **given}.__getitem__, "default", None, "--")
-        budget = _first_look(specs, options)
+        _check_options(more)
+        for path in (json_path, junit):
+            _check_place(path)
+        budget = None if options.in_process else _first_look(specs, options)
     except (AdapterError, OptionError) as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR
     if options.budget is None and given.get("budget") is None and budget is not None:
         given, options = {**given, "budget": f"{budget:g}"}, replace(options, budget=budget)
-    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), *APART]
     command += [f"{PREFIX}adapter={spec}" for spec in specs]
     command += [*words(given), *more, *([f"--junitxml={junit}"] if junit else [])]
     if set(PLAIN) & set(more):
@@ -97,9 +108,42 @@ def vet(
         from bnconform_reports.records import read
 
         results = read(record)
-        if status and not explains_failure(results):
+        if status and not explains_failure(results, options.deciding):
             return _without_record(specs, status, printed)
         return _tell(Page(results, options, verbose), specs, record, json_path)
+
+
+def _check_options(words: Sequence[str]) -> None:
+    """Refuse an option that is nearly one of vet's; any other is pytest's.
+
+    Raises
+    ------
+    OptionError
+        There is one.
+    """
+    known = [f"--{option.name}" for option in OPTIONS]
+    for word in words:
+        near = get_close_matches(word.partition("=")[0], known, n=1, cutoff=NEAR) if word.startswith("--") else []
+        if near:
+            raise OptionError(f"unknown option {word.partition('=')[0]}; did you mean {near[0]}?")
+
+
+def _check_place(path: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is judged.
+
+    Raises
+    ------
+    OptionError
+        There is no such place.
+    """
+    if path in (None, "-"):
+        return
+    try:
+        Path(str(path)).parent.mkdir(parents=True, exist_ok=True)
+        with Path(str(path)).open("a"):
+            pass
+    except OSError as error:
+        raise OptionError(f"cannot write {path}: {error.strerror}; pass another name") from None
 
 
 def _first_look(specs: Sequence[str], options: RunOptions) -> float | None:
@@ -129,7 +173,8 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
     with TemporaryDirectory() as folder:  # a file, so that the child never waits for a reader
         output = Path(folder) / "output"
         with output.open("w") as file:
-            environment = os.environ | {PROGRESS: str(there)}
+            environment = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+            environment[PROGRESS] = str(there)
             child = subprocess.Popen(
                 command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[there], env=environment, text=True
             )
@@ -242,7 +287,8 @@ def _causes(spec: str, options: RunOptions, broken: Sequence[Cell]) -> list[str]
         return []
     steps = [from_json(cell.witness) for cell in broken if cell.witness]
     with opened(spec, options.calls) as adapter:
-        return diagnose(adapter, tuple(case for one in steps if len(one) == 1 for case in one))
+        seconds = DIAGNOSIS if options.budget is None else min(DIAGNOSIS, options.budget / DIAGNOSIS_PART)
+        return diagnose(adapter, tuple(case for one in steps if len(one) == 1 for case in one), seconds)
 
 
 def _print(page: Iterable[tuple[str, str]]) -> None:

@@ -48,8 +48,11 @@ def verdict(results: Results, implementation: str) -> str:
 
 
 def exit_status(results: Results, implementation: str, deciding: Sequence[Level] = LEVELS) -> int:
-    """0 where it conforms, 1 where it breaks a law of a level that decides or nothing was judged, 3 where bnconform
-    itself failed, or ran out of time and found nothing broken."""
+    """The exit status.
+
+    0 where it conforms; 1 where it breaks a law of a level that decides, or none of these was judged; 3 where bnconform
+    itself failed, or ran out of time and found nothing broken.
+    """
     cells = cells_of(results, implementation)
     if suite_failed(cells):
         return SUITE_FAILED
@@ -57,12 +60,13 @@ def exit_status(results: Results, implementation: str, deciding: Sequence[Level]
         return BREAKS
     if any(cell.verdict == "not judged" for cell in cells):
         return SUITE_FAILED
-    return CONFORMS if any(cell.verdict in JUDGED for cell in cells) else BREAKS
+    decides = any(cell.verdict in JUDGED and _level(results, cell) in deciding for cell in cells)
+    return CONFORMS if decides else BREAKS
 
 
-def explains_failure(results: Results) -> bool:
+def explains_failure(results: Results, deciding: Sequence[Level] = LEVELS) -> bool:
     """Whether a record says why its run ended in a status other than 0; if not, the suite failed elsewhere."""
-    return any(cell.verdict == "not judged" or is_new(cell) for cell in results.cells)
+    return any(exit_status(results, name, deciding) != CONFORMS for name in results.implementations)
 
 
 def cells_of(results: Results, implementation: str) -> list[Cell]:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bnconform.options import Examples
-from bnconform_adapters.contract import DTYPES
+from bnconform_adapters.contract import DTYPES, Claims
+from bnconform_reference.dialect import PYTORCH
 from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results
 
 FEW = 4
 """A law judged on fewer cases than this part of its usual number is too little to trust."""
+SHOWN = 6
+"""Laws of few cases that are named."""
 RANKS = (2, 3, 4, 5)
+NARROWING = {
+    "eps_min": "eps from {:g}",
+    "momentum_min": "momentum from {:g}",
+    "grade": "grade {} claimed",
+    "empty_batches": "no empty batches",
+    "checks_arguments": "no wrong arguments",
+    "refuses_with": "refusals by {}",
+    "bitwise": "not bit for bit",
+}
+"""Claims that ask less than the defaults, and how the page says so."""
 _PARAMETERS = {"both": "both", "weight": "weight alone", "bias": "bias alone", "neither": "neither"}
 _HOW = {
     "second order in": "functions: define double_backward; a module: CLAIMS = {'second_order': ['training']}",
@@ -39,17 +53,20 @@ def scope(results: Results, implementation: str, cells: Sequence[Cell], *, verbo
     about = results.abouts.get(implementation, {})
     claims, plan = about.get("claims"), about.get("plan") or {}
     judged = [cell for cell in cells if cell.verdict in JUDGED]
-    counts = [cell.cases for cell in judged]
-    cases = f"{sum(counts):,} cases" + (f", {min(counts)} to {max(counts)} a law" if len(counts) > 1 else "")
+    cases = _cases(judged)
     if claims and judged:
-        yield f"judged: {'; '.join(_claimed(claims))}; {cases}"
+        what = [about["what"]] if about.get("what") else []
+        yield f"judged: {'; '.join([*what, *_claimed(claims), *_narrowed(claims)])}; {cases}"
     elif judged:
         yield f"judged: {cases}"
+    if len(cells) < len(results.requirements):
+        yield f"asked: {len(cells)} of {len(results.requirements)} laws; the others were not looked at"
     if plan.get("examples"):
         yield _chosen(plan)
     yield from (f"note: {remark}" for remark in about.get("remarks", ()))
     if few := [cell for cell in judged if cell.verdict != "breaks" and FEW * cell.cases < cell.usual]:
-        named = ", ".join(f"{cell.requirement} {cell.cases} of {cell.usual}" for cell in few)
+        named = ", ".join(f"{cell.requirement} {cell.cases} of {cell.usual}" for cell in few[:SHOWN])
+        named += f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
         yield f"few cases, too few to trust: {named}; a longer --budget or a larger profile gives more"
     unclaimed = [cell for cell in cells if cell.verdict == "not claimed"]
     missing = _unclaimed(claims) if claims else []
@@ -76,11 +93,33 @@ def _claimed(claims: dict[str, Any]) -> Iterator[str]:
     parameters = [_PARAMETERS[one] for one in claims["parameters"]]
     whole = len(parameters) == len(_PARAMETERS)
     yield "with and without weight and bias" if whole else f"weight and bias {_and(parameters, 'or')}"
-    yield "momentum None" if claims["dialect"]["cumulative"] else "momentum a number"
+    yield "momentum a number or None" if claims["dialect"]["cumulative"] else "momentum a number"
     if claims["fixed_eps"] is not None:
         yield f"eps {claims['fixed_eps']:g} only"
     if claims["fixed_momentum"] is not None:
         yield f"momentum {claims['fixed_momentum']:g} only"
+
+
+def _cases(judged: Sequence[Cell]) -> str:
+    """How many cases there were, and how many a law that holds was judged on."""
+    counts = [cell.cases for cell in judged if cell.verdict != "breaks"]
+    span = f"{min(counts)} to {max(counts)}" if counts and min(counts) < max(counts) else f"{max(counts, default=0)}"
+    return f"{sum(cell.cases for cell in judged):,} cases" + (f", {span} a law that holds" if counts else "")
+
+
+def _narrowed(claims: dict[str, Any]) -> Iterator[str]:
+    """What else is claimed that differs from the defaults."""
+    for part, default in ((claims, asdict(Claims())), (claims["dialect"], asdict(PYTORCH))):
+        for name, value in part.items():
+            usual = default.get(name)
+            if (list(value) if isinstance(value, tuple) else value) == (
+                list(usual) if isinstance(usual, tuple) else usual
+            ):
+                continue
+            if name in NARROWING:
+                yield NARROWING[name].format(_and(value) if isinstance(value, list | tuple) else value)
+            elif part is claims["dialect"] and name != "cumulative":
+                yield f"{name.replace('_', ' ')} {value}"
 
 
 def _unclaimed(claims: dict[str, Any]) -> list[str]:
@@ -91,7 +130,7 @@ def _unclaimed(claims: dict[str, Any]) -> list[str]:
     if ranks := [str(rank) for rank in RANKS if rank not in claims["ranks"]]:
         found.append(f"ranks {' '.join(ranks)}")
     if parameters := [text for name, text in _PARAMETERS.items() if name not in claims["parameters"]]:
-        found.append(f"weight and bias {_and(parameters, 'or')}")
+        found.append(f"parameters {', '.join(parameters)}")
     if not claims["dialect"]["cumulative"]:
         found.append("momentum None")
     return found

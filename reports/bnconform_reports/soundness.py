@@ -42,7 +42,7 @@ def check(results: Results) -> None:
             raise ValueError(f"due of {name} names what the record does not list")
     _mapping(results.abouts, dict, "abouts")
     for name, about in results.abouts.items():
-        _has(about, {"claims": dict, "plan": dict, "remarks": list}, f"about of {name}")
+        _has(about, {"claims": dict, "plan": dict, "remarks": list, "what": str}, f"about of {name}")
     _mapping(results.measures, dict, "measures")
     for name, measures in results.measures.items():
         _measures(measures, f"measures of {name}")

@@ -47,7 +47,7 @@ def freely(draw: st.DrawFn) -> Claims:
         name, hint = field.name, hints[field.name]
         if hint is bool:
             values[name] = draw(st.booleans())
-        elif isinstance(getattr(claims, name), tuple) and name != "ranks":
+        elif isinstance(getattr(claims, name), tuple) and name not in ("ranks", "refuses_with"):
             values[name] = draw(_some(hint, 0 if name in empty else 1))
         elif isinstance(getattr(claims, name), str):
             values[name] = draw(st.sampled_from(get_args(hint)))
@@ -56,6 +56,7 @@ def freely(draw: st.DrawFn) -> Claims:
         **values,
         dialect=draw(dialects()),
         ranks=draw(st.lists(st.sampled_from(RANKS), unique=True, min_size=1).map(tuple)),
+        refuses_with=draw(st.sampled_from(((), ("IndexError",), ("KeyError", "IndexError")))),
         eps_min=draw(EPS),
         momentum_min=draw(SHARES),
         devices=draw(st.integers(1, 5)),

@@ -33,7 +33,7 @@ class Fault:
 
 NORMALIZED = "    xhat = (widened(x) - column(running_mean, x)) * column(invstd, x)\n    return scaled"
 SCALED = "    return (y if bias is None else y + column(bias, x)).to(x.dtype)"
-LERP = "self.running_mean.lerp_(mean, self.momentum)"
+LERP = "self.running_mean.lerp_(mean, momentum)"
 TORCH = (
     ("biased_stored_variance", (" * (n / (n - 1))", ""), "S2", ("F1", "I1")),
     ("statistics_written_in_inference", (NORMALIZED, "    running_mean.mul_(0.9)\n" + NORMALIZED), "S5", ("F1", "S1")),
@@ -119,7 +119,7 @@ MODULE = (
     ("eps_outside_the_root", ("torch.sqrt(variance + self.eps)", "(torch.sqrt(variance) + self.eps)"), "F3", ("S1",)),
     (
         "y_is_double",
-        ("return y if self.weight is None else y *", "return y if self.weight is None else y.double() *"),
+        ("return xhat * self.column(self.weight, xhat)", "return xhat.double() * self.column(self.weight, xhat)"),
         "F5",
         ("F1",),
         "is f64",

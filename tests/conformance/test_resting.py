@@ -71,7 +71,7 @@ def test_record_needs_nobody_called_again() -> None:
     (one,) = session.implementations
     for cost in ("interpreted", "cheap"):
         cell = {"requirement": "F1", "implementation": one.name, "verdict": "meets"}
-        session.add(cell | {"about": {"claims": {"cost": cost}, "plan": {}, "remarks": []}})
+        session.add(cell | {"about": {"claims": {"cost": cost}, "plan": {}, "remarks": [], "what": ""}})
         assert bool(session.results().notes) == (cost == "interpreted")
     assert "adapter" not in vars(one)
 

@@ -120,17 +120,18 @@ def test_record_that_explains_nothing_is_told() -> None:
 
 def about(**claimed: Any) -> dict[str, Any]:
     """What a record says of an implementation with these claims."""
-    return {"claims": asdict(replace(Claims(), **claimed)), "plan": {}, "remarks": []}
+    return {"claims": asdict(replace(Claims(), **claimed)), "plan": {}, "remarks": [], "what": ""}
 
 
 def test_scope_says_what_was_judged_and_what_was_not() -> None:
     """Ranks, dtypes, layouts, modes, parameters, momentum None, cases; then what is not claimed, by name."""
     claims = about(ranks=(2, 4), layouts=("contiguous",), gradients=("training",), dialect=Dialect(cumulative=False))
     results = run([*MET, UNCLAIMED], abouts={K: claims})
-    judged, unclaimed = scope(results, K, results.cells, verbose=False)
+    judged, asked, unclaimed = scope(results, K, results.cells, verbose=False)
+    assert asked == "asked: 6 of 71 laws; the others were not looked at"
     assert judged == (
         "judged: ranks 2 and 4; float32; x contiguous; training and inference, gradients in training only; "
-        "with and without weight and bias; momentum a number; 50 cases, 10 to 10 a law"
+        "with and without weight and bias; momentum a number; 50 cases, 10 a law that holds"
     )
     assert unclaimed == (
         "not claimed: laws Y1; dtypes float16 bfloat16 float64; ranks 3 5; momentum None; -v says how to claim them"

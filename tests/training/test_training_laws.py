@@ -23,6 +23,7 @@ from bnconform.training.courses import Courses, course_of, first_call
 from bnconform.training.norms import Settings
 from bnconform_adapters.contract import Adapter, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.registry import load
+from bnconform_adapters.worker.limits import CallOptions
 from bnconform_reference.double_double import high
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,7 @@ def test_call_that_led_off_the_course_is_named(tmp_path: Path) -> None:
     assert "sys.exit(wrong)" in script(broken, Subject.of_file(adapter.name, spec, adapter.plain_code))  # type: ignore[attr-defined]
     path = tmp_path / "case.json"
     case_file.write(path, broken.steps, requirement="T1", implementation=adapter.name, spec=spec)
-    text = replay_file(path, None, in_process=True)
+    text = replay_file(path, None, CallOptions(in_process=True))
     assert text is not None
     assert text.startswith("T1 broken by faults_training.py:StatisticsLate: training on real data")
 

@@ -93,7 +93,8 @@ class NumpyArrays:
 
     def to_numpy(self, found: Any, name: str) -> AnyArray | None:
         """See :class:`Arrays`."""
-        if found is not None and not isinstance(found, np.ndarray | np.generic):
+        masked = isinstance(found, np.ma.MaskedArray)  # a subclass whose values are not all there
+        if found is not None and (masked or not isinstance(found, np.ndarray | np.generic)):
             raise wrong_kind(found, "NumPy array", name)
         return None if found is None else np.array(found)
 

@@ -33,13 +33,19 @@ def module_candidate(title: str, where: str, stated: Statements) -> Adapter | No
         if task and cls.__name__ in MODELS:
             return kernelbench_candidate(title, where, cls, stated)
         return drop_in_candidate(title, where, cls, stated)
+    if (preferred := vars(stated.module).get(PREFERRED)) is not None:  # wherever it was defined
+        if not _is_module(preferred):
+            raise AdapterError(
+                f"{PREFERRED} in {where} is a {type(preferred).__name__}; make it a torch.nn.Module class"
+            )
+        own = {**own, PREFERRED: preferred}
     if task and (models := [own[name] for name in MODELS if name in own]):
         return kernelbench_candidate(title, where, models[0], stated)
+    if PREFERRED in own:
+        return drop_in_candidate(title, where, own[PREFERRED], stated)
     fitting = {name: cls for name, cls in own.items() if "num_features" in _arguments(cls)}
     if len(fitting) == 1:
         return drop_in_candidate(title, where, next(iter(fitting.values())), stated)
-    if PREFERRED in own:
-        return drop_in_candidate(title, where, own[PREFERRED], stated)
     if fitting:
         choices = " or ".join(f"{stated.path}:{name}" for name in fitting)
         raise AdapterError(f"{where} defines {len(fitting)} modules that take num_features; pass {choices}")

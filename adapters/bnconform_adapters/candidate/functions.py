@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from bnconform_adapters.candidate.arrays import Arrays, InMemory, NumpyArrays
@@ -60,6 +61,8 @@ FUNCTIONS = (
     *OVER_DEVICES,
 )
 KINDS = ("numpy", "torch", "jax")
+NEAR = 0.85
+"""How like a function's name another has to be to be taken for a slip of the pen."""
 _STATISTICS = ("running_mean", "running_var")
 _GRADIENTS = ("dx", "dweight", "dbias")
 _ARGUMENTS = ("x", "weight", "bias")
@@ -93,7 +96,21 @@ def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]],
         shards=("equal", "unequal", "empty") if set(OVER_DEVICES) <= set(functions) else (),
     )
     claims = stated.claims(base, arrays.layouts, without=NOT_OF_FUNCTIONS)
-    return Candidate(title, claims, functions, arrays)
+    return Candidate(title, claims, functions, arrays, misspelt(stated.offered))
+
+
+def misspelt(offered: Any) -> tuple[str, ...]:
+    """Remarks on functions whose names are nearly those of the contract, which nobody calls."""
+    own = [n for n, value in getattr(offered, "__dict__", {}).items() if callable(value) and n not in FUNCTIONS]
+    near = {name: _nearest(name) for name in own if not hasattr(offered, _nearest(name) or name)}
+    return tuple(f"{name} is not called; did you mean {meant}?" for name, meant in near.items() if meant)
+
+
+def _nearest(name: str) -> str:
+    """The contract's function that a name is most like, or the one of the same words; empty where there is none."""
+    words = {frozenset(one.split("_")): one for one in FUNCTIONS}
+    close = get_close_matches(name, FUNCTIONS, n=1, cutoff=NEAR)
+    return words.get(frozenset(name.split("_"))) or (close[0] if close else "")
 
 
 def _arrays(stated: Statements) -> Arrays:
@@ -121,7 +138,16 @@ def own_momentum(case: Case, dialect: Dialect) -> float | None:
 class Candidate:
     """The adapter of a file's functions."""
 
-    def __init__(self, name: str, claims: Claims, functions: Mapping[str, Callable[..., Any]], arrays: Arrays) -> None:
+    def __init__(
+        self,
+        name: str,
+        claims: Claims,
+        functions: Mapping[str, Callable[..., Any]],
+        arrays: Arrays,
+        remarks: tuple[str, ...] = (),
+    ) -> None:
+        self.remarks = remarks
+        self.what = f"functions {', '.join(functions)}"
         self.name = name
         self.claims = claims
         self.plain_code = arrays.plain_code

@@ -41,7 +41,7 @@ def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) 
     def make(channels: int) -> Any:
         return cls(*arguments[:place], channels, *arguments[place + 1 :])
 
-    constructor = Constructor(make, frozenset(), device)
+    constructor = Constructor(make, frozenset(), device, cls.__name__)
     module = built(lambda: constructor(CHANNELS), f"{where}: {cls.__name__}(*get_init_inputs())")
     rank = _rank(stated.module, where)
     gradients = ("training", "inference") if _differentiable(module, rank, device) else ()

@@ -36,6 +36,11 @@ def load_candidate(path: Path, name: str | None = None) -> Adapter:
     where = f"{path}:{name}" if name else str(path)
     stated = Statements(str(path), offered, module)
     if functions := functions_of(offered):
+        if name is None and hasattr(module, "ModelNew"):
+            raise AdapterError(
+                f"{where} offers functions ({', '.join(functions)}) and the class ModelNew; pass {path}:ModelNew, or "
+                "rename what is not to be judged"
+            )
         return functions_candidate(title, functions, stated)
     if "torch" in sys.modules:
         from bnconform_adapters.candidate.classes import module_candidate

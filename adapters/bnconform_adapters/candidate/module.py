@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bnconform_adapters.candidate.module_state import built_with, check_affine, find_state
+from bnconform_adapters.candidate.module_state import built_with, check_parameters, find_state
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.candidate.torch_functions import check_device
 from bnconform_adapters.contract import AdapterError, Case, Claims, Parameters, describe_error
@@ -23,7 +23,7 @@ from bnconform_reference.dialect import Dialect
 
 KEYWORDS = ("eps", "momentum", "affine", "bias", "track_running_stats", "dtype", "device")
 RANKS = (2, 3, 4, 5)
-DELIBERATE = (ValueError, TypeError, AssertionError, NotImplementedError)
+DELIBERATE = (ValueError, AssertionError, NotImplementedError)
 """Exceptions by which a module says that it does not take an x of some rank."""
 CHANNELS = 3
 """Of the module that is built to see what it is."""
@@ -40,11 +40,14 @@ class Constructor:
     names : frozenset of str
         The keywords.
     device : str
+    title : str
+        Name of the class.
     """
 
     make: Callable[..., Any]
     names: frozenset[str]
     device: str
+    title: str
 
     def __call__(self, channels: int, **keywords: Any) -> Any:
         """Build a module on the device; what the class does not name is left out."""
@@ -82,7 +85,7 @@ def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> M
     """
     device = stated.chosen("DEVICE", "cpu")
     check_device(device, stated.path)
-    constructor = Constructor(cls, _keywords(cls), device)
+    constructor = Constructor(cls, _keywords(cls), device, cls.__name__)
     switched_on = ", affine=True" if "affine" in constructor.names else ""
     module = built(lambda: constructor(CHANNELS, affine=True), f"{where}: {cls.__name__}({CHANNELS}{switched_on})")
     return adapter(title, where, constructor, module, stated, "candidate_module")
@@ -136,8 +139,8 @@ def adapter(
     names = constructor.names
     state = find_state(module, stated.mapping("STATE"), where)
     stated_claims = stated.mapping("CLAIMS")
-    if "affine" in names and "parameters" not in stated_claims:
-        check_affine(module, state, where)
+    if "parameters" not in stated_claims:
+        check_parameters(module, state, where, affine="affine" in names)
     base = Claims(
         dialect=Dialect(cumulative="momentum" in names),
         layouts=layouts_on(constructor.device),
@@ -148,6 +151,8 @@ def adapter(
     )
     claims = stated.claims(replace(base, **forms_own), LAYOUTS)
     remarks: tuple[str, ...] = ()
+    if "gradients" in forms_own and not forms_own["gradients"] and "gradients" not in stated_claims:
+        remarks = ("y has no gradient, so gradients are not claimed; CLAIMS = {'gradients': ['training']} claims them",)
     if "ranks" not in {*stated_claims, *forms_own}:
         refused, failing = failing_ranks(module, constructor.device)
         taken = tuple(rank for rank in RANKS if rank not in refused)
@@ -155,7 +160,7 @@ def adapter(
             claims = replace(claims, ranks=taken)
             right = [rank for rank in taken if rank not in failing]
             narrows = f"; CLAIMS = {{'ranks': {right}}} claims less" if right else ""
-            remarks = (*_told(refused, "was refused when tried:", ""), *_told(failing, "raises", narrows))
+            remarks = (*remarks, *_told(refused, "was refused when tried:", ""), *_told(failing, "raises", narrows))
     if "eps" not in names and "fixed_eps" not in stated_claims:
         claims = replace(claims, fixed_eps=built_with(module, "eps", where))
     if "momentum" not in names and "fixed_momentum" not in stated_claims:
@@ -172,6 +177,7 @@ def adapter(
         composed=True,
         plain_code=plain_code,
         remarks=remarks,
+        what=f"class {constructor.title}",
     )
 
 

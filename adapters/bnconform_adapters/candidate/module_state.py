@@ -56,8 +56,13 @@ def find_state(module: Any, stated: Mapping[str, Any], where: str) -> dict[str, 
     return state
 
 
-def check_affine(module: Any, state: Mapping[str, str], where: str) -> None:
-    """Refuse a module whose constructor takes `affine`, and which built with affine=True lacks weight or bias.
+def check_parameters(module: Any, state: Mapping[str, str], where: str, *, affine: bool) -> None:
+    """Refuse a module that lacks weight or bias although it should have them, or has parameters that nobody sets.
+
+    Parameters
+    ----------
+    affine : bool
+        Whether its constructor takes `affine`, with which it was built as True.
 
     Raises
     ------
@@ -65,14 +70,17 @@ def check_affine(module: Any, state: Mapping[str, str], where: str) -> None:
         It lacks one of them, or has it under a name that nobody stated.
     """
     missing = [name for name in PARAMETERS if name not in state]
-    if missing:
-        rest = [name for name in PARAMETERS if name in state]
-        narrowed = rest[0] if rest else "neither"
-        raise AdapterError(
-            f"{where} takes affine, but built with affine=True it has no {' and no '.join(missing)}: its parameters "
-            f"and buffers are {', '.join(_entries(module)) or 'none'}; say what it is called, "
-            f"STATE = {{{missing[0]!r}: ...}}, or claim less, CLAIMS = {{'parameters': [{narrowed!r}]}}"
-        )
+    unset = [name for name, _ in module.named_parameters() if name not in state.values()]
+    if not missing or not (affine or unset):
+        return
+    rest = [name for name in PARAMETERS if name in state]
+    narrowed = rest[0] if rest else "neither"
+    lacks = f"has no {' and no '.join(missing)}"
+    what = f"takes affine, but built with affine=True it {lacks}" if affine else f"{lacks}, but other parameters"
+    raise AdapterError(
+        f"{where} {what}: its parameters and buffers are {', '.join(_entries(module)) or 'none'}; say what it is "
+        f"called, STATE = {{{missing[0]!r}: ...}}, or claim less, CLAIMS = {{'parameters': [{narrowed!r}]}}"
+    )
 
 
 def _entries(module: Any) -> list[str]:

@@ -76,6 +76,8 @@ class WorkerAdapter:
             raise
         self.name: str = self._process.about["name"]
         self.plain_code: str = self._process.about["plain_code"]
+        self.what: str = self._process.about["what"]
+        """The part of a file that is judged."""
         self.remarks: tuple[str, ...] = tuple(self._process.about["remarks"])
         """What a reader of the verdict must know of the claims."""
         self.interpreted: bool = self._process.about["interpreted"]

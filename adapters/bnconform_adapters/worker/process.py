@@ -140,7 +140,7 @@ class Process:
         limit = self._limits.call(first=first)
         answer = self._receive(limit)
         now, self._answers = time.monotonic(), self._answers + 1
-        if answer["number"] != self._answers:
+        if answer.get("number") != self._answers:
             raise self._given_up("crashed", "it answered twice, as two processes do after a fork that both go on from")
         if now - self._looked > WATCH:
             self._look()

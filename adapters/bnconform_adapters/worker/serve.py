@@ -53,6 +53,7 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
         "modules": imported_early(spec),
         "interpreted": interpreted(),
         "plain_code": getattr(adapter, "plain_code", ""),
+        "what": getattr(adapter, "what", ""),
         "remarks": list(getattr(adapter, "remarks", ())),
     }
     connection.sendall(pack(about))

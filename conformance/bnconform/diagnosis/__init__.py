@@ -8,7 +8,7 @@ from bnconform.diagnosis.layouts import by_layout
 from bnconform.diagnosis.levels import by_level
 from bnconform.diagnosis.lines import Found, told
 from bnconform.diagnosis.one_pass import one_pass
-from bnconform.diagnosis.probing import MOST_CALLS, QUANTITIES, Probe, Prober
+from bnconform.diagnosis.probing import MOST_CALLS, MOST_SECONDS, QUANTITIES, Probe, Prober
 from bnconform.diagnosis.rivals import explanations, usable
 from bnconform.diagnosis.steadiness import unsteady
 from bnconform_adapters.contract import Adapter, Case, Claims, Mode
@@ -19,7 +19,7 @@ MOST_WITNESSES = 16
 """Cases that broke a law which are called again."""
 
 
-def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = ()) -> list[str]:
+def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = (), seconds: float = MOST_SECONDS) -> list[str]:
     """What the implementation probably does wrong, as sentences; none where no single cause explains it.
 
     A mistake is named only if it is the only known one that gives what came out, on every probe. Where that names
@@ -32,8 +32,10 @@ def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = ()) -> list[str]:
     adapter : Adapter
     witnesses : tuple of Case
         Cases that broke a law. They are asked about outputs that are right on all ordinary calls.
+    seconds : float
+        Time after which no call is made any more.
     """
-    prober = Prober(adapter)
+    prober = Prober(adapter, seconds)
     chance, found, probes = unsteady(prober), Found(), list[Probe]()
     lines = list(chance.values())
     # What more than the arguments decides is no evidence of anything else.

@@ -80,14 +80,16 @@ class Prober:
     Parameters
     ----------
     adapter : Adapter
+    seconds : float
+        Time after which no call is made any more.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, seconds: float = MOST_SECONDS) -> None:
         self.claims = adapter.claims
         self.calls = 0
         self._adapter = adapter
         self._stopped = False
-        self._end = perf_counter() + MOST_SECONDS
+        self._end = perf_counter() + seconds
 
     def call(self, case: Case, *, spoilt: bool = False) -> Outcome:
         """Call a new layer once.
