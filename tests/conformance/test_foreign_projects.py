@@ -81,13 +81,10 @@ def test_fails():
 RUNS = {
     "alone": (),
     "on workers": ("-n", "2"),
-    "with its own options": ("--slow", "--report", "--requirement", "--budget", "--level", "-rA"),
-    "with its own profile": ("--hypothesis-profile=thorough", "-rA"),
+    "with its own options and profile": ("--slow", "--report", "--budget", "--hypothesis-profile=thorough", "-rA"),
     "with a profile that it has not": ("--hypothesis-profile=nightly",),
     "without the plugin of xdist": ("-p", "no:xdist"),
-    "without a terminal": ("-p", "no:terminal"),
-    "without Hypothesis' plugin": ("-p", "no:hypothesispytest"),
-    "collecting only": ("--collect-only", "-q"),
+    "without other plugins": ("-p", "no:terminal", "-p", "no:hypothesispytest"),
 }
 _VARIES = re.compile(r" in \d+\.\d+s|^plugins: .*$|0x[0-9a-f]+|\[gw\d\]", re.MULTILINE)
 """Seconds, the list of installed plugins, addresses, and which worker ran a test."""
