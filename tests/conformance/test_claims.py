@@ -152,10 +152,14 @@ def test_one_value_per_channel(trained: Plain) -> None:
     """Training on one value raises, gives bias and blends in a variance of 0, or hands x on, as claimed."""
     claims = claims_of(trained)
     if claims.dialect.one_value == "raises":
-        if ledger.find(trained.name, "X2"):
+        if known := ledger.find(trained.name, "X2"):
+            if "ZeroDivisionError" in known.reason:
+                with pytest.raises(ZeroDivisionError):
+                    trained.step(array([[3.0]]), MOMENTUM)
+                return
             assert not np.isfinite(trained.step(array([[3.0]]), MOMENTUM).var).any()
             return
-        with pytest.raises(Exception, match=r"more than (1|one) value per channel|division by zero"):
+        with pytest.raises(Exception, match=r"more than (1|one) value per channel"):
             trained.step(array([[3.0]]), MOMENTUM)
         return
     step = trained.step(array([[3.0]]), MOMENTUM)
