@@ -90,15 +90,17 @@ def vet(
     command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), *APART]
     command += [f"{PREFIX}adapter={spec}" for spec in specs]
     command += [*words(given), *more, *([f"--junitxml={junit}"] if junit else [])]
-    if set(PLAIN) & set(more):
-        status = subprocess.call(command)
-        return status if status in JUDGED else USAGE_ERROR
     with TemporaryDirectory() as folder:
         report = options.report or Path(folder)
         if options.report is None:
             command.append(f"{PREFIX}report={folder}")
-        status, printed = _run(command)
         record = report / "results.json"
+        if set(PLAIN) & set(more):
+            status = subprocess.call(command, env=_environment())
+            if status == 0 and not record.is_file():
+                return _without_record(specs, status, "it ended before it had judged anything")
+            return status if status in JUDGED else USAGE_ERROR
+        status, printed = _run(command)
         if status == PYTEST_USAGE_ERROR:
             print(f"bnconform: {printed.strip().removeprefix('ERROR: ').replace(PREFIX, '--')}", file=sys.stderr)
             return USAGE_ERROR
@@ -167,14 +169,18 @@ def _without_record(specs: Sequence[str], status: int, printed: str) -> int:
     return SUITE_FAILED
 
 
+def _environment() -> dict[str, str]:
+    """This process's variables without those by which others change what pytest does."""
+    return {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+
+
 def _run(command: Sequence[str]) -> tuple[int, str]:
     """Run pytest, show its progress, and keep what it prints."""
     here, there = os.pipe()
     with TemporaryDirectory() as folder:  # a file, so that the child never waits for a reader
         output = Path(folder) / "output"
         with output.open("w") as file:
-            environment = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
-            environment[PROGRESS] = str(there)
+            environment = _environment() | {PROGRESS: str(there)}
             child = subprocess.Popen(
                 command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[there], env=environment, text=True
             )
@@ -243,7 +249,6 @@ def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None)
     if json_path == "-":
         print(record.read_text(), end="")
     elif json_path is not None:
-        Path(json_path).parent.mkdir(parents=True, exist_ok=True)
         Path(json_path).write_text(record.read_text())
     statuses = []
     for name, spec in zip(page.results.implementations, dict.fromkeys(specs), strict=True):

@@ -103,6 +103,15 @@ def test_settings_around_do_not_narrow_vet(tmp_path: Path) -> None:
     assert found.out.startswith("kernel.py BREAKS: core 1 of 2 (broken: S2)")
 
 
+def test_debugger_options_trust_no_more(tmp_path: Path) -> None:
+    """With -s, too, pytest's variables narrow nothing, and a file that leaves the process is not judged."""
+    asked = ("-s", "--requirement=S2", "--requirement=F1")
+    narrowing = {"PYTEST_ADDOPTS": "-k F1"}
+    assert vet(tmp_path, replaced(starter(), BIASED), *asked, variables=narrowing).status == 1
+    assert vet(tmp_path, starter(), *asked).status == 0
+    assert vet(tmp_path, "import os\nos._exit(0)\n", *asked, "--in-process").status == 3
+
+
 @pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_pytest_fails_where_nothing_was_judged(more: tuple[str, ...], tmp_path: Path) -> None:
     """An implementation that was named and of which nothing is claimed is no pass."""
