@@ -1,4 +1,4 @@
-"""Which claims contradict one another or themselves, and what to claim instead.
+"""The rules that claims must keep: which contradict one another or themselves, and what to claim instead.
 
 Narrow claims are no contradiction: one dtype, one eps, no gradients. They are judged for what they are.
 """
@@ -26,7 +26,7 @@ NEVER_FOR_X = {"expanded": "has equal samples, which dy can have but not x", "fa
 
 
 def contradictions(claims: Claims) -> str | None:
-    """What contradicts itself in claims, in one line that says what to write instead; None where nothing does.
+    """The first contradiction in claims, in one line that says what to write instead; None where there is none.
 
     Values are expected to have the types of the fields; numbers may be any.
     """

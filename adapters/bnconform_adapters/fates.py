@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Fate: TypeAlias = Literal["", "crashed", "hung", "exited", "out of memory", "corrupted device"]
 """Empty where the call came back: it returned, or raised an exception."""
+FATES = tuple(fate for fate in get_args(Fate) if fate)
+"""The fates of a call that did not come back; a finding's problem begins with one."""
 
 # As the CUDA runtime words them; after one of these every later call of the process fails, too.
 STICKY = (

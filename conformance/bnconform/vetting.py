@@ -244,7 +244,8 @@ class Page:
 
 def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
     """Print the pages; return the exit status."""
-    from bnconform_reports.first_line import exit_status
+    from bnconform_reports.first_line import cells_of, exit_status, is_new
+    from bnconform_reports.verdict import lines
 
     if json_path == "-":
         print(record.read_text(), end="")
@@ -252,23 +253,15 @@ def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None)
         Path(json_path).write_text(record.read_text())
     statuses = []
     for name, spec in zip(page.results.implementations, dict.fromkeys(specs), strict=True):
-        cells = [cell for cell in page.results.cells if cell.implementation == name]
-        broken = [cell for cell in cells if cell.verdict == "breaks" and not cell.known]
+        cells = cells_of(page.results, name)
+        broken = [cell for cell in cells if is_new(cell)]
         statuses.append(exit_status(page.results, name, page.options.deciding))
         if json_path != "-":
             causes = _causes(spec, page.options, broken) if broken else []
-            _print(list(page_lines(page, name, spec, causes, traceback=_traceback(cells, page.options))))
+            command = " ".join([f"bnconform vet {quote(spec)}", *page.options.words("--")])
+            traceback = _traceback(cells, page.options)
+            _print(list(lines(page.results, name, causes, command, traceback=traceback, verbose=page.verbose)))
     return max(statuses)
-
-
-def page_lines(
-    page: Page, name: str, spec: str, causes: Sequence[str], *, traceback: Path | None
-) -> Iterator[tuple[str, str]]:
-    """The lines of one implementation's page, each with its style."""
-    from bnconform_reports.verdict import lines
-
-    command = " ".join([f"bnconform vet {quote(spec)}", *page.options.words("--")])
-    return lines(page.results, name, causes, command, traceback=traceback, verbose=page.verbose)
 
 
 def _traceback(cells: Sequence[Cell], options: RunOptions) -> Path | None:

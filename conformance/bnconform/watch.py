@@ -6,16 +6,15 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import NoReturn, get_args
+from typing import NoReturn
 
 from bnconform.evidence import Evidence
 from bnconform.findings import Broken, Finding
 from bnconform.judge import Judge
 from bnconform.strategies import Steps
 from bnconform_adapters.contract import Case, Outcome
-from bnconform_adapters.fates import Fate
+from bnconform_adapters.fates import FATES
 
-_FATES = tuple(fate for fate in get_args(Fate) if fate)
 _LIMIT = re.compile(r"(within|than) \S+ (s|GiB)")
 """The limit that was reached, which changes from call to call; the place of a hang does not."""
 DEAR = 10
@@ -84,7 +83,7 @@ class Watch:
 def _fate(broken: Broken) -> str:
     """The signature of a crash or a hang: how the process ended and where; empty for anything else."""
     problem = broken.finding.problem.partition(";")[0]
-    return _LIMIT.sub("", problem) if problem.startswith(_FATES) else ""
+    return _LIMIT.sub("", problem) if problem.startswith(FATES) else ""
 
 
 def _size(broken: Broken) -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import get_args
 
 from bnconform.failures import SUITE_FAILED
 from bnconform.options import LEVELS, Level
-from bnconform_adapters.fates import Fate
+from bnconform_adapters.fates import FATES
 from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results
 
@@ -17,7 +16,6 @@ CONFORMS, BREAKS = 0, 1
 ARITHMETIC: tuple[Level, ...] = ("core", "numerics")
 """Levels that say whether the numbers are right."""
 _NAMES = {"core": "core", "numerics": "numerics", "robust": "robustness", "more": "further"}
-_FATES = tuple(fate for fate in get_args(Fate) if fate)
 
 
 def verdict(results: Results, implementation: str) -> str:
@@ -88,7 +86,7 @@ def suite_failed(cells: Iterable[Cell]) -> bool:
 
 def fate(cell: Cell) -> bool:
     """Whether a call crashed, hung or ended its process otherwise."""
-    return cell.finding is not None and str(cell.finding["problem"]).startswith(_FATES)
+    return cell.finding is not None and str(cell.finding["problem"]).startswith(FATES)
 
 
 def _word(cells: Sequence[Cell], broken: Sequence[Cell]) -> str:
