@@ -34,7 +34,7 @@ class CalledLayer(Protocol):
 class CallModule(Protocol):
     """A module of calls; only `Layer` is always there."""
 
-    def Layer(self, case: Case) -> CalledLayer:  # noqa: N802
+    def Layer(self, case: Case) -> CalledLayer:
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
 
     def second_order(self, case: Case) -> Results:

@@ -25,13 +25,13 @@ from kills import control, kill, sample, summed
 from machine import described
 from page import page
 
-from bnconform import law
-from bnconform.laws import laws
-from bnconform.profiles import settings_for
-from bnconform.spaces import TRAINING_GRADIENTS
-from bnconform.strategies import Cases
-from bnconform.tally import Tally
-from bnconform.tape import BYTE, LENGTH, tapes
+from bnconform.cases.spaces import TRAINING_GRADIENTS
+from bnconform.cases.strategies import Cases
+from bnconform.cases.tape import BYTE, LENGTH, tapes
+from bnconform.judging import law
+from bnconform.judging.tally import Tally
+from bnconform.running.all_laws import laws
+from bnconform.running.profiles import settings_for
 from bnconform_adapters.contract import Adapter, Case
 from bnconform_adapters.frameworks import settle
 from bnconform_adapters.registry import find, is_file, load
@@ -102,9 +102,9 @@ class _Shaped(Cases):
         object.__setattr__(self, "shapes", shapes)
 
     def strategy(self, claims: Any, pool: Any) -> st.SearchStrategy[Any]:
-        """See :class:`bnconform.strategies.Source`."""
-        from bnconform.build import build
-        from bnconform.strategies import recipes
+        """See :class:`bnconform.cases.strategies.Source`."""
+        from bnconform.cases.build import build
+        from bnconform.cases.strategies import recipes
 
         shapes: tuple[tuple[int, ...], ...] = self.shapes  # type: ignore[attr-defined]
         layouts = replace(claims, layouts=("contiguous",))

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from time import thread_time
 from typing import Any
 
-from bnconform import caller, histories, judge, law, strategies
-from bnconform.laws import laws
-from bnconform.profiles import settings_for
-from bnconform.strategies import signature_pool
-from bnconform.tally import Tally
+from bnconform.cases import strategies
+from bnconform.cases.strategies import signature_pool
+from bnconform.judging import caller, histories, judge, law
+from bnconform.judging.tally import Tally
+from bnconform.running.all_laws import laws
+from bnconform.running.profiles import settings_for
 from bnconform_adapters.contract import Adapter
 
 PARTS = ("drawing", "values", "oracle", "implementation", "judging")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bnconform.oracle import expect
+from bnconform.judging.oracle import expect
 from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import load
 from bnconform_reference.definition import forward_training
@@ -82,7 +82,7 @@ def startup(candidate: str) -> dict[str, Any]:
     )
     one = f"'--bn-adapter', {candidate!r}"
     return {
-        "import the suite": process("import bnconform.session"),
+        "import the suite": process("import bnconform.running.session"),
         "collect one implementation": process(collected.format(more=f"'--collect-only', {one}")),
         "collect all installed": process(collected.format(more="'--collect-only'")),
         "all laws on a NumPy file": process(collected.format(more=one)),

@@ -11,7 +11,7 @@ from typing import Any
 
 import usual_way
 
-from bnconform.laws import laws
+from bnconform.running.all_laws import laws
 from bnconform_adapters.registry import load
 
 ZOO = Path(__file__).parents[2] / "tests" / "zoo"

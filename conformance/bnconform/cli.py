@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bnconform import __version__
-from bnconform.options import ADAPTER, OPTIONS, OptionError
-from bnconform.options import seconds as positive
+from bnconform.running.options import ADAPTER, OPTIONS, OptionError
+from bnconform.running.options import seconds as positive
 
 if TYPE_CHECKING:
     from bnconform_adapters.worker.limits import CallOptions
@@ -34,7 +34,7 @@ PASSED_ON = ("--hypothesis-profile", "--hypothesis-seed", "-n")
 OF_A_RUN = tuple(option for option in OPTIONS if option.name not in ("report", "identify", "measure", "level"))
 """Options of the table that `bnconform report` takes for its run."""
 FIXED = ("conditioning", "length", "drift")
-"""Kinds of the report's fixed cases, as :mod:`bnconform.fixed_cases` has them; importing that takes NumPy."""
+"""Kinds of the report's fixed cases, as :mod:`bnconform.cases.fixed_cases` has them; importing that takes NumPy."""
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Thousands of small products take many times as long where several threads wait for one another."""
 HIDDEN_BY_NAME = ("numpy", "torch", "jax")
@@ -84,9 +84,9 @@ def count(text: str) -> int:
 
 def campaign(parsed: argparse.Namespace) -> int:
     """Run a campaign; return its exit status."""
-    from bnconform.campaign.command import Wishes
-    from bnconform.campaign.command import campaign as begin
-    from bnconform.campaign.running import Budget
+    from bnconform.campaign.loop import Budget
+    from bnconform.commands.campaign import Wishes
+    from bnconform.commands.campaign import campaign as begin
 
     if parsed.cases is None and parsed.minutes is None and not parsed.until_dry:
         print("bnconform: when is it to end? pass --cases N, --minutes M or --until-dry", file=sys.stderr)
@@ -126,8 +126,8 @@ def calls_of(parsed: argparse.Namespace) -> CallOptions:
 
 def identify(spec: str, calls: CallOptions, *, as_json: bool, evidence: bool) -> int:
     """Print which dialect an implementation speaks; return 0, or 2 for one that cannot be loaded."""
+    from bnconform.identify import as_text as page
     from bnconform.identify import identify as find_out
-    from bnconform.identify import page
     from bnconform_adapters.contract import AdapterError
     from bnconform_adapters.worker.client import opened
 
@@ -143,8 +143,8 @@ def identify(spec: str, calls: CallOptions, *, as_json: bool, evidence: bool) ->
 
 def replay(path: Path, spec: str | None, calls: CallOptions) -> int:
     """Judge a case file again; return 1 where it breaks its law, 0 where it holds, 2 for what cannot be loaded."""
-    from bnconform.again import AgainError, replay_file
-    from bnconform.case_file import CaseFileError
+    from bnconform.cases.case_file import CaseFileError
+    from bnconform.running.replaying import AgainError, replay_file
     from bnconform_adapters.contract import AdapterError
 
     try:
@@ -158,7 +158,7 @@ def replay(path: Path, spec: str | None, calls: CallOptions) -> int:
 
 def reproduce(implementation: str, requirement: str, folder: Path) -> int:
     """Write the script that shows a known deviation; return 0, or 2 where there is none to be shown."""
-    from bnconform import again
+    from bnconform.running import replaying as again
     from bnconform_adapters.contract import AdapterError
 
     try:
@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bnconform: stopped", file=sys.stderr)
         return STOPPED
     except Exception as error:  # a defect of the suite must not look like a verdict
-        from bnconform.failures import report_failure
+        from bnconform.running.failures import report_failure
 
         return report_failure(error)
     return status
@@ -283,15 +283,15 @@ def _main(arguments: Sequence[str] | None) -> int:
     working.add_argument("--short", action="store_true", help="a few steps and seeds, to see that everything works")
     parsed, rest = parser.parse_known_args(arguments)
     if parsed.command == "report":
-        from bnconform.options import words
-        from bnconform.reporting import report
+        from bnconform.commands.report import report
+        from bnconform.running.options import words
 
         values = {option.field: getattr(parsed, option.field) for option in OF_A_RUN}
         passed = ((name, getattr(parsed, name.strip("-").replace("-", "_"))) for name in PASSED_ON)
         chosen = [word for name, value in passed if value is not None for word in (name, value)]
         return report(parsed.results, parsed.out, [*words(values, OF_A_RUN), *chosen, *rest])
     if parsed.command == "vet":
-        from bnconform.vetting import vet
+        from bnconform.running.vetting import vet
 
         given = {option.field: getattr(parsed, option.field) for option in OPTIONS if option is not ADAPTER}
         return vet(parsed.spec, given, rest, json_path=parsed.json, junit=parsed.junit, verbose=parsed.verbose)
@@ -302,13 +302,13 @@ def _main(arguments: Sequence[str] | None) -> int:
     if parsed.command == "benefits":
         for variable in ONE_THREAD:
             os.environ.setdefault(variable, "1")
-        from bnconform.benefits import benefits
+        from bnconform.commands.benefits import benefits
 
         return benefits(parsed.adapter, parsed.out, short=parsed.short, calls=calls_of(parsed))
     if parsed.command == "identify":
         return identify(parsed.spec, calls_of(parsed), as_json=parsed.json, evidence=parsed.evidence)
     if parsed.command == "measure":
-        from bnconform.measuring import run
+        from bnconform.commands.measure import run
 
         return run(parsed.spec, parsed.kind, parsed.at, calls_of(parsed))
     if parsed.command == "new":

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bnconform.options import LIST, OPTIONS, PREFIX, OptionError, RunOptions
+from bnconform.running.options import LIST, OPTIONS, PREFIX, OptionError, RunOptions
 
 if TYPE_CHECKING:
-    from bnconform.examiner import Examiner
-    from bnconform.law import Law
-    from bnconform.session import Implementation, Session
+    from bnconform.judging.law import Law
+    from bnconform.running.examiner import Examiner
+    from bnconform.running.session import Implementation, Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _DRAWN: pytest.StashKey[int] = pytest.StashKey()
 _CELL = "bnconform"
 _PROGRESS = "BNCONFORM_PROGRESS"
-"""The environment variable of :mod:`bnconform.vetting`."""
+"""The environment variable of :mod:`bnconform.running.vetting`."""
 _SEED = "bnconform_seed"
 _EXPECTED = "sxX"
 """Outcomes in the letters of pytest's -r that are hundreds in a run, and are in the matrix."""
@@ -75,7 +75,7 @@ def _register(profile: str) -> None:
     from hypothesis import settings
     from hypothesis.errors import InvalidArgument
 
-    from bnconform.profiles import settings_for, why_unknown
+    from bnconform.running.profiles import settings_for, why_unknown
 
     if problem := why_unknown(profile):
         raise pytest.UsageError(problem)
@@ -98,7 +98,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def _session(config: pytest.Config) -> Session:
     """The state of this run, made when first needed."""
     if _SESSION not in config.stash:
-        from bnconform.session import Session
+        from bnconform.running.session import Session
         from bnconform_adapters.contract import AdapterError
 
         try:
@@ -181,7 +181,7 @@ def bn_implementation(request: pytest.FixtureRequest) -> Iterator[Implementation
 @pytest.fixture
 def bn_examiner(request: pytest.FixtureRequest, bn_implementation: Implementation) -> Examiner:
     """Runs one law on one implementation; its cell of the matrix travels with the test's report."""
-    from bnconform.examiner import Examiner
+    from bnconform.running.examiner import Examiner
 
     session = _session(request.config)
 
@@ -224,9 +224,9 @@ class _Collector:
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """Note which verdicts are due where pytest-xdist's workers have collected the laws."""
         self._total = len(ids)
-        if _SESSION not in self._config.stash and not any("bnconform/test_" in id for id in ids):
+        if _SESSION not in self._config.stash and not any("bnconform/laws/test_" in id for id in ids):
             return
-        from bnconform.laws import by_test
+        from bnconform.running.all_laws import by_test
 
         names = {implementation.name for implementation in _session(self._config).implementations}
         for id in ids:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any
 
-from bnconform.training.experiments.findings import SCHEMA
+from bnconform.training.experiments.facts import SCHEMA
 from bnconform_reports.records import ResultsError, read_json
 
 MOST = float_info.max

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bnconform.identify.as_text import steps
 from bnconform.identify.defaults import AXIS
-from bnconform.identify.page import steps
 from bnconform_reference.dialect import Dialect
 from bnconform_reports.together import Together
 

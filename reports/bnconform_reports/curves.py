@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from bnconform.fixed_cases import AXES, KINDS, Kind
+from bnconform.cases.fixed_cases import AXES, KINDS, Kind
 from bnconform_reports.together import Together
 
 SHOWN: dict[Kind, dict[str, str]] = {

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bnconform.case_file import from_json
-from bnconform.findings import describe_steps
-from bnconform.script import script_name
+from bnconform.cases.case_file import from_json
+from bnconform.judging.findings import describe_steps
+from bnconform.scripts.writer import script_name
 from bnconform_reports.causes import causes
 from bnconform_reports.records import Cell
 from bnconform_reports.together import Together

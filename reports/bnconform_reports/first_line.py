@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from bnconform.failures import SUITE_FAILED
-from bnconform.options import LEVELS, Level
+from bnconform.running.failures import SUITE_FAILED
+from bnconform.running.options import LEVELS, Level
 from bnconform_adapters.fates import FATES
 from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bnconform.case_file import from_json
+from bnconform.cases.case_file import from_json
 from bnconform.requirements import DISTANCE
 from bnconform_reports.records import Cell
 

@@ -106,10 +106,10 @@ class Results:
         Id to level and statement, in the catalogue's order.
     cells : tuple of Cell
     identities : dict of str to dict
-        Name to the dialect that was measured from outside, as :func:`bnconform.identify.page.as_data` has it; empty
+        Name to the dialect that was measured from outside, as :func:`bnconform.identify.as_text.as_data` has it; empty
         where nobody asked.
     measures : dict of str to dict
-        Name to the deviations on fixed cases, as :func:`bnconform.measures.measure` has them; empty likewise.
+        Name to the deviations on fixed cases, see :func:`bnconform.running.measurement.measure`; empty likewise.
     due : dict of str to list
         Name to the requirements that the run had to judge; one without a cell is read as not judged.
     abouts : dict of str to dict

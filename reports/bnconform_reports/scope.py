@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bnconform.options import Examples
+from bnconform.running.options import Examples
 from bnconform_adapters.contract import DTYPES, Claims
 from bnconform_reference.dialect import PYTORCH
 from bnconform_reports.headline import JUDGED

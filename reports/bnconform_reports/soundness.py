@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from bnconform.case_file import CaseFileError, from_json
-from bnconform.fixed_cases import Handed
+from bnconform.cases.case_file import CaseFileError, from_json
+from bnconform.cases.fixed_cases import Handed
 from bnconform_adapters.contract import DTYPES, Parameters
 from bnconform_reference.dialect import Dialect
 

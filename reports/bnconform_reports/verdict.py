@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
 
-from bnconform.case_file import from_json
-from bnconform.findings import Finding, explain, signature
+from bnconform.cases.case_file import from_json
+from bnconform.judging.findings import Finding, explain, signature
 from bnconform_reports.first_line import CONFORMS, cells_of, exit_status, is_new, verdict
 from bnconform_reports.folding import groups
 from bnconform_reports.records import Cell, Results

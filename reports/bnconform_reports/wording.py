@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite, isinf
 
-from bnconform.findings import describe_error, number
+from bnconform.judging.findings import describe_error, number
 from bnconform_reports.records import Cell
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
-from bnconform.fixed_cases import AXES, Handed, Kind
-from bnconform.measuring import PlaceError, describe_fixed, place
+from bnconform.cases.fixed_cases import AXES, Handed, Kind
+from bnconform.commands.measure import PlaceError, describe_fixed, place
 from bnconform_reports.curves import Curves, error_text
 from bnconform_reports.together import Together
 

@@ -29,12 +29,12 @@ from campaigns import (
     seeds,
 )
 
-from bnconform.again import replay_file
 from bnconform.campaign.items import Item
-from bnconform.campaign.judging import Orders
-from bnconform.campaign.workers import LocalWorkers
-from bnconform.case_file import read as read_case
+from bnconform.campaign.judge_item import Orders
+from bnconform.campaign.pool import LocalWorkers
+from bnconform.cases.case_file import read as read_case
 from bnconform.cli import main
+from bnconform.running.replaying import replay_file
 from bnconform_adapters.contract import AdapterError
 from bnconform_reports.records import read
 
@@ -184,7 +184,7 @@ def test_worker_that_dies_again_is_a_finding(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time_has_a_folder(faulty: Path) -> None:
     """A campaign that another process is at work on is refused."""
-    from bnconform.campaign.ledger import Ledger
+    from bnconform.campaign.journal import Ledger
 
     with Ledger(faulty / "whole" / "ledger.jsonl"):
         status, printed = ran(faulty / "kernel.py", faulty / "whole", "--cases", CASES)

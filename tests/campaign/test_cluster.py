@@ -18,11 +18,11 @@ from campaigns import DEADLY, FAULTY, STARTER, command, entries, findings, kerne
 from distributed import LocalCluster
 
 from bnconform.campaign.cluster import ClusterWorkers
-from bnconform.campaign.identity import identity
+from bnconform.campaign.fingerprint import identity
 from bnconform.campaign.items import Item
-from bnconform.campaign.judging import Orders
-from bnconform.options import RunOptions
-from bnconform.session import Session
+from bnconform.campaign.judge_item import Orders
+from bnconform.running.options import RunOptions
+from bnconform.running.session import Session
 from bnconform_adapters.contract import AdapterError
 
 ITEM = Item("reference", "I1", 0, 1)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bnconform import case_file
-from bnconform.campaign.findings import gathered, write_findings
+from bnconform.campaign.signatures import gathered, write_findings
+from bnconform.cases import case_file
 from bnconform_adapters.contract import Case
 
 STEPS = (Case(x=np.zeros((2, 1), np.float32), training=False, momentum=0.1, eps=1e-5),)

@@ -17,19 +17,21 @@ import pytest
 from campaigns import FAULTY, STARTER, kernel
 from hypothesis.database import ExampleDatabase
 
-from bnconform import examiner
-from bnconform import session as session_module
-from bnconform.campaign import command, judging, progress
-from bnconform.campaign.identity import identity
+from bnconform.campaign import judge_item as judging
+from bnconform.campaign import progress
+from bnconform.campaign.fingerprint import identity
 from bnconform.campaign.items import Item
-from bnconform.campaign.judging import Orders, judge_item
-from bnconform.campaign.kept import KeptSessions
-from bnconform.campaign.workers import LocalWorkers, Lost
+from bnconform.campaign.judge_item import Orders, judge_item
+from bnconform.campaign.pool import LocalWorkers, Lost
+from bnconform.campaign.session_cache import KeptSessions
+from bnconform.cases.strategies import signature_pool
 from bnconform.cli import main
-from bnconform.database import open_database
-from bnconform.options import RunOptions
-from bnconform.session import Session
-from bnconform.strategies import signature_pool
+from bnconform.commands import campaign as command
+from bnconform.running import examiner
+from bnconform.running import session as session_module
+from bnconform.running.example_database import open_database
+from bnconform.running.options import RunOptions
+from bnconform.running.session import Session
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import Entry
 from bnconform_reports.records import read

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bnconform.campaign.items import SECONDS, Item, Pair, packed
-from bnconform.campaign.ledger import Ledger, LedgerError
-from bnconform.campaign.plan import next_round
+from bnconform.campaign.journal import Ledger, LedgerError
+from bnconform.campaign.rounds import next_round
 
 CALM, HIGH, BROKEN, VOID = (Pair("kernel.py", id) for id in ("F1", "F2", "G1", "G10"))
 PAIRS = (CALM, HIGH, BROKEN, VOID)

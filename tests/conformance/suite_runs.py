@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from bnconform.cases.strategies import signature_pool
 from bnconform.cli import STARTERS
-from bnconform.findings import Broken
-from bnconform.law import search
-from bnconform.laws import laws
-from bnconform.profiles import settings_for
-from bnconform.strategies import signature_pool
-from bnconform.tally import Tally
+from bnconform.judging.findings import Broken
+from bnconform.judging.tally import Tally
+from bnconform.running.all_laws import laws
+from bnconform.running.profiles import settings_for
+from bnconform.running.search import search
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import find
 

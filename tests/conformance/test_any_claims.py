@@ -24,12 +24,12 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from suite_runs import judge, replaced, starter
 
-from bnconform.examiner import Examiner
 from bnconform.identify import identify
-from bnconform.laws import laws
-from bnconform.measures import measure
-from bnconform.options import RunOptions
-from bnconform.session import Implementation, Session
+from bnconform.running.all_laws import laws
+from bnconform.running.examiner import Examiner
+from bnconform.running.measurement import measure
+from bnconform.running.options import RunOptions
+from bnconform.running.session import Implementation, Session
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Adapter, Case, Claims, Outcome
 from bnconform_adapters.registry import load
@@ -87,7 +87,7 @@ def test_every_law_gets_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_once(spec: str, case: Case, limits: object) -> Outcome:
         return run(Honest(current[-1]), case)  # a fresh process could not be told the claims
 
-    monkeypatch.setattr("bnconform.caller.run_once", run_once)
+    monkeypatch.setattr("bnconform.judging.caller.run_once", run_once)
 
     @hypothesis.seed(SEED)
     @OVER_CLAIMS

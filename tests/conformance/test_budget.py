@@ -12,14 +12,14 @@ import hypothesis
 import pytest
 from suite_runs import conformance, judge, laws, run, starter
 
-from bnconform import budget
-from bnconform.budget import Plan, plan
-from bnconform.examiner import ENOUGH, Examiner
-from bnconform.findings import Broken, Finding
-from bnconform.options import Examples, OptionError, RunOptions
-from bnconform.profiles import EXAMPLES
-from bnconform.session import Session
-from bnconform.watch import Ended, Watch
+from bnconform.judging.findings import Broken, Finding
+from bnconform.running import budget
+from bnconform.running.budget import Plan, plan
+from bnconform.running.examiner import ENOUGH, Examiner
+from bnconform.running.options import Examples, OptionError, RunOptions
+from bnconform.running.profiles import EXAMPLES
+from bnconform.running.session import Session
+from bnconform.running.watch import Ended, Watch
 from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import create, find
 from bnconform_adapters.worker.client import WorkerAdapter

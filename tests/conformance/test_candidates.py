@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from suite_runs import conformance, judge, laws, replaced, starter
 
-from bnconform.findings import SHOWN, explain
+from bnconform.judging.findings import SHOWN, explain
 from bnconform_adapters.registry import load
 
 TWO_PASS = "np.square(wide - column(mean, x, 0)).mean(axis=reduced_axes(x))"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnconform.case_file import FORMAT, CaseFileError, from_json, read, same, to_json, write
+from bnconform.cases.case_file import FORMAT, CaseFileError, from_json, read, same, to_json, write
 from bnconform_adapters.contract import DTYPES, Case
 
 SPECIAL = (0.0, -0.0, 1 / 3, -2.0, np.inf, -np.inf, np.nan, 65504.0, 2.0**-24, 2.0**-14)

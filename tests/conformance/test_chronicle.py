@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bnconform.chronicle import Chronicle
-from bnconform.findings import Broken
-from bnconform.judge import Judge
-from bnconform.tally import Tally
+from bnconform.judging.chronicle import Chronicle
+from bnconform.judging.findings import Broken
+from bnconform.judging.judge import Judge
+from bnconform.judging.tally import Tally
 from bnconform_adapters.calls import run_steps
 from bnconform_adapters.contract import Case, Claims, Outcome
 from bnconform_adapters.registry import create, find

@@ -14,7 +14,7 @@ from plain_layers import PLAIN as LAYERS
 from plain_step import Plain
 from suite_runs import names_apart, names_here, run_apart
 
-from bnconform import ledger
+from bnconform.deviations import ledger
 from bnconform_adapters.claim_rules import contradictions
 from bnconform_adapters.contract import DTYPES, Claims
 from bnconform_adapters.layer_defaults import layer_defaults

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bnconform.oracle import expect
+from bnconform.judging.oracle import expect
 from bnconform_adapters.calls import run_steps
 from bnconform_adapters.contract import Adapter, AnyArray, Case, Outcome
 from bnconform_adapters.registry import create, find

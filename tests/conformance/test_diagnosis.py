@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from form_faults import FAULTS
 
-from bnconform.build import build
+from bnconform.cases.build import build
+from bnconform.cases.recipe import Recipe
 from bnconform.diagnosis import MOST_CALLS, diagnose
-from bnconform.recipe import Recipe
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.contract import Adapter, Case, Layer, Outcome
 from bnconform_adapters.registry import load

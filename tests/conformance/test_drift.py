@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bnconform.drift import trajectory
-from bnconform.fixed_cases import Handed, fixed_case
+from bnconform.cases.fixed_cases import Handed, fixed_case
+from bnconform.judging.drift import trajectory
 from bnconform_adapters.contract import AnyArray, Case, Claims
 from bnconform_reference.dialect import FLAX, HAIKU, PYTORCH, Dialect
 from bnconform_reference.double_double import DoubleDouble, distance, high

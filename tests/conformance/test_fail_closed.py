@@ -14,19 +14,19 @@ import pytest
 from suite_runs import Run, replaced, run, starter
 
 STAGES = {
-    "planning": "bnconform.budget:plan",
-    "drawing": "bnconform.tape:Tape.choose",
-    "building": "bnconform.build:build",
+    "planning": "bnconform.running.budget:plan",
+    "drawing": "bnconform.cases.tape:Tape.choose",
+    "building": "bnconform.cases.build:build",
     "oracle": "bnconform_reference.definition:forward_training",
     "bounds": "bnconform_reference.error_bounds:training_forward_bounds",
     "calling": "bnconform_adapters.worker.process:Process.send",
     "starting a worker": "bnconform_adapters.worker.keeping:Keeper.fork",
-    "judging": "bnconform.comparison:compare",
-    "counting": "bnconform.tally:Tally.note_example",
-    "explaining": "bnconform.examiner:explain",
-    "scripting": "bnconform.script:script",
-    "making a cell": "bnconform.examiner:Examiner._cell",
-    "taking a cell in": "bnconform.session:Session.add",
+    "judging": "bnconform.judging.comparison:compare",
+    "counting": "bnconform.judging.tally:Tally.note_example",
+    "explaining": "bnconform.running.examiner:explain",
+    "scripting": "bnconform.scripts.writer:script",
+    "making a cell": "bnconform.running.examiner:Examiner._cell",
+    "taking a cell in": "bnconform.running.session:Session.add",
     "recording": "bnconform_reports.records:Results.write",
     "reading the record": "bnconform_reports.records:from_data",
     "the matrix": "bnconform_reports.matrix:lines",
@@ -132,7 +132,7 @@ def test_page_says_which_laws_failed_and_why(tmp_path: Path) -> None:
 def test_law_that_leaves_no_verdict_is_not_judged(tmp_path: Path) -> None:
     """A test that passes and records nothing is no success: its cell says so, and so does the exit status."""
     (tmp_path / "kernel.py").write_text(starter())
-    silent = "import bnconform.examiner as e\ne.Examiner._record = lambda self, cell: None\n"
+    silent = "import bnconform.running.examiner as e\ne.Examiner._record = lambda self, cell: None\n"
     silent += "e.Examiner.__init__ = lambda self, s, i, r: vars(self).update(_session=s, _implementation=i)\n"
     (tmp_path / "silent.py").write_text(silent)
     variables = {"PYTHONPATH": str(tmp_path)}

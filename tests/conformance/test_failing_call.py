@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from suite_runs import judge, replaced, starter
 
-from bnconform.chronicle import Chronicle
-from bnconform.difference import HERE, differences
-from bnconform.findings import Broken, Finding, describe_steps, explain
-from bnconform.judge import Judge
-from bnconform.tally import Tally
+from bnconform.judging.chronicle import Chronicle
+from bnconform.judging.difference import HERE, differences
+from bnconform.judging.findings import Broken, Finding, describe_steps, explain
+from bnconform.judging.judge import Judge
+from bnconform.judging.tally import Tally
 from bnconform_adapters.calls import run_steps
 from bnconform_adapters.contract import Case, Outcome
 from bnconform_adapters.registry import create, find, load

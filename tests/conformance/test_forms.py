@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from suite_runs import judge, laws, replaced, starter
 
-from bnconform.build import build
+from bnconform.cases.build import build
+from bnconform.cases.recipe import Recipe
 from bnconform.cli import STARTERS
-from bnconform.comparison import compare
-from bnconform.oracle import expect
-from bnconform.recipe import Recipe
+from bnconform.judging.comparison import compare
+from bnconform.judging.oracle import expect
 from bnconform_adapters.calls import run, second_order
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import load

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from suite_runs import judge, laws, replaced, starter
 
-from bnconform.examiner import Examiner
-from bnconform.judge import GRADIENTS, STATISTICS
-from bnconform.options import RunOptions
-from bnconform.session import Session
+from bnconform.judging.judge import GRADIENTS, STATISTICS
+from bnconform.running.examiner import Examiner
+from bnconform.running.options import RunOptions
+from bnconform.running.session import Session
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Case
 from bnconform_adapters.worker.client import WorkerAdapter, run_once

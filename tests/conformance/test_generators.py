@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 from suite_runs import SEED, judge, laws
 
-from bnconform.build import build, ratios
-from bnconform.case_file import same
-from bnconform.histories import Histories
-from bnconform.profiles import settings_for
-from bnconform.recipe import Recipe
-from bnconform.regimes import IMAGES, digit_images
-from bnconform.spaces import TRAINING, TRAINING_GRADIENTS
-from bnconform.strategies import POOL_SIZE, recipes, signature_pool
+from bnconform.cases.build import build, ratios
+from bnconform.cases.case_file import same
+from bnconform.cases.recipe import Recipe
+from bnconform.cases.regimes import IMAGES, digit_images
+from bnconform.cases.spaces import TRAINING, TRAINING_GRADIENTS
+from bnconform.cases.strategies import POOL_SIZE, recipes, signature_pool
+from bnconform.judging.histories import Histories
+from bnconform.running.profiles import settings_for
 from bnconform_adapters.contract import DTYPES, Case, Claims, Cost, Finish, Layer, Layout, Mode, parameter_dtype
 from bnconform_adapters.memory import place
 from bnconform_adapters.registry import load

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from suite_runs import ROOT, run, starter
 
-from bnconform import ledger
+from bnconform.deviations import ledger
 from bnconform.identify import Identity, identify
 from bnconform.identify.answers import Decision, decide, shortest_decimal
-from bnconform.identify.page import as_json, conversions, text
+from bnconform.identify.as_text import as_json, conversions, text
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.registry import REGISTRY, Entry
 from bnconform_adapters.worker.client import WorkerAdapter, opened

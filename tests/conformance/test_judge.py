@@ -11,13 +11,14 @@ import pytest
 from suite_runs import judge as search_law
 from suite_runs import laws, replaced, starter
 
-from bnconform.comparison import compare, ulp
-from bnconform.findings import Broken
-from bnconform.judge import BITS_ALONE, Judge
-from bnconform.law import Law, search
-from bnconform.oracle import Quantity, expect, expect_at
-from bnconform.profiles import settings_for
-from bnconform.tally import Tally
+from bnconform.judging.comparison import compare, ulp
+from bnconform.judging.findings import Broken
+from bnconform.judging.judge import BITS_ALONE, Judge
+from bnconform.judging.law import Law
+from bnconform.judging.oracle import Quantity, expect, expect_at
+from bnconform.judging.tally import Tally
+from bnconform.running.profiles import settings_for
+from bnconform.running.search import search
 from bnconform_adapters.contract import DTYPES, Case, Claims
 from bnconform_adapters.registry import load
 from bnconform_reference.double_double import high

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from suite_runs import ROOT, run
 
-from bnconform.comparison import compare
-from bnconform.judge import STATISTICS
-from bnconform.oracle import expect
+from bnconform.judging.comparison import compare
+from bnconform.judging.judge import STATISTICS
+from bnconform.judging.oracle import expect
 from bnconform_adapters.contract import Case, Claims
 from bnconform_adapters.registry import find
 from bnconform_reference.dialect import KERAS

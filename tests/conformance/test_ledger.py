@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from suite_runs import laws, replaced, starter
 
-from bnconform import case_file, ledger
-from bnconform.examiner import Examiner
-from bnconform.law import replay
-from bnconform.options import RunOptions
+from bnconform.cases import case_file
+from bnconform.deviations import ledger
 from bnconform.requirements import BY_ID
-from bnconform.session import Session
+from bnconform.running.examiner import Examiner
+from bnconform.running.options import RunOptions
+from bnconform.running.search import replay
+from bnconform.running.session import Session
 from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import REGISTRY, create, find
 from bnconform_adapters.worker.client import opened
@@ -59,7 +60,7 @@ def test_entry_is_complete(entry: ledger.Deviation) -> None:
 
 def test_every_witness_belongs_to_an_entry() -> None:
     """No case file lies beside the ledger that no entry names; implementations with one defect may share one."""
-    folder = Path(ledger.__file__).parent / "deviations"
+    folder = Path(ledger.__file__).parent
     named = {entry.witness for entry in ledger.deviations()}
     assert named == {path.name for path in folder.glob("*.json")}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from suite_runs import replaced, starter
 
-from bnconform.case_file import same
-from bnconform.fixed_cases import Handed, fixed_case
-from bnconform.measures import LENGTHS, RATIOS, STEPS, measure
+from bnconform.cases.case_file import same
+from bnconform.cases.fixed_cases import Handed, fixed_case
+from bnconform.running.measurement import LENGTHS, RATIOS, STEPS, measure
 from bnconform_adapters.contract import Case, Layer
 from bnconform_adapters.registry import load
 

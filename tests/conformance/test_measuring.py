@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from suite_runs import starter
 
+from bnconform.cases.fixed_cases import KINDS
 from bnconform.cli import FIXED, main
-from bnconform.fixed_cases import KINDS
-from bnconform.measures import measure
+from bnconform.running.measurement import measure
 from bnconform_adapters.registry import load
 
 

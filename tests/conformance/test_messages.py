@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from suite_runs import Run, conformance, judge, replaced, run, starter
 
-from bnconform.findings import SHOWN, Finding, explain, number, other_memory, show, signature
+from bnconform.judging.findings import SHOWN, Finding, explain, number, other_memory, show, signature
 from bnconform_adapters.contract import DTYPES, Case
 from bnconform_adapters.registry import load
 

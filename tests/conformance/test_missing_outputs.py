@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from suite_runs import judge, laws, replaced, starter
 
-from bnconform.due import missing_output
+from bnconform.judging.due import missing_output
 from bnconform_adapters.contract import Adapter, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.registry import create, find, load
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from suite_runs import alone, names_apart, names_here, run_apart, starter
 
-from bnconform.build import build
-from bnconform.case_file import same
-from bnconform.recipe import Recipe
-from bnconform.script import PARTS
+from bnconform.cases.build import build
+from bnconform.cases.case_file import same
+from bnconform.cases.recipe import Recipe
+from bnconform.scripts.writer import PARTS
 from bnconform_adapters import plain
 from bnconform_adapters.calls import forward_passes, jvp, quiet, run_steps, second_order, shards
 from bnconform_adapters.contract import Adapter, Case, Outcome

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bnconform.findings import Finding
+from bnconform.judging.findings import Finding
 from bnconform_reports.matrix import lines
 from bnconform_reports.records import SCHEMA, VERDICTS, Cell, Results, ResultsError, read
 from bnconform_reports.wording import ratio_text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from suite_runs import judge, replaced, starter
 
-from bnconform.refusals import accident
+from bnconform.judging.refusals import accident
 from bnconform_adapters.contract import Claims
 from bnconform_adapters.registry import load
 

@@ -8,8 +8,8 @@ from resource import getpagesize
 import numpy as np
 from suite_runs import FRAMEWORKS, run_pytest_and_look
 
-from bnconform.options import RunOptions
-from bnconform.session import Session
+from bnconform.running.options import RunOptions
+from bnconform.running.session import Session
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Case
 from bnconform_adapters.keras_layer import LAYERS_KEPT

@@ -9,7 +9,7 @@ import pytest
 from form_faults import FAULTS, Fault
 from suite_runs import judge, replaced, run_scripts, starter
 
-from bnconform.script import Subject, script
+from bnconform.scripts.writer import Subject, script
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import load
 

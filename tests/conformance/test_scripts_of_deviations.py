@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from suite_runs import run, run_scripts
 
-from bnconform import ledger
-from bnconform.again import AgainError, reproduce
+from bnconform.deviations import ledger
+from bnconform.running.replaying import AgainError, reproduce
 from bnconform_adapters.registry import environment, find
 
 FRAMEWORKS = {

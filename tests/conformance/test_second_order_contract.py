@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from suite_runs import judge
 
-from bnconform.build import build
-from bnconform.findings import describe_case
-from bnconform.recipe import Recipe
+from bnconform.cases.build import build
+from bnconform.cases.recipe import Recipe
+from bnconform.judging.findings import describe_case
 from bnconform_adapters.calls import jvp, second_order
 from bnconform_adapters.candidate import Candidate, load_candidate
 from bnconform_adapters.contract import Case, Mode, Outcome

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from suite_runs import replaced, run, starter
 
-from bnconform import benefits, vetting
 from bnconform.cli import main
-from bnconform.options import RunOptions
+from bnconform.commands import benefits
+from bnconform.running import vetting
+from bnconform.running.options import RunOptions
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.worker.limits import CallOptions, Limits
 from bnconform_reports.records import Cell

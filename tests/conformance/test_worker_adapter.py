@@ -18,7 +18,7 @@ import pytest
 from faulty_files import faulty
 from suite_runs import judge, laws, replaced, starter
 
-from bnconform.strategies import signature_pool
+from bnconform.cases.strategies import signature_pool
 from bnconform_adapters.calls import forward_passes, run, run_steps, run_together
 from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome
 from bnconform_adapters.registry import load

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnconform.oracle import expect
+from bnconform.judging.oracle import expect
 from bnconform_adapters.contract import Case
 from bnconform_adapters.fused_triton import FusedBatchNorm, FusedSyncBatchNorm
 from bnconform_adapters.fused_triton.adapter import fused

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bnconform.case_file import to_json
-from bnconform.fixed_cases import Handed
+from bnconform.cases.case_file import to_json
+from bnconform.cases.fixed_cases import Handed
 from bnconform.requirements import BY_ID
 from bnconform_adapters.contract import Case, Claims
 from bnconform_reference.dialect import FLAX, PYTORCH, Dialect

@@ -12,7 +12,7 @@ import pytest
 from sample_runs import SCRIPT_NAME, small
 
 from bnconform.cli import main
-from bnconform.training.experiments.findings import Experiment, Fact, Interval, Panel, line
+from bnconform.training.experiments.facts import Experiment, Fact, Interval, Panel, line
 from bnconform_reports.benefit_charts import Scale, benefit_chart
 from bnconform_reports.benefit_records import check
 from bnconform_reports.benefits import page, section
@@ -34,7 +34,13 @@ def record(name: str = "torch") -> dict[str, Any]:
     told = Experiment("rates", "Range & rates", "a < b", "done", "limits", ["Ioffe and Szegedy 2015"], [panel], facts)
     other = Experiment("shift", "Shift", "c", "d", "l", ["Santurkar et al. 2018"])
     experiments = [told.as_data(), other.as_data()]
-    found = {"schema": "bnconform.benefits/1", "subjects": [name], "seeds": 2, "steps": 4, "experiments": experiments}
+    found = {
+        "schema": "bnconform.commands.benefits/1",
+        "subjects": [name],
+        "seeds": 2,
+        "steps": 4,
+        "experiments": experiments,
+    }
     return json.loads(json.dumps(found, allow_nan=False))  # type: ignore[no-any-return]
 
 

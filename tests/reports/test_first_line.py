@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sample_runs import KNOWN, broken, cell, run
 
-from bnconform.options import LEVELS
+from bnconform.running.options import LEVELS
 from bnconform_adapters.contract import Claims
 from bnconform_reference.dialect import Dialect
 from bnconform_reports.first_line import exit_status, explains_failure, verdict

@@ -13,7 +13,7 @@ import pytest
 from read_page import Node, parsed
 from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, run, small
 
-from bnconform.findings import number
+from bnconform.judging.findings import number
 from bnconform.requirements import BY_ID
 from bnconform_reference.dialect import Dialect
 from bnconform_reports.alike import alike

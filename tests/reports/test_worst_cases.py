@@ -10,9 +10,9 @@ import pytest
 from read_page import Node, parsed
 from sample_runs import HANDED, SCRIPT_NAME, cell, measures, run, small
 
+from bnconform.cases.fixed_cases import KINDS, Handed, fixed_case
 from bnconform.cli import main
-from bnconform.fixed_cases import KINDS, Handed, fixed_case
-from bnconform.measuring import describe_fixed
+from bnconform.commands.measure import describe_fixed
 from bnconform_reports.curves import SHOWN, all_curves
 from bnconform_reports.page import page
 from bnconform_reports.runs import Runs

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnconform.cases.digits import everything
 from bnconform.training import recurrent
 from bnconform.training.alternatives import InGroups, OwnStatistics, instance_norm, layer_norm, without_norm
-from bnconform.training.digits import everything
 from bnconform.training.network import Architecture, Array, Norm
 from bnconform.training.norms import OracleNorm, Settings
 from bnconform_adapters.contract import Claims

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from test_network import torch_input, torch_model
 
-from bnconform.training.digits import held_out, to_train_on
-from bnconform.training.experiments.findings import T_975, Experiment, Fact, Interval, Panel, line
+from bnconform.cases.digits import held_out, to_train_on
+from bnconform.training.experiments.facts import T_975, Experiment, Fact, Interval, Panel, line
 from bnconform.training.experiments.noise import noise
 from bnconform.training.experiments.speed import _steps_to_learn
 from bnconform.training.experiments.trials import (

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnconform.training.course import KINDS
-from bnconform.training.digits import everything
+from bnconform.cases.digits import everything
 from bnconform.training.network import (
     CONVOLUTIONAL,
     DENSE,
@@ -20,6 +19,7 @@ from bnconform.training.network import (
     initial,
 )
 from bnconform.training.norms import OracleNorm, Settings
+from bnconform.training.training_run import KINDS
 from bnconform_adapters.contract import Claims
 
 torch = pytest.importorskip("torch")

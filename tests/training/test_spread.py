@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from test_network import torch_input, torch_model
 
-from bnconform.comparison import compare
+from bnconform.cases.digits import held_out, to_train_on
+from bnconform.judging.comparison import compare
 from bnconform.training import spread
-from bnconform.training.course import KINDS, RATE, STEPS, Course
-from bnconform.training.digits import held_out, to_train_on
 from bnconform.training.network import Array, Norm, batches
 from bnconform.training.norms import RoundingNorm, Settings
 from bnconform.training.spread import HALF, expected_course, multiple, oracle_course
+from bnconform.training.training_run import KINDS, RATE, STEPS, Course
 from bnconform_adapters.contract import Claims
 from bnconform_reference.dialect import FLAX, PYTORCH, Dialect
 

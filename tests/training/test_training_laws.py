@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from bnconform import case_file
-from bnconform.again import replay_file
-from bnconform.case_file import CaseFileError
-from bnconform.findings import Broken
-from bnconform.judge import Judge
-from bnconform.law import replay, search
-from bnconform.laws import laws
-from bnconform.oracle import expect
-from bnconform.profiles import settings_for
-from bnconform.script import Subject, script
-from bnconform.tally import Tally
-from bnconform.training.course import KINDS, Course
-from bnconform.training.courses import Courses, course_of, first_call
+from bnconform.cases import case_file
+from bnconform.cases.case_file import CaseFileError
+from bnconform.judging.findings import Broken
+from bnconform.judging.judge import Judge
+from bnconform.judging.oracle import expect
+from bnconform.judging.tally import Tally
+from bnconform.running.all_laws import laws
+from bnconform.running.profiles import settings_for
+from bnconform.running.replaying import replay_file
+from bnconform.running.search import replay, search
+from bnconform.scripts.writer import Subject, script
+from bnconform.training.drawn_runs import Courses, course_of, first_call
 from bnconform.training.norms import Settings
+from bnconform.training.training_run import KINDS, Course
 from bnconform_adapters.contract import Adapter, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.registry import load
 from bnconform_adapters.worker.limits import CallOptions

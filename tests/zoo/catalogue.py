@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hunt import specimens
 
-from bnconform.laws import laws
 from bnconform.requirements import CATALOGUE
+from bnconform.running.all_laws import laws
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "conformance" / "CATALOGUE.md"

@@ -23,10 +23,10 @@ from hunt import ZOO, correct_names, file_of, specimens, subject
 from specimen import Specimen
 
 from bnconform.diagnosis import diagnose
-from bnconform.law import search
-from bnconform.laws import laws
-from bnconform.profiles import settings_for
-from bnconform.tally import Tally
+from bnconform.judging.tally import Tally
+from bnconform.running.all_laws import laws
+from bnconform.running.profiles import settings_for
+from bnconform.running.search import search
 from bnconform_adapters.contract import Adapter, Case, Claims, Layer
 from bnconform_adapters.worker.client import WorkerAdapter
 

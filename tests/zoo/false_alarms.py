@@ -18,11 +18,12 @@ from time import perf_counter
 
 from hunt import ZOO, correct_names
 
-from bnconform import ledger
-from bnconform.law import Law, search
-from bnconform.laws import laws
-from bnconform.profiles import settings_for
-from bnconform.tally import Tally
+from bnconform.deviations import ledger
+from bnconform.judging.law import Law
+from bnconform.judging.tally import Tally
+from bnconform.running.all_laws import laws
+from bnconform.running.profiles import settings_for
+from bnconform.running.search import search
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.contract import Adapter, Claims
 from bnconform_adapters.registry import load

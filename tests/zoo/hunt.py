@@ -13,10 +13,11 @@ from hypothesis import Phase
 from hypothesis import settings as Settings
 from specimen import Specimen
 
-from bnconform.findings import Broken, signature
-from bnconform.law import Law, search
-from bnconform.profiles import settings_for
-from bnconform.tally import Tally
+from bnconform.judging.findings import Broken, signature
+from bnconform.judging.law import Law
+from bnconform.judging.tally import Tally
+from bnconform.running.profiles import settings_for
+from bnconform.running.search import search
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.reference_layer import LayerAdapter

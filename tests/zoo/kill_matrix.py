@@ -19,7 +19,7 @@ from typing import Any
 from hunt import Kill, file_of, hunt, specimens
 from specimen import Specimen
 
-from bnconform.laws import laws
+from bnconform.running.all_laws import laws
 
 SCHEMA = "bnconform.kill-matrix/1"
 OTHERS = "quick"

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hunt import ZOO, file_of, specimens, subject
 
-from bnconform.law import search
-from bnconform.laws import laws
-from bnconform.profiles import settings_for
-from bnconform.script import Subject, script
-from bnconform.tally import Tally
+from bnconform.judging.tally import Tally
+from bnconform.running.all_laws import laws
+from bnconform.running.profiles import settings_for
+from bnconform.running.search import search
+from bnconform.scripts.writer import Subject, script
 
 SEED = 0
 CORRECT = f"{ZOO / 'correct.py'}:Sharded"

@@ -11,8 +11,8 @@ from catalogue import PAGE, page
 from hunt import FAMILIES, ZOO, Kill, correct_names, file_of, hunt, specimens, subject
 from specimen import Specimen
 
-from bnconform.law import Law
-from bnconform.laws import laws
+from bnconform.judging.law import Law
+from bnconform.running.all_laws import laws
 
 SEED = 0
 CORRECT_PROFILE = "quick"  # all laws on all correct makes; kill_matrix.py does it at the default profile

@@ -11,10 +11,10 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
-from bnconform.campaign.identity import difference, packages
+from bnconform.campaign.fingerprint import difference, packages
 from bnconform.campaign.items import Item
-from bnconform.campaign.judging import Orders, judge_item
-from bnconform.campaign.workers import Lost
+from bnconform.campaign.judge_item import Orders, judge_item
+from bnconform.campaign.pool import Lost
 from bnconform_adapters.contract import AdapterError, describe_error
 
 AHEAD = 2
@@ -79,11 +79,11 @@ class ClusterWorkers:
 
     @property
     def busy(self) -> int:
-        """See :class:`~bnconform.campaign.workers.Workers`."""
+        """See :class:`~bnconform.campaign.pool.Workers`."""
         return len(self._busy)
 
     def fill(self, pending: deque[Item]) -> None:
-        """See :class:`~bnconform.campaign.workers.Workers`."""
+        """See :class:`~bnconform.campaign.pool.Workers`."""
         workers = self._count()
         while pending and len(self._busy) < AHEAD * max(workers, 1):
             item = pending.popleft()
@@ -117,7 +117,7 @@ class ClusterWorkers:
         return 0
 
     def finished(self, seconds: float) -> Iterator[tuple[Item, dict[str, Any] | Lost]]:
-        """See :class:`~bnconform.campaign.workers.Workers`."""
+        """See :class:`~bnconform.campaign.pool.Workers`."""
         from distributed import KilledWorker
         from distributed import wait as wait_for
 
@@ -142,7 +142,7 @@ class ClusterWorkers:
                 yield item, Lost(describe_error(error), suite_failed=True)
 
     def close(self) -> None:
-        """See :class:`~bnconform.campaign.workers.Workers`."""
+        """See :class:`~bnconform.campaign.pool.Workers`."""
         self._client.cancel(list(self._busy))
         self._client.close()
 

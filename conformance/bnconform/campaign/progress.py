@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bnconform.campaign.running import Budget, Progress
+from bnconform.campaign.loop import Budget, Progress
 
 APART = 60.0
 """Seconds between two lines of a log."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnconform.comparison import compare
-from bnconform.diagnosis.cases import CHOICES, case_of, usual
+from bnconform.cases.shapes import with_values
+from bnconform.diagnosis.bounded_calls import QUANTITIES, Probe, Prober
 from bnconform.diagnosis.lines import Found
-from bnconform.diagnosis.probing import QUANTITIES, Probe, Prober
-from bnconform.shapes import with_values
+from bnconform.diagnosis.trial_cases import CHOICES, case_of, usual
+from bnconform.judging.comparison import compare
 from bnconform_adapters.contract import Mode
 
 CHANNELS = (90, 130, 300, 1100, 1290)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from bnconform.diagnosis.cases import CHOICES, Terms, case_of, usual
+from bnconform.diagnosis.bounded_calls import QUANTITIES, Probe, Prober
 from bnconform.diagnosis.lines import Found, listed
-from bnconform.diagnosis.probing import QUANTITIES, Probe, Prober
 from bnconform.diagnosis.rivals import explanations
+from bnconform.diagnosis.trial_cases import CHOICES, Terms, case_of, usual
 from bnconform_adapters.contract import Claims, Mode
 from bnconform_reference.precision import DtypeName
 

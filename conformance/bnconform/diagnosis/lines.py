@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from bnconform.diagnosis.bounded_calls import QUANTITIES
 from bnconform.diagnosis.mistakes import EXCHANGES
-from bnconform.diagnosis.probing import QUANTITIES
-from bnconform.judge import GRADIENTS
+from bnconform.judging.judge import GRADIENTS
 from bnconform_adapters.contract import Mode
 
 Found: TypeAlias = dict[tuple[Mode, str], list[str]]

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from bnconform.build import build
-from bnconform.comparison import compare
-from bnconform.diagnosis.cases import usual
-from bnconform.diagnosis.probing import Prober, Stopped
-from bnconform.oracle import expect
-from bnconform.recipe import Recipe
-from bnconform.shapes import with_values
+from bnconform.cases.build import build
+from bnconform.cases.recipe import Recipe
+from bnconform.cases.shapes import with_values
+from bnconform.diagnosis.bounded_calls import Prober, Stopped
+from bnconform.diagnosis.trial_cases import usual
+from bnconform.judging.comparison import compare
+from bnconform.judging.oracle import expect
 from bnconform_adapters.contract import Case
 from bnconform_reference.double_double import high
 from bnconform_reference.precision import UNIT_ROUNDOFF

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bnconform.diagnosis.bounded_calls import Probe
 from bnconform.diagnosis.mistakes import mistakes
-from bnconform.diagnosis.probing import Probe
 from bnconform.diagnosis.setting import Setting
 from bnconform_adapters.contract import AnyArray, Claims, dtype_name, parameter_dtype
 from bnconform_reference.double_double import Array, high

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnconform.diagnosis.cases import CHOICES, SHAPES, case_of, usual
+from bnconform.cases.shapes import with_values
+from bnconform.diagnosis.bounded_calls import QUANTITIES, Prober, Stopped
 from bnconform.diagnosis.lines import listed
-from bnconform.diagnosis.probing import QUANTITIES, Prober, Stopped
-from bnconform.shapes import with_values
+from bnconform.diagnosis.trial_cases import CHOICES, SHAPES, case_of, usual
 from bnconform_adapters.contract import Mode, Outcome
 
 LONG = 4099

@@ -7,6 +7,6 @@ alternatives: the one whose prediction is within the allowed error on every prob
 from __future__ import annotations
 
 from bnconform.identify.answers import Answer
-from bnconform.identify.findings import Identity, identify
+from bnconform.identify.identity import Identity, identify
 
 __all__ = ["Answer", "Identity", "identify"]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from bnconform.comparison import compare
-from bnconform.oracle import Quantity
+from bnconform.judging.comparison import compare
+from bnconform.judging.oracle import Quantity
 from bnconform_adapters.contract import AnyArray
 
 Status: TypeAlias = Literal["measured", "undecided", "not measurable", "documented", "read"]

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bnconform.build import build, ratios
-from bnconform.comparison import compare
+from bnconform.cases.build import build, ratios
+from bnconform.cases.recipe import Recipe
+from bnconform.cases.shapes import with_values
 from bnconform.identify.answers import Answer
 from bnconform.identify.probe import Probe, Unanswered, got, trouble
-from bnconform.judge import GRADIENTS, STATISTICS
-from bnconform.oracle import expect
-from bnconform.recipe import Recipe
-from bnconform.shapes import with_values
+from bnconform.judging.comparison import compare
+from bnconform.judging.judge import GRADIENTS, STATISTICS
+from bnconform.judging.oracle import expect
 from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.double_double import Array

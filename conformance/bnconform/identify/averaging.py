@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bnconform.cases.fixed_cases import CHANNELS
 from bnconform.identify.answers import Answer, Decision, Pairs, decide, shortest_decimal, worst_ratio
-from bnconform.identify.probe import CHANNELS, WIDEST, Probe, few, got, predicted
-from bnconform.oracle import Quantity, forward_pass
+from bnconform.identify.probe import WIDEST, Probe, few, got, predicted
+from bnconform.judging.oracle import Quantity, forward_pass
 from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_reference.dialect import PYTORCH
 from bnconform_reference.double_double import Array, high

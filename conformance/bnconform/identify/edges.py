@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.cases.fixed_cases import CHANNELS
 from bnconform.identify.answers import Answer, worst_ratio
 from bnconform.identify.averaging import Averaging
-from bnconform.identify.probe import CHANNELS, Probe, few, finite, got, predicted, trouble
+from bnconform.identify.probe import Probe, few, finite, got, predicted, trouble
 from bnconform_adapters.contract import Case, Outcome
 
 _NAMED = {("y is bias", "a variance of 0 is blended in"): "zero_variance", ("y is x", "statistics stay"): "identity"}

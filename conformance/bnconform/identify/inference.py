@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.cases.fixed_cases import CHANNELS
 from bnconform.identify.answers import Answer, decide
 from bnconform.identify.normalizer import Normalizer
-from bnconform.identify.probe import CHANNELS, Probe, few, got, predicted, trouble
+from bnconform.identify.probe import Probe, few, got, predicted, trouble
 from bnconform_adapters.contract import Case
 
 

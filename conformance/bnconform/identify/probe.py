@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform.findings import signature
-from bnconform.judge import FLOATING
-from bnconform.oracle import Quantity, expect
+from bnconform.cases.fixed_cases import CHANNELS
+from bnconform.judging.findings import signature
+from bnconform.judging.judge import FLOATING
+from bnconform.judging.oracle import Quantity, expect
 from bnconform_adapters.calls import run_steps
 from bnconform_adapters.contract import DTYPES, Adapter, Case, Claims, Mode, Outcome, parameter_dtype
 from bnconform_reference.double_double import Array
 from bnconform_reference.precision import DtypeName, Grade
 from bnconform_reference.shapes import from_channel_rows
 
-CHANNELS = 3
-"""Of every probe, so that programs compiled per shape are few."""
 WIDEST: Grade = "NN"
 """The accumulation grade that allows most: a probe must not mistake rounding for a dialect."""
 

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform.training.digits import CLASSES, PIXELS, SIDE
+from bnconform.cases.digits import CLASSES, PIXELS, SIDE
 
 Array: TypeAlias = NDArray[np.float64]
 Parameters: TypeAlias = dict[str, Array]

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bnconform.oracle import expect
+from bnconform.judging.oracle import expect
 from bnconform.training.network import Array
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, Claims, Layout, Outcome, parameter_dtype
 from bnconform_reference.definition import (

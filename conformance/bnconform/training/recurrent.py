@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform.training.digits import CLASSES, SIDE
+from bnconform.cases.digits import CLASSES, SIDE
 from bnconform.training.network import Array, MakeNorm, Norm, Parameters, cross_entropy
 
 

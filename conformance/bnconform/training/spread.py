@@ -20,10 +20,10 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from bnconform.oracle import Quantity
-from bnconform.training.course import Course, Notes
+from bnconform.judging.oracle import Quantity
 from bnconform.training.network import Array, Norm
 from bnconform.training.norms import OracleNorm, RoundingNorm
+from bnconform.training.training_run import Course, Notes
 from bnconform_adapters.contract import Claims
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.precision import Grade

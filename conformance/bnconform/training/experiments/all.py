@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bnconform.training.experiments.findings import SCHEMA, Experiment
+from bnconform.training.experiments.facts import SCHEMA, Experiment
 from bnconform.training.experiments.noise import noise
 from bnconform.training.experiments.phases import phases
 from bnconform.training.experiments.recurrence import recurrence

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from bnconform.cases.digits import held_out, to_train_on
 from bnconform.training.alternatives import InGroups
-from bnconform.training.digits import held_out, to_train_on
-from bnconform.training.experiments.findings import Experiment, Fact, Interval, Panel, line
+from bnconform.training.experiments.facts import Experiment, Fact, Interval, Panel, line
 from bnconform.training.experiments.trials import (
     Effort,
     Subject,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bnconform.training.digits import to_train_on
-from bnconform.training.experiments.findings import Experiment, Fact, Interval, Panel, line
+from bnconform.cases.digits import to_train_on
+from bnconform.training.experiments.facts import Experiment, Fact, Interval, Panel, line
 from bnconform.training.experiments.trials import Effort, Subject, Trial, statistics_kept, use_population
 from bnconform.training.network import Architecture, Array, Network
 from bnconform.training.norms import Settings

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnconform.training.digits import to_train_on
-from bnconform.training.experiments.findings import Experiment, Fact, Interval, Panel, line
+from bnconform.cases.digits import to_train_on
+from bnconform.training.experiments.facts import Experiment, Fact, Interval, Panel, line
 from bnconform.training.experiments.trials import Effort, Subject, Trial, alternative, statistics_kept
 from bnconform.training.network import Architecture, Array, Network
 

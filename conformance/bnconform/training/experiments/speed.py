@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bnconform.training.experiments.findings import Experiment, Fact, Interval, Panel, line
+from bnconform.training.experiments.facts import Experiment, Fact, Interval, Panel, line
 from bnconform.training.experiments.trials import Effort, Subject, Trial, alternative
 from bnconform.training.network import CONVOLUTIONAL, Architecture, Array
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform.cases.digits import Digits, held_out, to_train_on
 from bnconform.training.alternatives import ALTERNATIVES
-from bnconform.training.digits import Digits, held_out, to_train_on
 from bnconform.training.network import Architecture, Array, MakeNorm, Network, accuracy, initial
 from bnconform.training.norms import ImplementationNorm, Settings
 from bnconform.training.recurrent import Recurrent

@@ -1,0 +1,86 @@
+"""The ledger of a campaign: one line for each finished item, on the disk before anything else is done with it.
+
+It is only ever appended to. A process that is killed while it writes leaves a line without an end, which is cut off
+when the campaign goes on: its item was not finished, and is done again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bnconform.campaign.items import Item
+
+
+class LedgerError(Exception):
+    """A ledger cannot be had; the message is one line that says what to do."""
+
+
+class Ledger:
+    """The ledger in a campaign's folder, for one process at a time.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    LedgerError
+        It cannot be written, another process has it open, or a line in it is none of a ledger's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = path.open("a+b")
+        except OSError as error:
+            raise LedgerError(f"cannot write {path}: {error.strerror}; pass another -o") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise LedgerError(f"another process is at work on {path}; wait for it, or pass another -o") from None
+        self._file.seek(0)
+        data = self._file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            self._file.truncate(len(whole))
+        self.entries: list[dict[str, Any]] = []
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                self.entries.append(_entry(json.loads(line)))
+            except ValueError as error:
+                self._file.close()
+                raise LedgerError(f"{path} is damaged in line {number}: {error}; mend it, or pass another -o") from None
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Write an entry, and see it to the disk."""
+        self._file.write(json.dumps(entry).encode() + b"\n")
+        self._file.flush()
+        self.entries.append(entry)  # before the wait, in which Ctrl-C would come between the two
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _entry(value: Any) -> dict[str, Any]:
+    """An entry as :func:`~bnconform.campaign.loop.run` writes it, or ValueError."""
+    if not isinstance(value, dict) or not value.keys() >= _FIELDS:
+        raise ValueError(f"it has no {', '.join(sorted(_FIELDS))}")
+    try:
+        Item(**value["item"])
+    except TypeError:
+        raise ValueError(f"{value['item']} is no item") from None
+    return value
+
+
+_FIELDS = {"item", "seconds", "cell", "broken"}

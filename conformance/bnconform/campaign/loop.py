@@ -1,0 +1,149 @@
+"""Running a campaign: plan a round, have its items judged, write each on the ledger as it comes in."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bnconform.campaign.items import Item, Pair, packed
+from bnconform.campaign.journal import Ledger
+from bnconform.campaign.judge_item import TRIES, Orders
+from bnconform.campaign.pool import Lost, Workers
+from bnconform.campaign.rounds import DRY, next_round
+from bnconform.campaign.signatures import signature_of
+from bnconform.judging.findings import Finding
+from bnconform.running.options import RunOptions
+
+PATIENCE = 0.5
+"""Seconds between two looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a campaign ends: at whatever comes first.
+
+    Attributes
+    ----------
+    cases : int or None
+    seconds : float or None
+    until_dry : bool
+        After some rounds that brought nothing new.
+    """
+
+    cases: int | None = None
+    seconds: float | None = None
+    until_dry: bool = False
+
+
+@dataclass
+class Progress:
+    """How far a campaign is.
+
+    Attributes
+    ----------
+    round, cases, findings : int
+    failed : int
+        Seeds on which the suite itself failed.
+    memory : int
+        MiB that the process of the last item and its implementation's have held.
+    new_cases : int
+        Since this process goes on with it.
+    seconds : float
+        Likewise.
+    """
+
+    round: int = 0
+    cases: int = 0
+    findings: int = 0
+    failed: int = 0
+    memory: int = 0
+    new_cases: int = 0
+    seconds: float = 0.0
+
+
+def run(
+    ledger: Ledger,
+    pairs: Sequence[Pair],
+    names: dict[str, str],
+    orders: Orders,
+    workers: Workers,
+    budget: Budget,
+    tell: Callable[[Progress], None],
+) -> None:
+    """Judge rounds until the budget is used up.
+
+    Parameters
+    ----------
+    names : dict of str to str
+        What each implementation is called, by how `--adapter` takes it.
+    tell : callable
+        Is told of every item.
+    """
+    start, known = time.monotonic(), len(ledger.entries)
+    lost: Counter[Item] = Counter()
+
+    def over() -> bool:
+        return budget.seconds is not None and time.monotonic() - start > budget.seconds
+
+    while not over() and (plan := next_round(ledger.entries, pairs, budget.cases)):
+        if budget.until_dry and plan.dry >= DRY:
+            return
+        pending = deque(packed(plan.due, _seconds_a_seed(ledger.entries)))
+        while workers.busy or (pending and not over()):
+            if not over():
+                workers.fill(pending)
+            for item, result in workers.finished(PATIENCE):
+                if isinstance(result, Lost):
+                    lost[item] += 1
+                    if lost[item] < TRIES:
+                        pending.append(item)
+                        continue
+                    result = _came_to_nothing(item, names[item.spec], result, orders)
+                ledger.append({"item": item.as_data(), "round": plan.number} | result)
+                tell(_progress(ledger.entries, known, plan.number, time.monotonic() - start))
+
+
+def _seconds_a_seed(entries: Sequence[dict[str, Any]]) -> dict[Pair, float]:
+    """What a seed of each pair took when it was last judged."""
+    found = {}
+    for entry in entries:
+        item = Item(**entry["item"])
+        if entry["seconds"]:  # of one that came to nothing it is not known
+            found[item.pair] = entry["seconds"] / (item.stop - item.start)
+    return found
+
+
+def _progress(entries: Sequence[dict[str, Any]], known: int, number: int, seconds: float) -> Progress:
+    def cases(some: Sequence[dict[str, Any]]) -> int:
+        return sum(entry["cell"].get("cases", 0) for entry in some)
+
+    found = {
+        (cell["requirement"], cell["implementation"], signature_of(cell))
+        for entry in entries
+        for cell in entry["broken"]
+    }
+    failed = sum(one["seeds"] for entry in entries for one in entry.get("failed", ()))
+    memory = sum(entries[-1].get("memory", {}).values())
+    return Progress(number, cases(entries), len(found), failed, memory, cases(entries[known:]), seconds)
+
+
+def _came_to_nothing(item: Item, name: str, lost: Lost, orders: Orders) -> dict[str, Any]:
+    """The entry of an item that was lost each time it was given out.
+
+    A process that dies is held against the implementation that was called there; an exception is the suite's own.
+    """
+    options = RunOptions(profile=orders.profile, seed=orders.seed + item.start, time_limit=orders.time_limit)
+    again = options.again(item.spec, item.requirement)
+    cell: dict[str, Any] = {"requirement": item.requirement, "implementation": name, "again": again}
+    seeds = f"{TRIES} times with seeds {orders.seed + item.start} to {orders.seed + item.stop - 1}"
+    if lost.suite_failed:
+        cell |= {"verdict": "not judged", "reason": f"bnconform failed, {seeds}: {lost.why}"}
+        failed = [cell | {"seeds": item.stop - item.start}]
+        return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": [], "failed": failed}
+    finding = Finding(item.requirement, name, "call", f"came to nothing, {seeds}: {lost.why}")
+    cell |= {"verdict": "breaks", "finding": asdict(finding), "worst_ratio": finding.ratio, "worst_ulp": finding.ulp}
+    broken = [cell | {"spec": item.spec, "script": ""}]
+    return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": broken, "failed": []}

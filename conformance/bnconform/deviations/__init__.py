@@ -1,0 +1,1 @@
+"""The ledger of known deviations, and a witness for each entry."""

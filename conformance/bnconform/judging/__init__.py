@@ -1,0 +1,1 @@
+"""What is expected and how it is compared: the oracle, the judge, comparisons, findings and their evidence."""

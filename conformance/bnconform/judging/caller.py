@@ -1,0 +1,284 @@
+"""What a law calls of the implementation: every call is noted for a finding, and has to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+from bnconform.judging.difference import describe_call, marks, mode_of
+from bnconform.judging.due import GRADIENTS, STATISTICS, due_shape, missing_derivative, missing_output
+from bnconform.judging.evidence import Evidence, Life, Of, Pass, What
+from bnconform.judging.findings import Broken, Finding, brief, other_memory, signature
+from bnconform.judging.refusals import accident
+from bnconform.judging.tally import Tally
+from bnconform_adapters.calls import Life as LayersLife
+from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
+from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome
+from bnconform_adapters.worker.client import run_once
+from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
+
+FLOATING = frozenset(DTYPES.values())
+
+
+def raised(outcome: Outcome) -> Of:
+    """That a call raised, as a condition to show."""
+    return Of("'error' in {}", outcome)
+
+
+def returned(outcome: Outcome) -> Of:
+    """That a call did not raise, as a condition to show."""
+    return Of("'error' not in {}", outcome)
+
+
+class Caller:
+    """Runs the implementation in one example after the other, and raises :class:`Broken` where a call is at fault.
+
+    Whatever a law says of exceptions, a call that ends the implementation's process breaks it.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    claims : Claims
+        What is held against the implementation; usually the adapter's own.
+    requirement : str
+        Id of the law being judged.
+    tally : Tally
+        Where counts and worst errors go.
+    spec : str or None
+        The implementation as `--adapter` takes it, for a new process; None takes the adapter's name.
+    calls : CallOptions
+        How a file is called in a new process.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        claims: Claims,
+        requirement: str,
+        tally: Tally,
+        spec: str | None = None,
+        calls: CallOptions = DEFAULTS,
+    ) -> None:
+        self.spec = spec or adapter.name
+        self._fresh_limits = Limits.of(self.spec, calls)
+        self.adapter = adapter
+        self.claims = claims
+        self.requirement = requirement
+        self.tally = tally
+        self.last: Broken | None = None
+        """What was reported last."""
+        self._steps: tuple[Case, ...] = ()
+        self._telling = True
+        self._lives: list[Life] = []
+        self._notes: dict[int, str] = {}
+
+    def begin(self, steps: tuple[Case, ...]) -> None:
+        """Start an example."""
+        self._steps, self._telling, self._lives, self._notes = steps, True, [], {}
+
+    def extend(self, case: Case, call: Callable[[Case], Outcome]) -> Outcome:
+        """Go on with an example whose steps are drawn one by one: make the next call of its only layer."""
+        self._steps = (*self._steps, case)
+        if not self._lives:
+            self._lives.append(Life("steps", []))
+        self._lives[0].cases.append(case)
+        outcome = call(case)
+        self._lives[0].outcomes.append(outcome)
+        return self.came_back(case, outcome)
+
+    def end(self) -> None:
+        """Finish an example in which nothing was broken."""
+        self.tally.note_example(self._steps, telling=self._telling)
+
+    def mistrust(self) -> None:
+        """Say that this example could not have failed."""
+        self._telling = False
+
+    def note(self, case: Case, told: str) -> None:
+        """Say something of a call of this example, for a finding about it or about a later call."""
+        self._notes[id(case)] = told
+
+    def attempt(self, case: Case) -> Outcome:
+        """Call a new layer once; an exception is the law's to judge."""
+        return self.attempt_steps([case])[0]
+
+    def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Call a new layer with each case; exceptions are the law's to judge."""
+        return self._note("steps", cases, run_steps(self.adapter, cases))
+
+    def run(self, case: Case) -> Outcome:
+        """Call a new layer once; an exception breaks the law."""
+        return self.run_steps((case,))[0]
+
+    def run_steps(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Call a new layer with each case; an exception breaks the law."""
+        return self._all_answered(cases, self.attempt_steps(cases))
+
+    def run_in_spoilt_memory(self, case: Case) -> Outcome:
+        """Call a new layer once, just after memory was full of NaN; an exception breaks the law."""
+        outcomes = run_steps(self.adapter, [case], spoilt=True)
+        return self.answered(case, self._note("steps in spoilt memory", [case], outcomes)[0])
+
+    def attempt_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
+        """Call a new layer with each case, from several threads at once; exceptions are the law's to judge."""
+        return self._note("together", cases, run_together(self.adapter, cases, threads), threads=threads)
+
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Make one step of a new layer over several devices, a case on each; an exception breaks the law."""
+        return self._all_answered(cases, self._note("shards", cases, shards(self.adapter, cases)))
+
+    def population(self, cases: Sequence[Case]) -> Outcome:
+        """The statistics that the implementation gives for a whole data set; an exception breaks the law."""
+        return self._returned(self._note("population", cases, [population(self.adapter, cases)])[0])
+
+    def new_layer(self) -> Callable[[Case], Outcome]:
+        """A new layer to be called with case after case, each made of what the ones before gave.
+
+        An exception breaks the law.
+        """
+        note, layer = Life("steps", []), LayersLife(self.adapter)
+        self._lives.append(note)
+
+        def call(case: Case) -> Outcome:
+            note.cases.append(case)
+            note.outcomes.append(layer.call(case))
+            return self.answered(case, self.came_back(case, note.outcomes[-1]))
+
+        return call
+
+    def second_order(self, case: Case) -> Outcome:
+        """Second-order gradients of a new layer; an exception breaks the law."""
+        outcome = self._returned(self._note("second order", [case], [second_order(self.adapter, case)])[0])
+        return self._complete(outcome, missing_derivative(case, outcome))
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of a new layer's y; an exception breaks the law."""
+        outcome = self._returned(self._note("jvp", [case], [jvp(self.adapter, case)])[0])
+        return self._complete(outcome, "y_tangent" if outcome.y_tangent is None else None)
+
+    def in_fresh_process(self, case: Case) -> Outcome:
+        """Call a new layer once in a new process; an exception is the law's to judge."""
+        return self._note("fresh process", [case], [run_once(self.spec, case, self._fresh_limits)])[0]
+
+    def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
+        """Run forward passes of a new layer, to be finished by :meth:`finished`."""
+        life = Life("interleaved", list(cases))
+        self._lives.append(life)
+        return [Pass(life, i, finish) for i, finish in enumerate(forward_passes(self.adapter, cases))]
+
+    def finished(self, finish: Finish) -> Outcome:
+        """Run the rest of a call; an exception breaks the law."""
+        case = finish.life.cases[finish.number] if isinstance(finish, Pass) else self._steps[0]
+        return self.answered(case, self.came_back(case, finish()))
+
+    def comes_back(self, cases: Sequence[Case]) -> None:
+        """Call a new layer with each case; break the law only if a call neither returned nor raised."""
+        outcomes = run_steps(self.adapter, cases)
+        self._lives.append(Life("steps", list(cases), outcomes))
+        for case, outcome in zip(cases, outcomes, strict=True):
+            self._ended(case, outcome)
+
+    def came_back(self, case: Case, outcome: Outcome) -> Outcome:
+        """Break the law if a call neither returned nor raised, or returned what are no numbers."""
+        self._ended(case, outcome)
+        for name in ("y", *STATISTICS, *GRADIENTS):
+            array = getattr(outcome, name)
+            if array is not None and array.dtype not in FLOATING:
+                shown = Of(f"{{}}.dtype.name not in {tuple(DTYPES)}", array)
+                self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers", shown)
+        return outcome
+
+    def _ended(self, case: Case, outcome: Outcome) -> None:
+        if outcome.fate:
+            called = "" if case in self._steps else f"; it was called with {brief(case)}"
+            self.broken("call", f"{outcome.fate}: {outcome.error}{called}")
+
+    def answered(self, case: Case, outcome: Outcome, when: str = "") -> Outcome:
+        """Break the law unless a call returned, with all that its case asks for and in the right shapes.
+
+        `when` says how the call was made, where the steps do not show it.
+        """
+        outcome = self._shaped(case, self._returned(outcome, when))
+        return self._complete(outcome, missing_output(case, outcome, self.claims), when)
+
+    def _all_answered(self, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """As :meth:`answered`, of several calls; exceptions first, since they say more."""
+        for outcome in outcomes:
+            self._returned(outcome)
+        return [self.answered(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
+
+    def _complete(self, outcome: Outcome, name: str | None, when: str = "") -> Outcome:
+        """Break the law if an output, named here, is not there."""
+        if name is not None:
+            self.broken(name, f"is missing{when and ' ' + when}", Of(f"{{}}.get({name!r}) is None", outcome))
+        return outcome
+
+    def _returned(self, outcome: Outcome, when: str = "") -> Outcome:
+        """Break the law if a call raised."""
+        if outcome.error is not None:
+            self.broken("call", f"raised {outcome.error}{when and ' ' + when}", raised(outcome))
+        return outcome
+
+    def _note(self, what: What, cases: Sequence[Case], outcomes: list[Outcome], *, threads: int = 0) -> list[Outcome]:
+        """Keep calls for a finding; break the law if one of them did not come back."""
+        self._lives.append(Life(what, list(cases), outcomes, threads=threads))
+        for i, outcome in enumerate(outcomes):
+            self.came_back(cases[i], outcome)
+        return outcomes
+
+    def _shaped(self, case: Case, outcome: Outcome) -> Outcome:
+        """Break the law if what a call returned, which had to return, has another shape than the case asks for."""
+        for name in ("y", *STATISTICS, *GRADIENTS):
+            array = getattr(outcome, name)
+            if array is not None and (due := due_shape(case, name)) is not None:
+                self._has_shape(name, array, due)
+        return outcome
+
+    def _has_shape(self, name: str, array: AnyArray, due: tuple[int, ...]) -> None:
+        if array.shape != due:
+            shown = Of(f"{{}}.shape != {due}", array)
+            self.broken(name, f"is {signature(array)}; the case asks for shape {list(due)}", shown)
+
+    def refused(self, outcome: Outcome, what: str) -> None:
+        """Break the law unless a call raised, and on purpose; `what` completes "it returned for"."""
+        if outcome.error is None:
+            self.broken("call", f"returned for {what}; it must raise", returned(outcome))
+        if name := accident(outcome.error, self.claims):
+            problem = f"raised {outcome.error} for {what}: an accident and no refusal; raise ValueError, say"
+            hint = f"or claim refuses_with = [{name!r}]"
+            shown = Of(f"'error' in {{0}} and str({{0}}['error']).startswith({name!r})", outcome)
+            self.broken("call", f"{problem}, {hint}", shown)
+
+    def missing(self, name: str) -> NoReturn:
+        """Report an output that is not there, in one of the calls of the last life."""
+        __tracebackhide__ = True
+        life = self._lives[-1] if self._lives else None
+        shown = Of(f"any(one.get({name!r}) is None for one in {{}})", life) if life else None
+        self.broken(name, "is missing", shown)
+
+    def broken(self, quantity: str, problem: str, shown: Of | None = None) -> NoReturn:
+        """Report what is not a matter of values; `shown` is a condition that is true while the defect is there."""
+        __tracebackhide__ = True
+        self._report(Finding(self.requirement, self.adapter.name, quantity, problem), Evidence((), self.claims, shown))
+
+    def _report(self, finding: Finding, evidence: Evidence) -> NoReturn:
+        __tracebackhide__ = True
+        evidence = replace(evidence, lives=tuple(self._lives))
+        if memory := self._other_memory(evidence):
+            finding = replace(finding, problem=f"{finding.problem}, in the call with {memory} in memory")
+        finding = replace(
+            finding,
+            mode=mode_of(evidence, self._steps),
+            call=describe_call(evidence, self._steps, self._notes),
+            marks=marks(evidence, self._steps, self._notes),
+        )
+        self.last = Broken(finding, self._steps, evidence)
+        self.tally.note_broken()
+        raise self.last
+
+    def _other_memory(self, evidence: Evidence) -> str:
+        """How the arrays of what was compared lay in memory, where the steps do not show it."""
+        given = [one for of in (evidence.got, evidence.expected) if of for one in of.given]
+        told = [other_memory(case, self._steps) for one in given if (case := evidence.case_of(one))]
+        return next(filter(None, told), "")

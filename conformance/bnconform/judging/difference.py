@@ -1,0 +1,162 @@
+"""How the call that failed differs from the case that was drawn, as lines for a person.
+
+A law often makes calls that are derived from the steps drawn: a weight of wrong length, x without channels, the same
+in the other mode. A case file holds the steps; these lines say what was really called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bnconform.judging.evidence import Evidence, Life, Of, find
+from bnconform.judging.findings import SHOWN, number, show, signature
+from bnconform_adapters.contract import AnyArray, Case
+
+ARRAYS = ("x", "dy", "weight", "bias", "running_mean", "running_var", "ddx", "ddweight", "ddbias")
+HERE = "the finding is about this call"
+_INDENT = 10
+"""Columns before what a line says, as in the lines of a case."""
+
+
+def differences(case: Case, drawn: Case) -> list[str]:
+    """What a call has otherwise than a drawn case, memory layouts aside; shapes first, since they say most."""
+    shapes, values, absent, long = [], [], [], []
+    for name in ARRAYS:
+        now, before = getattr(case, name), getattr(drawn, name)
+        if now is before:
+            continue
+        if now is None:
+            absent.append(f"without {name}")
+        elif before is None:
+            values.append(f"with {name} {show(now)}")
+        elif signature(now) != signature(before):
+            shapes.append(f"with {name} {signature(now)} instead of {signature(before)}")
+        elif _same(now, before):
+            continue
+        elif now.size > SHOWN:
+            long.append(name)
+        else:
+            values.append(f"with other values of {name}: {show(now)}")
+    if long:
+        values.append(f"with other values of {' and '.join(long)}")
+    return [*shapes, *_settings(case, drawn), *absent, *values]
+
+
+def _settings(case: Case, drawn: Case) -> list[str]:
+    found = []
+    if case.training != drawn.training:
+        found.append("in inference instead of training" if drawn.training else "in training instead of inference")
+    if case.eps != drawn.eps:
+        found.append(f"with eps {number(case.eps)} instead of {number(drawn.eps)}")
+    if case.training and case.momentum != drawn.momentum:
+        now, before = ("None" if m is None else number(m) for m in (case.momentum, drawn.momentum))
+        found.append(f"with momentum {now} instead of {before}")
+    if case.wanted != drawn.wanted and case.dy is not None:
+        found.append(f"with only {' and '.join(case.wanted.split())} asked for")
+    if case.read_only and not drawn.read_only:
+        found.append("with arrays that cannot be written")
+    return found
+
+
+def _same(first: AnyArray, second: AnyArray) -> bool:
+    return first.tobytes() == second.tobytes()
+
+
+def describe_call(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int, str]) -> tuple[str, ...]:
+    """Lines about the call that a finding speaks of, and the one it is compared with; none where the steps show both.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    steps : sequence of Case
+        As drawn.
+    notes : mapping of int to str
+        What is to be said of a call, under the id of its case.
+    """
+    lines: list[str] = []
+    of_got = _calls_of(evidence.got, evidence)
+    for life, position in of_got[:1]:
+        lines += _called(life, position, steps, notes)
+    others = [call for call in _calls_of(evidence.expected, evidence) if all(call[0] is not life for life, _ in of_got)]
+    for life, position in others[:1]:
+        if not _shown(life.cases[position], steps):
+            lines.append(_line("beside", f"a call {', '.join(_told(life.cases[position], steps))}"))
+    return tuple(lines)
+
+
+def marks(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int, str]) -> tuple[str, ...]:
+    """What is to be said of each of several steps: its note, and which of them the finding is about."""
+    if len(steps) < 2:
+        return ()
+    at = [life.cases[position] for life, position in _calls_of(evidence.got, evidence)[:1]]
+    return tuple(notes.get(id(case)) or (HERE if any(one is case for one in at) else "") for case in steps)
+
+
+def mode_of(evidence: Evidence, steps: Sequence[Case]) -> str:
+    """The mode of the call that a finding is about; that of the last step where it is about none."""
+    at = [life.cases[position] for life, position in _calls_of(evidence.got, evidence)]
+    training = (at[0] if at else steps[-1]).training if at or steps else True
+    return "training" if training else "inference"
+
+
+def _calls_of(of: Of | None, evidence: Evidence) -> list[tuple[Life, int]]:
+    """The calls whose outcomes something that is compared is made of: the life, and the number of the case in it."""
+    found = []
+    for given in of.given if of else ():
+        place = find(given, evidence.lives)
+        if place is not None and not place.of_case:
+            life = evidence.lives[place.life]
+            found.append((life, life.order[place.position] if life.order else place.position))
+    return found
+
+
+def _called(life: Life, position: int, steps: Sequence[Case], notes: Mapping[int, str]) -> list[str]:
+    made = life.cases[: position + 1] if life.what == "steps" else [life.cases[position]]
+    if _all_shown(made, steps):
+        return []
+    if all(case is made[0] for case in made):  # one call, once or several times
+        return _lines("called", _told(made[0], steps))
+    lines = []
+    first = len(steps) if len(steps) > 1 and _all_shown(made[: len(steps)], steps) else 0
+    for i, case in enumerate(made[first:], first + 1):
+        raised = _raised(life, i - 1)
+        told = [", ".join(_told(case, steps)), notes.get(id(case)) or raised, HERE if i == len(made) else ""]
+        lines.append(_line(f"call {i}", "; ".join(filter(None, told))))
+    return lines
+
+
+def _all_shown(made: Sequence[Case], steps: Sequence[Case]) -> bool:
+    """Whether the steps show these calls: a single one, or several of one layer in their order."""
+    if len(made) == 1:
+        return _shown(made[0], steps)
+    return len(made) <= len(steps) and all(case is step for case, step in zip(made, steps, strict=False))
+
+
+def _raised(life: Life, position: int) -> str:
+    outcome = life.outcomes[position] if not life.order and position < len(life.outcomes) else None
+    return "" if outcome is None or outcome.error is None else f"raised {outcome.error}"
+
+
+def _shown(case: Case, steps: Sequence[Case]) -> bool:
+    """Whether a call is one of the steps, memory layouts aside, which a finding's problem speaks of."""
+    return any(case is step or not differences(case, step) for step in steps)
+
+
+def _told(case: Case, steps: Sequence[Case]) -> list[str]:
+    """How a call differs from the step that is nearest to it."""
+    apart: list[tuple[int, int]] = [(len(differences(case, step)), i) for i, step in enumerate(steps)]
+    if not apart:
+        return ["what no step shows"]
+    fewest, i = min(apart)
+    if not fewest:
+        return ["as drawn" if len(steps) == 1 else f"as call {i + 1}"]
+    found = differences(case, steps[i])
+    return found if len(steps) == 1 else [f"as call {i + 1}, but {found[0]}", *found[1:]]
+
+
+def _lines(head: str, told: Sequence[str]) -> list[str]:
+    return [_line(head if i == 0 else "", one) for i, one in enumerate(told)]
+
+
+def _line(head: str, told: str) -> str:
+    return f"{head:<{_INDENT}}{told}"

@@ -1,0 +1,69 @@
+"""Running statistics over many steps: how far an implementation is from the oracle, which never rounds between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bnconform.judging.oracle import Quantity, column, forward_pass, precision_of
+from bnconform_adapters.contract import Case, Claims, parameter_dtype
+from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
+from bnconform_reference.double_double import Array, DoubleDouble, Real, exactly, high
+from bnconform_reference.error_bounds import running_bound, stored_variance_bound
+from bnconform_reference.precision import UNIT_ROUNDOFF
+from bnconform_reference.running_statistics import stored_variance, update
+
+
+def trajectory(steps: Sequence[Case], claims: Claims) -> Iterator[dict[str, Quantity]]:
+    """Expected running statistics of a new layer after each training step.
+
+    With a_k the oracle's statistic and A_k what is allowed of it, a step on a_{k-1} that is off by at most A_{k-1}
+    gives ``(1 - w) A_{k-1}`` plus the allowed error of a step, w being the weight of the batch. That error is linear
+    in the magnitude of the old statistic, with 4 roundings of it, one of its difference to the batch and one of the
+    result (:func:`~bnconform_reference.error_bounds.running_bound`): 6 u A_{k-1} more.
+
+    Parameters
+    ----------
+    steps : sequence of Case
+        Training on at least two values per channel, with momentum and statistics; those of the first are the start.
+    claims : Claims
+        Whose dialect and grade it is.
+    """
+    first = steps[0]
+    assert first.running_mean is not None
+    assert first.running_var is not None
+    state: dict[str, Real] = {name: getattr(first, name).astype(np.float64)[:, None] for name in _STATISTICS}
+    allowed: dict[str, Array] = {name: np.zeros_like(high(value)) for name, value in state.items()}
+    for seen, case in enumerate(steps, 1):
+        assert case.momentum is not None
+        found, precision = forward_pass(case, claims.dialect), precision_of(case, claims)
+        bounds, debiased = found.bounds(precision), claims.dialect.debiased
+        weight = debiased_momentum(case.momentum, seen) if debiased else case.momentum
+        n = case.values_per_channel
+        u = max(precision.u, UNIT_ROUNDOFF[parameter_dtype(case.dtype)])
+        factor = claims.dialect.bessel_factor(n)
+        batches = {
+            "running_mean": (found.values.mean, bounds.mean),
+            "running_var": (
+                stored_variance(found.values.variance, n, claims.dialect),
+                stored_variance_bound(found.values.variance, bounds.variance, factor, precision),
+            ),
+        }
+        for name, (batch, bound) in batches.items():
+            old = high(state[name])
+            step = (
+                debiased_running_bound(old, high(batch), bound, case.momentum, seen, precision)
+                if debiased
+                else running_bound(old, high(batch), bound, case.momentum, precision)
+            )
+            allowed[name] = (1 - weight) * allowed[name] + step + 6 * u * allowed[name]
+            state[name] = update(_exact(state[name]) if found.exact else state[name], batch, weight)
+        yield {name: Quantity(column(state[name]), allowed[name][:, 0].copy()) for name in _STATISTICS}
+
+
+_STATISTICS = ("running_mean", "running_var")
+
+
+def _exact(value: Real) -> DoubleDouble:
+    return value if isinstance(value, DoubleDouble) else exactly(value)

@@ -1,0 +1,84 @@
+"""A law: a requirement, where its examples come from, and the function that judges one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Concatenate, Protocol
+
+import pytest
+
+from bnconform.cases.strategies import Source, Steps
+from bnconform.judging.histories import Histories
+from bnconform.judging.judge import Judge
+from bnconform.requirements import BY_ID
+
+LawFunction = Callable[Concatenate[Judge, ...], None]
+
+
+@dataclass(frozen=True)
+class Law:
+    """One executable requirement.
+
+    Attributes
+    ----------
+    requirement : str
+        Id in the catalogue.
+    source : Source
+        Where its examples come from.
+    function : callable
+        ``function(judge, *steps)``; raises :class:`Broken` through the judge.
+    share : float
+        What part of a profile's examples it gets; laws whose single example is costly or thorough take less.
+    least : int
+        Examples without which it says nothing; it gets as many whatever a budget chooses.
+    """
+
+    requirement: str
+    source: Source | Histories
+    function: LawFunction
+    share: float = 1.0
+    least: int = 1
+
+    def judge(self, judge: Judge, steps: Steps) -> None:
+        """Judge one example."""
+        judge.begin(steps)
+        self.function(judge, *steps)
+        judge.end()
+
+
+class Examiner(Protocol):
+    """What runs a law in a test session; the plugin's fixture."""
+
+    def examine(self, law: Law) -> None:
+        """Run the law on the implementation at hand and record the verdict."""
+
+
+def requirement(
+    id: str, given: Source | Histories, share: float = 1.0, least: int = 1
+) -> Callable[[LawFunction], Callable[[Examiner], None]]:
+    """Turn a law's function into a test of the requirement `id`, over examples from `given`.
+
+    The test takes the plugin's `bn_examiner` fixture; the law itself stays reachable as ``test.law``.
+
+    Raises
+    ------
+    KeyError
+        The catalogue has no such requirement.
+    """
+    assert BY_ID[id]
+
+    def decorate(function: LawFunction) -> Callable[[Examiner], None]:
+        law = Law(id, given, function, share, least)
+
+        def test(bn_examiner: Examiner) -> None:
+            __tracebackhide__ = True
+            bn_examiner.examine(law)
+
+        test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
+        test.__qualname__ = function.__qualname__
+        test.law = law  # type: ignore[attr-defined]
+        test.pytestmark = [pytest.mark.bn_requirement(id)]  # type: ignore[attr-defined]
+        return test
+
+    return decorate

@@ -1,0 +1,80 @@
+"""What a law saw over all its cases, beside whether it held."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from bnconform.cases.kinds import kinds_of
+from bnconform_adapters.contract import Case
+from bnconform_reference.precision import GRADES, Grade
+
+
+@dataclass
+class Tally:
+    """Counts and worst errors over the cases of one law and one implementation.
+
+    Attributes
+    ----------
+    drawn : Counter
+        Kinds of the cases of the examples judged, as "dtype: float16".
+    cases : int
+        Examples judged.
+    mistrusted : int
+        Examples that could not have failed: bounds mostly infinite, or the law's effect below rounding.
+    elements, unbounded, overflowing : int
+        Elements compared; of these, with an infinite allowed error; excused because they may overflow.
+    worst_ratio, worst_ulp : float
+        Largest error as a multiple of the allowed one, and in units in the last place.
+    worst : tuple of Case or None
+        The steps of the case of the worst ratio.
+    broken_after : int or None
+        Examples that held before the first one that did not.
+    grades : dict
+        Where a law measures the grade: the worst ratio at each.
+    """
+
+    drawn: Counter[str] = field(default_factory=Counter)
+    cases: int = 0
+    mistrusted: int = 0
+    elements: int = 0
+    unbounded: int = 0
+    overflowing: int = 0
+    worst_ratio: float = 0.0
+    worst_ulp: float = 0.0
+    worst: tuple[Case, ...] | None = None
+    broken_after: int | None = None
+    grades: dict[Grade, float] = field(default_factory=dict)
+
+    def note_example(self, steps: tuple[Case, ...], *, telling: bool) -> None:
+        """Take an example into account in which nothing was broken; `telling` ones could have failed."""
+        self.cases += 1
+        self.mistrusted += not telling
+        for case in steps:
+            self.drawn.update(f"{dimension}: {kind}" for dimension, kind in kinds_of(case))
+
+    def note_ratio(self, ratio: float, ulp: float, steps: tuple[Case, ...]) -> None:
+        """Take one comparison's worst element into account."""
+        if self.worst is None or ratio > self.worst_ratio:
+            self.worst_ratio, self.worst = ratio, steps
+        self.worst_ulp = max(self.worst_ulp, ulp)
+
+    def note_broken(self) -> None:
+        """Take a broken law into account; shrinking breaks it many times."""
+        if self.broken_after is None:
+            self.broken_after = self.cases
+
+    def note_grade(self, grade: Grade, ratio: float) -> None:
+        """Take one comparison at a grade into account."""
+        self.grades[grade] = max(self.grades.get(grade, 0.0), ratio)
+
+    @property
+    def mostly_mistrusted(self) -> bool:
+        """Whether more than half of the cases could not have failed."""
+        return 2 * self.mistrusted > self.cases
+
+    @property
+    def measured_grade(self) -> Grade | None:
+        """The best grade that holds on all cases seen; None where none does, or none was measured."""
+        held = [grade for grade in GRADES if self.grades.get(grade, float("inf")) <= 1.0]
+        return held[0] if held else None

@@ -1,0 +1,87 @@
+"""Y: a batch that lies in shards on several devices."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bnconform.cases.spaces import TRAINING
+from bnconform.cases.strategies import Shards
+from bnconform.judging.evidence import Of
+from bnconform.judging.judge import STATISTICS, Judge
+from bnconform.judging.law import requirement
+from bnconform.judging.oracle import Expected, Quantity, expect
+from bnconform_adapters.contract import AnyArray, Case, Outcome, dtype_name
+from bnconform_reference.precision import UNIT_ROUNDOFF
+
+SHARDS = replace(TRAINING, needs=("shards",))
+
+
+@requirement("Y1", given=Shards(SHARDS), share=0.5)
+def test_y_of_shards(judge: Judge, *shards: Case) -> None:
+    """Shards of any sizes, empty ones among them, get the rows of y that the whole batch gets."""
+    expected = _expected(judge, shards)
+    _put_together(judge, "y", _step(judge, shards), expected["y"])
+
+
+@requirement("Y2", given=Shards(replace(SHARDS, gradients=True)), share=0.5)
+def test_gradients_of_shards(judge: Judge, *shards: Case) -> None:
+    """dx of the shards is the whole batch's, and so are dweight and dbias when each device's part is added up."""
+    outcomes, expected = _step(judge, shards), _expected(judge, shards)
+    _put_together(judge, "dx", outcomes, expected["dx"])
+    for name in ("dweight", "dbias"):
+        if name in expected:
+            _added_up(judge, name, outcomes, expected[name])
+
+
+@requirement("Y3", given=Shards(SHARDS), share=0.5)
+def test_statistics_of_shards(judge: Judge, *shards: Case) -> None:
+    """Every device's running statistics move by the whole batch's mean and variance, whatever its own shard holds."""
+    expected = _expected(judge, shards)
+    for outcome in _step(judge, shards):
+        for name in STATISTICS:
+            judge.close(name, getattr(outcome, name), expected[name])
+
+
+def whole(shards: Sequence[Case]) -> Case:
+    """The batch that the shards make."""
+    dys = [shard.dy for shard in shards if shard.dy is not None]
+    together = np.concatenate(dys) if dys else None
+    return replace(shards[0], x=np.concatenate([shard.x for shard in shards]), dy=together)
+
+
+def _expected(judge: Judge, shards: Sequence[Case]) -> Expected:
+    return expect(whole(shards), judge.claims, shards=[shard.values_per_channel for shard in shards])
+
+
+def _step(judge: Judge, shards: Sequence[Case]) -> list[Outcome]:
+    """A step on the shards, which leaves what each device was given as it was."""
+    outcomes = judge.shards(shards)
+    for case, outcome in zip(shards, outcomes, strict=True):
+        judge.left_alone(case, outcome, "step")
+    return outcomes
+
+
+def _put_together(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity: Quantity) -> None:
+    parts = _parts(judge, name, outcomes)
+    text = f"np.concatenate([{', '.join('{}' for _ in parts)}])"
+    judge.close(name, np.concatenate(parts), quantity, got=Of(text, *parts))
+
+
+def _added_up(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity: Quantity) -> None:
+    """Each part may be rounded once more than in one sum over the whole batch, and so may the sum be here."""
+    parts = _parts(judge, name, outcomes)
+    exact = sum((part.astype(np.float64) for part in parts), np.zeros(parts[0].shape))
+    rounding = UNIT_ROUNDOFF[dtype_name(parts[0])]
+    sizes = sum((np.abs(part.astype(np.float64)) for part in parts), np.abs(exact))
+    allowed = quantity.allowed + rounding * np.where(np.isfinite(sizes), sizes, 0.0)
+    text = " + ".join("{}.astype(np.float64)" for _ in parts)
+    given = Of(f"({text}).astype({{}}.dtype)", *parts, parts[0])
+    judge.close(name, exact.astype(parts[0].dtype), Quantity(quantity.value, allowed), got=given)
+
+
+def _parts(judge: Judge, name: str, outcomes: Sequence[Outcome]) -> list[AnyArray]:
+    parts = [getattr(outcome, name) for outcome in outcomes]
+    if any(part is None for part in parts):
+        judge.missing(name)
+    return parts

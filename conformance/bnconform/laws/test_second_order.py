@@ -1,0 +1,79 @@
+"""G10 and G11: gradients of gradients, and forward mode."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bnconform.cases.spaces import FORWARD_MODE, SECOND_ORDER, Space
+from bnconform.cases.strategies import AnyOf, Cases
+from bnconform.judging.derivatives import expect_second_order, expect_tangent
+from bnconform.judging.evidence import Of
+from bnconform.judging.findings import signature
+from bnconform.judging.judge import GRADIENTS, Judge
+from bnconform.judging.law import requirement
+from bnconform.judging.oracle import Quantity
+from bnconform_adapters.contract import AnyArray, Case
+from bnconform_reference.double_double import Array, DoubleDouble, exactly, total
+from bnconform_reference.shapes import channel_rows
+
+
+def _both_modes(space: Space) -> AnyOf:
+    return AnyOf((Cases(space), Cases(replace(space, mode="inference"))))
+
+
+@requirement("G10", given=_both_modes(SECOND_ORDER))
+def test_gradients_have_gradients(judge: Judge, case: Case) -> None:
+    """sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) has the right gradients by dy, x and weight."""
+    outcome = judge.second_order(case)
+    for name, quantity in expect_second_order(case, judge.claims).items():
+        judge.close(name, getattr(outcome, name), quantity)
+
+
+@requirement("G11", given=_both_modes(FORWARD_MODE))
+def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case) -> None:
+    """The tangent of y is J v within the allowed error, and <dy, J v> = <J' dy, v> where there is a backward pass."""
+    tangent, expected = judge.jvp(case).y_tangent, expect_tangent(case, judge.claims)
+    judge.close("y_tangent", tangent, expected)
+    if case.dy is None:
+        return
+    assert tangent is not None
+    outcome, gradients = judge.run(case), judge.expect(case)
+    products: list[AnyArray] = []
+    forward, allowed = _product(case.dy, tangent, expected.allowed)
+    reverse = DoubleDouble(np.zeros(case.channels), np.zeros(case.channels))
+    for name, quantity in gradients.items():
+        if name in GRADIENTS and (vector := getattr(case, f"d{name}")) is not None:
+            computed = getattr(outcome, name)
+            if computed is None or computed.shape != vector.shape:
+                if computed is None:
+                    judge.missing(name)
+                judge.broken(name, f"is {signature(computed)}", Of(f"{{}}.shape != {vector.shape}", computed))
+            products += [vector, computed]
+            along, off = _product(vector, computed, quantity.allowed)
+            reverse, allowed = reverse + along, allowed + off
+    # What <dy, J v> has below float64 goes to the other side, so that nothing is rounded.
+    axes = (0, *range(2, case.x.ndim))
+    inner = ("({}.astype(np.float64) * {}.astype(np.float64))", f".sum({axes})")
+    terms = [inner[0] + (inner[1] if computed.ndim > 1 else "") for computed in products[1::2]]
+    judge.close(
+        "<dy, J v>",
+        forward.hi,
+        Quantity(reverse - forward.lo, allowed),
+        got=Of("".join(inner), case.dy, tangent),
+        expected_of=Of(" + ".join(terms) or "0.0", *products),
+    )
+
+
+def _product(fixed: AnyArray, computed: AnyArray, allowed: Array) -> tuple[DoubleDouble, Array]:
+    """Inner product over each channel, exact but for double-double's rounding, and what it may be off by."""
+    factor, value, error = _rows(fixed), _rows(computed), _rows(allowed)
+    finite = np.asarray(np.isfinite(value).all(axis=1))  # what may overflow has no inner product
+    with np.errstate(invalid="ignore"):
+        product = total(exactly(factor) * np.where(finite[:, None], value, 0.0), exact=True)
+        off = np.where(finite, np.sum(np.abs(factor) * error, axis=1), np.inf)
+    assert isinstance(product, DoubleDouble)
+    return DoubleDouble(product.hi[:, 0], product.lo[:, 0]), np.where(np.isnan(off), np.inf, off)
+
+
+def _rows(array: AnyArray) -> Array:
+    return channel_rows(array if array.ndim > 1 else array[None, :])

@@ -1,0 +1,307 @@
+"""Vetting: the suite on a few implementations, with a verdict page instead of pytest's output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from shlex import quote
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bnconform.running.failures import SUITE_FAILED, kept_text
+from bnconform.running.options import OPTIONS, PREFIX, OptionError, RunOptions, words
+from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.registry import is_file
+from bnconform_adapters.worker.client import opened
+
+if TYPE_CHECKING:
+    from bnconform_reports.records import Cell, Results
+
+USAGE_ERROR = 2
+JUDGED = (0, 1)
+"""pytest's exit statuses after which there are results."""
+LAWS = Path(__file__).parents[1] / "laws"
+APART = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "--confcutdir", str(LAWS))
+"""pytest as it comes: no settings or conftest of a project around decide what is judged."""
+_SETTINGS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+NEAR = 0.8
+"""How like an option's name another has to be to be taken for a slip of the pen."""
+PYTEST_USAGE_ERROR = 4
+BUDGET, INTERPRETED_BUDGET = 90.0, 300.0
+"""Seconds for a file whose user names no budget; the second is for one in Triton's interpreter."""
+DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
+"""Seconds that finding the probable cause may take, and the part of a budget."""
+LOADING = 60.0
+"""Seconds that a file may take to load, whatever its calls may take."""
+PLAIN = ("-s", "--pdb", "--trace", "--capture=no")
+"""Options of pytest for a person at a debugger: what it prints is passed on as it comes."""
+PROGRESS = "BNCONFORM_PROGRESS"
+"""Environment variable: the descriptor on which the plugin tells every verdict as it comes in."""
+
+
+def vet(
+    specs: Sequence[str],
+    given: Mapping[str, Any],
+    more: Sequence[str] = (),
+    *,
+    json_path: str | None = None,
+    junit: str | None = None,
+    verbose: bool = False,
+) -> int:
+    """Judge implementations and print a verdict page for each.
+
+    Parameters
+    ----------
+    specs : sequence of str
+        As `--adapter` takes them.
+    given : mapping
+        Values of the options of :data:`bnconform.running.options.OPTIONS`, by their fields.
+    more : sequence of str
+        Other options, passed on to pytest.
+    json_path : str or None
+        Where to write the record of results; "-" prints it instead of the page.
+    junit : str or None
+        Where pytest writes its JUnit XML.
+    verbose : bool
+        Whether the page lists every law, and how to claim what is not claimed.
+
+    Returns
+    -------
+    int
+        0 if all conform, 1 if one does not, 2 for what cannot be loaded or asked, 3 where the suite itself failed.
+    """
+    try:
+        options = RunOptions.read({"adapter": (), "budget": None, **given}.__getitem__, "default", None, "--")
+        _check_options(more)
+        for path in (json_path, junit):
+            _check_place(path)
+        budget = None if options.in_process else _first_look(specs, options)
+    except (AdapterError, OptionError) as error:
+        print(f"bnconform: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    if options.budget is None and given.get("budget") is None and budget is not None:
+        given, options = {**given, "budget": f"{budget:g}"}, replace(options, budget=budget)
+    command = [sys.executable, "-m", "pytest", str(LAWS), *APART]
+    command += [f"{PREFIX}adapter={spec}" for spec in specs]
+    command += [*words(given), *more, *([f"--junitxml={junit}"] if junit else [])]
+    with TemporaryDirectory() as folder:
+        report = options.report or Path(folder)
+        if options.report is None:
+            command.append(f"{PREFIX}report={folder}")
+        record = report / "results.json"
+        if set(PLAIN) & set(more):
+            status = subprocess.call(command, env=_environment())
+            if status == 0 and not record.is_file():
+                return _without_record(specs, status, "it ended before it had judged anything")
+            return status if status in JUDGED else USAGE_ERROR
+        status, printed = _run(command)
+        if status == PYTEST_USAGE_ERROR:
+            print(f"bnconform: {printed.strip().removeprefix('ERROR: ').replace(PREFIX, '--')}", file=sys.stderr)
+            return USAGE_ERROR
+        if status not in JUDGED or not record.is_file():
+            return _without_record(specs, status, printed)
+        from bnconform_reports.first_line import explains_failure
+        from bnconform_reports.records import read
+
+        results = read(record)
+        if status and not explains_failure(results, options.deciding):
+            return _without_record(specs, status, printed)
+        return _tell(Page(results, options, verbose), specs, record, json_path)
+
+
+def _check_options(words: Sequence[str]) -> None:
+    """Refuse an option that is nearly one of vet's; any other is pytest's.
+
+    Raises
+    ------
+    OptionError
+        There is one.
+    """
+    known = [f"--{option.name}" for option in OPTIONS]
+    for word in words:
+        near = get_close_matches(word.partition("=")[0], known, n=1, cutoff=NEAR) if word.startswith("--") else []
+        if near:
+            raise OptionError(f"unknown option {word.partition('=')[0]}; did you mean {near[0]}?")
+
+
+def _check_place(path: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is judged.
+
+    Raises
+    ------
+    OptionError
+        There is no such place.
+    """
+    if path in (None, "-"):
+        return
+    try:
+        Path(str(path)).parent.mkdir(parents=True, exist_ok=True)
+        with Path(str(path)).open("a"):
+            pass
+    except OSError as error:
+        raise OptionError(f"cannot write {path}: {error.strerror}; pass another name") from None
+
+
+def _first_look(specs: Sequence[str], options: RunOptions) -> float | None:
+    """Load every implementation once, to see that it can be; give the budget of a run that names none."""
+    budgets = []
+    for spec in specs:
+        with opened(spec, replace(options.calls, longest=LOADING)) as adapter:
+            interpreted = bool(getattr(adapter, "interpreted", False))
+        budgets.append(None if not is_file(spec) else INTERPRETED_BUDGET if interpreted else BUDGET)
+    chosen = [budget for budget in budgets if budget is not None]
+    return max(chosen) if len(chosen) == len(specs) else None
+
+
+def _without_record(specs: Sequence[str], status: int, printed: str) -> int:
+    """Say that a run left no record, or one that does not explain how it ended, and where what it printed lies."""
+    path = kept_text("pytest.txt", printed)
+    last = next((line for line in reversed(printed.strip().splitlines()) if line.strip()), "it printed nothing")
+    print(f"NOT JUDGED: bnconform failed on {', '.join(specs)}: pytest ended with status {status}")
+    print(f"  cause: {last.strip()}")
+    print(f"  all that it printed: {path}")
+    return SUITE_FAILED
+
+
+def _environment() -> dict[str, str]:
+    """This process's variables without those by which others change what pytest does."""
+    return {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+
+
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Run pytest, show its progress, and keep what it prints."""
+    here, there = os.pipe()
+    with TemporaryDirectory() as folder:  # a file, so that the child never waits for a reader
+        output = Path(folder) / "output"
+        with output.open("w") as file:
+            environment = _environment() | {PROGRESS: str(there)}
+            child = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[there], env=environment, text=True
+            )
+        os.close(there)
+        with os.fdopen(here) as verdicts, _progress() as show:
+            for line in verdicts:
+                show(json.loads(line))
+        return child.wait(), output.read_text(errors="replace")
+
+
+class Show(Protocol):
+    """Takes one verdict: requirement, implementation, verdict, number and total."""
+
+    def __call__(self, told: dict[str, Any]) -> None:
+        """Show it."""
+
+
+@contextmanager
+def _progress() -> Iterator[Show]:
+    """A bar on stderr, and a line for every broken law; nothing where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda told: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        yield _plain
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("collecting", total=None)
+
+        def show(told: dict[str, Any]) -> None:
+            bar.update(task, total=told["total"], completed=told["number"], description=told["requirement"])
+            if told["new"]:
+                bar.console.print(f"[red]BREAKS[/red] {told['requirement']} {told['implementation']}")
+
+        yield show
+
+
+def _plain(told: dict[str, Any]) -> None:
+    if told["new"]:
+        print(f"BREAKS {told['requirement']} {told['implementation']}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the pages of a run are made of.
+
+    Attributes
+    ----------
+    results : Results
+    options : RunOptions
+    verbose : bool
+    """
+
+    results: Results
+    options: RunOptions
+    verbose: bool = False
+
+
+def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
+    """Print the pages; return the exit status."""
+    from bnconform_reports.first_line import cells_of, exit_status, is_new
+    from bnconform_reports.verdict import lines
+
+    if json_path == "-":
+        print(record.read_text(), end="")
+    elif json_path is not None:
+        Path(json_path).write_text(record.read_text())
+    statuses = []
+    for name, spec in zip(page.results.implementations, dict.fromkeys(specs), strict=True):
+        cells = cells_of(page.results, name)
+        broken = [cell for cell in cells if is_new(cell)]
+        statuses.append(exit_status(page.results, name, page.options.deciding))
+        if json_path != "-":
+            causes = _causes(spec, page.options, broken) if broken else []
+            command = " ".join([f"bnconform vet {quote(spec)}", *page.options.words("--")])
+            traceback = _traceback(cells, page.options)
+            _print(list(lines(page.results, name, causes, command, traceback=traceback, verbose=page.verbose)))
+    return max(statuses)
+
+
+def _traceback(cells: Sequence[Cell], options: RunOptions) -> Path | None:
+    """Where the tracebacks of laws on which the suite failed lie; None where it did not."""
+    told = "\n\n".join(f"{cell.requirement}\n{cell.traceback}" for cell in cells if cell.traceback)
+    if not told:
+        return None
+    if options.report is None:
+        return kept_text("tracebacks.txt", told)
+    path = options.report / "tracebacks.txt"
+    path.write_text(told, encoding="utf-8")
+    return path
+
+
+def _causes(spec: str, options: RunOptions, broken: Sequence[Cell]) -> list[str]:
+    """Probable causes; none where calls hang, since each would be waited for."""
+    from bnconform.cases.case_file import from_json
+    from bnconform.diagnosis import diagnose
+
+    if any(str((cell.finding or {}).get("problem", "")).startswith("hung") for cell in broken):
+        return []
+    steps = [from_json(cell.witness) for cell in broken if cell.witness]
+    with opened(spec, options.calls) as adapter:
+        seconds = DIAGNOSIS if options.budget is None else min(DIAGNOSIS, options.budget / DIAGNOSIS_PART)
+        return diagnose(adapter, tuple(case for one in steps if len(one) == 1 for case in one), seconds)
+
+
+def _print(page: Iterable[tuple[str, str]]) -> None:
+    if sys.stdout.isatty():
+        try:
+            from rich.console import Console
+            from rich.text import Text
+        except ImportError:
+            pass
+        else:
+            console = Console(highlight=False, soft_wrap=True)
+            for text, style in page:
+                console.print(Text(text, style=style))
+            return
+    encoding = sys.stdout.encoding or "ascii"
+    for text, _ in page:
+        print(text.encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,1 @@
+"""A finding as a program of its own, without this project."""
