@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from bnconform.judging.difference import describe_call, marks, mode_of
 from bnconform.judging.due import GRADIENTS, STATISTICS, due_shape, missing_derivative, missing_output
-from bnconform.judging.evidence import Evidence, Life, Of, Pass, What
+from bnconform.judging.evidence import Evidence, Life, Pass, What
+from bnconform.judging.expression import Expression, any_lacks, lacks, raised, raised_type, returned, shown
 from bnconform.judging.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.judging.refusals import accident
 from bnconform.judging.tally import Tally
@@ -19,16 +20,6 @@ from bnconform_adapters.worker.client import run_once
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
 
 FLOATING = frozenset(DTYPES.values())
-
-
-def raised(outcome: Outcome) -> Of:
-    """That a call raised, as a condition to show."""
-    return Of("'error' in {}", outcome)
-
-
-def returned(outcome: Outcome) -> Of:
-    """That a call did not raise, as a condition to show."""
-    return Of("'error' not in {}", outcome)
 
 
 class Caller:
@@ -185,8 +176,8 @@ class Caller:
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
             if array is not None and array.dtype not in FLOATING:
-                shown = Of(f"{{}}.dtype.name not in {tuple(DTYPES)}", array)
-                self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers", shown)
+                other = shown(array).dtype_name.not_in(tuple(DTYPES))
+                self.broken(name, f"is {signature(array)}; the case asks for floating-point numbers", other)
         return outcome
 
     def _ended(self, case: Case, outcome: Outcome) -> None:
@@ -211,7 +202,7 @@ class Caller:
     def _complete(self, outcome: Outcome, name: str | None, when: str = "") -> Outcome:
         """Break the law if an output, named here, is not there."""
         if name is not None:
-            self.broken(name, f"is missing{when and ' ' + when}", Of(f"{{}}.get({name!r}) is None", outcome))
+            self.broken(name, f"is missing{when and ' ' + when}", lacks(outcome, name))
         return outcome
 
     def _returned(self, outcome: Outcome, when: str = "") -> Outcome:
@@ -237,8 +228,8 @@ class Caller:
 
     def _has_shape(self, name: str, array: AnyArray, due: tuple[int, ...]) -> None:
         if array.shape != due:
-            shown = Of(f"{{}}.shape != {due}", array)
-            self.broken(name, f"is {signature(array)}; the case asks for shape {list(due)}", shown)
+            other = shown(array).shape.unequal(due)
+            self.broken(name, f"is {signature(array)}; the case asks for shape {list(due)}", other)
 
     def refused(self, outcome: Outcome, what: str) -> None:
         """Break the law unless a call raised, and on purpose; `what` completes "it returned for"."""
@@ -247,20 +238,19 @@ class Caller:
         if name := accident(outcome.error, self.claims):
             problem = f"raised {outcome.error} for {what}: an accident and no refusal; raise ValueError, say"
             hint = f"or claim refuses_with = [{name!r}]"
-            shown = Of(f"'error' in {{0}} and str({{0}}['error']).startswith({name!r})", outcome)
-            self.broken("call", f"{problem}, {hint}", shown)
+            self.broken("call", f"{problem}, {hint}", raised_type(outcome, name))
 
     def missing(self, name: str) -> NoReturn:
         """Report an output that is not there, in one of the calls of the last life."""
         __tracebackhide__ = True
         life = self._lives[-1] if self._lives else None
-        shown = Of(f"any(one.get({name!r}) is None for one in {{}})", life) if life else None
-        self.broken(name, "is missing", shown)
+        self.broken(name, "is missing", any_lacks(life, name) if life else None)
 
-    def broken(self, quantity: str, problem: str, shown: Of | None = None) -> NoReturn:
-        """Report what is not a matter of values; `shown` is a condition that is true while the defect is there."""
+    def broken(self, quantity: str, problem: str, condition: Expression | None = None) -> NoReturn:
+        """Report what is not a matter of values; `condition` is true while the defect is there."""
         __tracebackhide__ = True
-        self._report(Finding(self.requirement, self.adapter.name, quantity, problem), Evidence((), self.claims, shown))
+        finding = Finding(self.requirement, self.adapter.name, quantity, problem)
+        self._report(finding, Evidence((), self.claims, condition))
 
     def _report(self, finding: Finding, evidence: Evidence) -> NoReturn:
         __tracebackhide__ = True

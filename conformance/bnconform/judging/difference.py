@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bnconform.judging.evidence import Evidence, Life, Of, find
+from bnconform.judging.evidence import Evidence, Life, find
+from bnconform.judging.expression import Expression
 from bnconform.judging.findings import SHOWN, number, show, signature
 from bnconform_adapters.contract import AnyArray, Case
 
@@ -99,7 +100,7 @@ def mode_of(evidence: Evidence, steps: Sequence[Case]) -> str:
     return "training" if training else "inference"
 
 
-def _calls_of(of: Of | None, evidence: Evidence) -> list[tuple[Life, int]]:
+def _calls_of(of: Expression | None, evidence: Evidence) -> list[tuple[Life, int]]:
     """The calls whose outcomes something that is compared is made of: the life, and the number of the case in it."""
     found = []
     for given in of.given if of else ():

@@ -1,4 +1,4 @@
-"""What shows a finding: the calls that were really made, and what of them was compared, as Python text.
+"""What shows a finding: the calls that were really made, and what of them was compared.
 
 A law often makes calls that are derived from the steps drawn: x scaled, vectors of wrong length, one call twice. The
 judge keeps them while an example lasts, by reference; a finding takes them along, so that a script can make them again.
@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from bnconform.judging.expression import Expression
 from bnconform_adapters.contract import AnyArray, Case, Claims, Outcome
 from bnconform_reference.double_double import Real
 
@@ -67,51 +68,6 @@ class Pass:
         return outcome
 
 
-class Of:
-    """Something that is compared, as Python text with a ``{}`` for everything in `given`.
-
-    Parameters
-    ----------
-    text : str
-    given : arrays of Outcomes or Cases, Outcomes, Cases
-        Found again by identity among the calls; any other array becomes a constant.
-    """
-
-    def __init__(self, text: str, *given: object) -> None:
-        self.text = text
-        self.given = given
-
-    def at(self, index: tuple[int, ...]) -> Of:
-        """One element of it."""
-        whole = self.text if self.text == "{}" else f"({self.text})"
-        return Of(f"{whole}[{', '.join(map(str, index))}]", *self.given)
-
-
-class Turned(Of):
-    """An array with its elements in another place, and multiplied: only an element of it can be shown.
-
-    Parameters
-    ----------
-    array : array
-        As an Outcome or a Case has it.
-    turn : callable
-        What was made of it: rearranges elements, and multiplies them by constants.
-    """
-
-    def __init__(self, array: AnyArray | None, turn: Callable[[AnyArray], AnyArray]) -> None:
-        super().__init__("{}", array)
-        self._array, self._turn = array, turn
-
-    def at(self, index: tuple[int, ...]) -> Of:
-        """See :class:`Of`: where that element comes from, found by turning the elements' numbers."""
-        assert self._array is not None
-        factor = float(self._turn(np.ones(self._array.shape))[index])
-        numbers = np.arange(1.0, self._array.size + 1).reshape(self._array.shape)
-        number = round(float(self._turn(numbers)[index]) / factor) - 1
-        element = super().at(tuple(int(i) for i in np.unravel_index(number, self._array.shape)))
-        return element if factor == 1 else Of(f"{element.text} * {factor:g}", self._array)
-
-
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What a finding rests on.
@@ -122,10 +78,10 @@ class Evidence:
         All calls of the example, in order.
     claims : Claims
         By which it was judged.
-    got : Of or None
+    got : Expression or None
         What was compared; with neither `expected` nor `value`, a condition that is true while the defect is there. None
         where a script cannot show it.
-    expected : Of or None
+    expected : Expression or None
         What it was compared with, where that came of calls too.
     value : float64 array, DoubleDouble or None
         What it was compared with, where that is the oracle's.
@@ -137,8 +93,8 @@ class Evidence:
 
     lives: tuple[Life, ...]
     claims: Claims
-    got: Of | None = None
-    expected: Of | None = None
+    got: Expression | None = None
+    expected: Expression | None = None
     value: Real | None = None
     allowed: AnyArray | None = None
     signed_zeros: bool = True

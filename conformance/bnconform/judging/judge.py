@@ -7,17 +7,18 @@ from math import inf, isnan
 
 import numpy as np
 
-from bnconform.judging.caller import FLOATING, Caller, raised, returned
+from bnconform.judging.caller import FLOATING, Caller
 from bnconform.judging.comparison import Comparison, compare, ulp
 from bnconform.judging.due import GRADIENTS, STATISTICS
-from bnconform.judging.evidence import Evidence, Of, Turned
+from bnconform.judging.evidence import Evidence
+from bnconform.judging.expression import Expression, Rearranged, one_lacks, shown
 from bnconform.judging.findings import Finding, signature
 from bnconform.judging.oracle import Expected, Quantity, expect, expect_at
 from bnconform_adapters.contract import AnyArray, Case, Outcome, dtype_name
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.precision import GRADES
 
-__all__ = ["FLOATING", "GRADIENTS", "STATISTICS", "Judge", "raised", "returned"]
+__all__ = ["FLOATING", "GRADIENTS", "STATISTICS", "Judge"]
 """All that a law needs."""
 
 BITS_ALONE = "; only the last bits differ, within the allowed error: if that is by design, claim bitwise = False"
@@ -53,14 +54,14 @@ class Judge(Caller):
         actual: AnyArray | None,
         quantity: Quantity,
         *,
-        got: Of | None = None,
-        expected_of: Of | None = None,
-        shown: bool = True,
+        got: Expression | None = None,
+        expected_of: Expression | None = None,
+        reproducible: bool = True,
     ) -> None:
         """Break the law unless one output is within its allowed error.
 
-        `got` and `expected_of` say how what is compared was made of outputs, where it is none itself; `shown` is false
-        where a script of the calls cannot show it.
+        `got` and `expected_of` say how what is compared was made of outputs, where it is none itself; `reproducible` is
+        false where a script of the calls cannot show it.
         """
         comparison = self._compare(name, actual, quantity)
         assert actual is not None
@@ -86,12 +87,12 @@ class Judge(Caller):
                 ratio,
                 ulps,
             )
-            got = got or Of("{}", actual)
+            got = got or shown(actual)
             value, allowed = quantity.value, quantity.allowed
-            if isinstance(got, Turned) or isinstance(expected_of, Turned):
+            if isinstance(got, Rearranged) or isinstance(expected_of, Rearranged):
                 got, expected_of = got.at(index), expected_of and expected_of.at(index)
                 value, allowed = high(value)[index], allowed[index]
-            if not shown:
+            if not reproducible:
                 self._report(finding, Evidence((), self.claims))
             self._report(finding, Evidence((), self.claims, got, expected_of, value, allowed))
 
@@ -115,8 +116,8 @@ class Judge(Caller):
         second: AnyArray | None,
         allowed: Array,
         *,
-        got: Of | None = None,
-        expected_of: Of | None = None,
+        got: Expression | None = None,
+        expected_of: Expression | None = None,
     ) -> None:
         """Break the law unless two outputs that should be equal are within `allowed` of each other.
 
@@ -124,7 +125,7 @@ class Judge(Caller):
         """
         if second is None:
             self.missing(name)
-        self.close(name, first, _around(second, allowed), got=got, expected_of=expected_of or Of("{}", second))
+        self.close(name, first, _around(second, allowed), got=got, expected_of=expected_of or shown(second))
 
     def same_bits(
         self,
@@ -134,8 +135,8 @@ class Judge(Caller):
         when: str,
         *,
         signed_zeros: bool = True,
-        got: Of | None = None,
-        expected_of: Of | None = None,
+        got: Expression | None = None,
+        expected_of: Expression | None = None,
         remark: str = "",
     ) -> None:
         """Break the law unless two arrays are equal bit for bit; any two NaN are equal.
@@ -144,21 +145,20 @@ class Judge(Caller):
         """
         if first is None or second is None:
             if first is not second:
-                ones = Of(f"[one.get({name!r}) is None for one in {{}} + {{}}]", *self._lives[-2:])
-                shown = Of(f"len(set({ones.text})) == 2", *ones.given) if len(self._lives) > 1 else None
-                self.broken(name, f"is present in one of two calls {when}", shown)
+                condition = one_lacks(self._lives[-2], self._lives[-1], name) if len(self._lives) > 1 else None
+                self.broken(name, f"is present in one of two calls {when}", condition)
             return
-        got, expected_of = got or Of("{}", first), expected_of or Of("{}", second)
+        got, expected_of = got or shown(first), expected_of or shown(second)
         if signature(first) != signature(second):
-            shown = Of(f"{got.text}.dtype != {expected_of.text}.dtype", *got.given, *expected_of.given)
+            other = got.dtype.unequal(expected_of.dtype)
             if first.dtype == second.dtype:
-                shown = Of(shown.text.replace(".dtype", ".shape"), *shown.given)
-            self.broken(name, f"is {signature(first)} and {signature(second)} {when}", shown)
+                other = got.shape.unequal(expected_of.shape)
+            self.broken(name, f"is {signature(first)} and {signature(second)} {when}", other)
         same_sign = (np.signbit(first) == np.signbit(second)) | ((first == 0) & (not signed_zeros))
         equal = (first == second) & same_sign | (np.isnan(first) & np.isnan(second))
         if not equal.all():
             index = tuple(int(i) for i in np.argwhere(~equal)[0])
-            if isinstance(got, Turned) or isinstance(expected_of, Turned):
+            if isinstance(got, Rearranged) or isinstance(expected_of, Rearranged):
                 got, expected_of = got.at(index), expected_of.at(index)
             problem = f"is {first[index]!s} and {second[index]!s} at {list(index)} {when}{remark}"
             finding = Finding(self.requirement, self.adapter.name, name, problem)
@@ -178,8 +178,8 @@ class Judge(Caller):
         when: str,
         *,
         bitwise: bool,
-        got: Of | None = None,
-        expected_of: Of | None = None,
+        got: Expression | None = None,
+        expected_of: Expression | None = None,
     ) -> None:
         """Break the law unless two outputs that should be equal are: to the bit, or within `allowed`."""
         if first is None and second is None:

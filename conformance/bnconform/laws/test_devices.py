@@ -7,7 +7,7 @@ import numpy as np
 
 from bnconform.cases.spaces import TRAINING
 from bnconform.cases.strategies import Shards
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import added, concatenated, shown
 from bnconform.judging.judge import STATISTICS, Judge
 from bnconform.judging.law import requirement
 from bnconform.judging.oracle import Expected, Quantity, expect
@@ -64,8 +64,7 @@ def _step(judge: Judge, shards: Sequence[Case]) -> list[Outcome]:
 
 def _put_together(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity: Quantity) -> None:
     parts = _parts(judge, name, outcomes)
-    text = f"np.concatenate([{', '.join('{}' for _ in parts)}])"
-    judge.close(name, np.concatenate(parts), quantity, got=Of(text, *parts))
+    judge.close(name, np.concatenate(parts), quantity, got=concatenated(parts))
 
 
 def _added_up(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity: Quantity) -> None:
@@ -75,9 +74,8 @@ def _added_up(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity: Qu
     rounding = UNIT_ROUNDOFF[dtype_name(parts[0])]
     sizes = sum((np.abs(part.astype(np.float64)) for part in parts), np.abs(exact))
     allowed = quantity.allowed + rounding * np.where(np.isfinite(sizes), sizes, 0.0)
-    text = " + ".join("{}.astype(np.float64)" for _ in parts)
-    given = Of(f"({text}).astype({{}}.dtype)", *parts, parts[0])
-    judge.close(name, exact.astype(parts[0].dtype), Quantity(quantity.value, allowed), got=given)
+    total = added([shown(part).wide for part in parts]).as_type_of(parts[0])
+    judge.close(name, exact.astype(parts[0].dtype), Quantity(quantity.value, allowed), got=total)
 
 
 def _parts(judge: Judge, name: str, outcomes: Sequence[Outcome]) -> list[AnyArray]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from bnconform.cases.spaces import TRAINING
 from bnconform.cases.strategies import AnyOf, Cases
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import both, shown
 from bnconform.judging.findings import signature
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
@@ -77,8 +77,8 @@ def test_shapes_and_dtypes_are_kept(judge: Judge, case: Case) -> None:
         array = getattr(outcome, name)
         like = case.x if name in ("y", "dx") else parameter
         if array is not None and signature(array) != signature(like):
-            shown = Of(f"({{0}}.dtype.name, {{0}}.shape) != {(like.dtype.name, like.shape)}", array)
-            judge.broken(name, f"is {signature(array)}; the case asks for {signature(like)}", shown)
+            other = both(shown(array).dtype_name, shown(array).shape).unequal((like.dtype.name, like.shape))
+            judge.broken(name, f"is {signature(array)}; the case asks for {signature(like)}", other)
 
 
 @requirement("F6", given=Cases(replace(TRAINING, values=("constant",), ratios=(1.0, 10.0, 1e4), eps=(1e-5, 1e-3, 1.0))))
@@ -150,8 +150,8 @@ def test_finite_input_gives_finite_output(judge: Judge, case: Case) -> None:
         array = getattr(outcome, name)
         if array is not None and not np.isfinite(array).all():
             index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            shown = Of("not np.isfinite({}).all()", array)
-            judge.broken(name, f"is {array[index]!s} at {list(index)} for finite input", shown)
+            infinite = shown(array).finite().all().fails()
+            judge.broken(name, f"is {array[index]!s} at {list(index)} for finite input", infinite)
     if outcome.running_var is not None and (outcome.running_var < 0).any():
-        shown = Of("({} < 0).any()", outcome.running_var)
-        judge.broken("running_var", f"is negative: {float(outcome.running_var.min()):.9g}", shown)
+        negative = (shown(outcome.running_var) < 0).any()
+        judge.broken("running_var", f"is negative: {float(outcome.running_var.min()):.9g}", negative)

@@ -6,7 +6,8 @@ import numpy as np
 
 from bnconform.cases.spaces import INFERENCE_GRADIENTS, TRAINING_GRADIENTS, Space
 from bnconform.cases.strategies import AnyOf, Cases, Sequences
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import shown
+from bnconform.judging.expression import xhat as xhat_of
 from bnconform.judging.judge import GRADIENTS, Judge
 from bnconform.judging.law import requirement
 from bnconform.judging.oracle import Quantity
@@ -61,8 +62,8 @@ def test_gradients_are_linear_in_dy(judge: Judge, case: Case) -> None:
         if name in expected:
             allowed = 2 * expected[name].allowed + expected_twice[name].allowed
             doubled = getattr(once, name).astype(np.float64) * 2
-            shown = Of("2 * {}.astype(np.float64)", getattr(once, name))
-            judge.close(name, getattr(twice, name), Quantity(doubled, allowed), expected_of=shown)
+            double_of = 2 * shown(getattr(once, name)).wide
+            judge.close(name, getattr(twice, name), Quantity(doubled, allowed), expected_of=double_of)
     dead = replace(case, weight=np.zeros_like(case.weight))
     outcome = judge.run(dead)
     _zeros(judge, "dx", outcome.dx, "where weight is 0")
@@ -72,8 +73,7 @@ def test_gradients_are_linear_in_dy(judge: Judge, case: Case) -> None:
 def _zeros(judge: Judge, name: str, array: AnyArray | None, where: str) -> None:
     if array is not None and (array != 0).any():
         index = tuple(int(i) for i in np.argwhere(array != 0)[0])
-        shown = Of("({} != 0).any()", array)
-        judge.broken(name, f"is {array[index]!s} at {list(index)} {where}; it must be 0", shown)
+        judge.broken(name, f"is {array[index]!s} at {list(index)} {where}; it must be 0", shown(array).unequal(0).any())
 
 
 @requirement("G5", given=Cases(TRAINING_GRADIENTS))
@@ -89,12 +89,11 @@ def test_dx_is_orthogonal_to_constants_and_nearly_to_xhat(judge: Judge, case: Ca
     xhat, exact = np.asarray(forward.xhat), channel_rows(high(expected["dx"].value))
     # The oracle's dx has these sums by construction; what is left over is its own rounding.
     axes = (0, *range(2, case.x.ndim))
-    sums = Of(f"{{}}.astype(np.float64).sum({axes})", outcome.dx)
-    judge.close("dx", dx.sum(axis=1), Quantity(exact.sum(axis=1), allowed.sum(axis=1)), got=sums)
+    wide = shown(outcome.dx).wide
+    judge.close("dx", dx.sum(axis=1), Quantity(exact.sum(axis=1), allowed.sum(axis=1)), got=wide.sum(axes))
     with np.errstate(invalid="ignore"):  # an infinite bound times xhat = 0 bounds nothing
         along = Quantity((exact * xhat).sum(axis=1), (allowed * np.abs(xhat)).sum(axis=1))
-    sums = Of(f"({{}}.astype(np.float64) * xhat({{}})).sum({axes})", outcome.dx, case)
-    judge.close("dx", (dx * xhat).sum(axis=1), along, got=sums)
+    judge.close("dx", (dx * xhat).sum(axis=1), along, got=(wide * xhat_of(case)).sum(axes))
 
 
 @requirement(

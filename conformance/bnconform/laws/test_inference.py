@@ -6,7 +6,7 @@ import numpy as np
 
 from bnconform.cases.spaces import INFERENCE
 from bnconform.cases.strategies import Cases
-from bnconform.judging.evidence import Of, Turned
+from bnconform.judging.expression import Rearranged, shown
 from bnconform.judging.judge import Judge
 from bnconform.judging.law import requirement
 from bnconform.judging.oracle import Quantity
@@ -28,8 +28,8 @@ def test_one_sample_alone_is_as_in_a_batch(judge: Judge, case: Case) -> None:
     alone = replace(case, x=case.x[-1:])
     outcome = judge.run(alone)
     own = judge.agrees(alone, outcome, ["y"])["y"]
-    shown = Turned(batch.y, lambda y: y[-1:])
-    judge.near("y", outcome.y, batch.y[-1:], expected.allowed[-1:] + own.allowed, expected_of=shown)
+    last = Rearranged(batch.y, lambda y: y[-1:])
+    judge.near("y", outcome.y, batch.y[-1:], expected.allowed[-1:] + own.allowed, expected_of=last)
 
 
 @requirement("I3", given=Cases(replace(INFERENCE, values=("normal", "two_valued", "outlier"), ratios=(1.0, 0.0, 10.0))))
@@ -43,15 +43,13 @@ def test_inference_is_affine(judge: Judge, case: Case) -> None:
     (y, by), (z, bz), (c, bc), (o, bo) = ((values[name], outcomes[name][1]) for name in ("x", "-x", "0", "1"))
     if y is None or z is None or c is None or o is None:
         judge.missing("y")
-    at = {name: output for name, (output, _) in outcomes.items()}
-    both = Of("{}.astype(np.float64) + {}.astype(np.float64)", at["x"], at["-x"])
-    judge.close(
-        "y", y + z, Quantity(2 * c, by + bz + 2 * bc), got=both, expected_of=Of("2 * {}.astype(np.float64)", at["0"])
-    )
+    at = {name: shown(output) for name, (output, _) in outcomes.items()}
+    both, twice = at["x"].wide + at["-x"].wide, 2 * at["0"].wide
+    judge.close("y", y + z, Quantity(2 * c, by + bz + 2 * bc), got=both, expected_of=twice)
     size = np.abs(case.x.astype(np.float64))
-    folded = Of("({0}.astype(np.float64) - {1}) * {2}.astype(np.float64) + {1}", at["1"], at["0"], case.x)
+    folded = (at["1"].wide - at["0"]) * shown(case.x).wide + at["0"]
     line = Quantity((o - c) * case.x.astype(np.float64) + c, by + bc + size * (bo + bc))
-    judge.close("y", y, line, got=Of("{}", at["x"]), expected_of=folded)
+    judge.close("y", y, line, got=at["x"], expected_of=folded)
 
 
 @requirement(

@@ -8,7 +8,7 @@ import numpy as np
 from bnconform.cases.spaces import TRAINING
 from bnconform.cases.strategies import Cases
 from bnconform.judging.comparison import ulp_of
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import shown
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
 from bnconform.judging.oracle import Quantity
@@ -88,7 +88,7 @@ def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
     rounding = UNIT_ROUNDOFF[case.dtype] * np.abs(value)
     arithmetic = float(np.mean(((quantity.allowed - rounding) / steps)[inexact][distinct]))
     allowed = sqrt(log(2 / CERTAINTY) / (2 * count)) + max(arithmetic, 0.0)
-    mean = "np.mean((np.sign({0}) * ({1}.astype(np.float64) - {0}) / {2})[{3}], keepdims=True).ravel()"
-    shown = Of(mean, value, y, steps, inexact)
-    judge.close("y", np.asarray([errors.mean()]), Quantity(np.zeros(1), np.asarray([allowed])), got=shown)
+    away_from_zero = shown(value).sign() * (shown(y).wide - value) / steps
+    mean = away_from_zero[inexact].mean()
+    judge.close("y", np.asarray([errors.mean()]), Quantity(np.zeros(1), np.asarray([allowed])), got=mean)
     return None

@@ -10,7 +10,7 @@ import numpy as np
 from bnconform.cases.shapes import with_values
 from bnconform.cases.spaces import INFERENCE, TRAINING
 from bnconform.cases.strategies import AnyOf, Cases
-from bnconform.judging.evidence import Turned
+from bnconform.judging.expression import Rearranged
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
 from bnconform.judging.oracle import Expected
@@ -44,7 +44,7 @@ def _compare(
     names: tuple[str, ...] = ALL,
     bitwise: bool = False,
 ) -> None:
-    """Hold the second run, turned back, against part of the first: to the bit, or within what is allowed to both."""
+    """Compare the second run, rearranged back, with part of the first: by bits, or within both allowed errors."""
     for name in names:
         if name in first[1] and name in second[1]:
             allowed = part(name, first[1][name].allowed) + np.abs(back(name, second[1][name].allowed))
@@ -56,8 +56,8 @@ def _compare(
                 allowed,
                 when,
                 bitwise=bitwise,
-                got=Turned(two, partial(back, name)),
-                expected_of=Turned(one, partial(part, name)),
+                got=Rearranged(two, partial(back, name)),
+                expected_of=Rearranged(one, partial(part, name)),
             )
 
 

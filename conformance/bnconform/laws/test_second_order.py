@@ -7,7 +7,7 @@ import numpy as np
 from bnconform.cases.spaces import FORWARD_MODE, SECOND_ORDER, Space
 from bnconform.cases.strategies import AnyOf, Cases
 from bnconform.judging.derivatives import expect_second_order, expect_tangent
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import Expression, added, shown
 from bnconform.judging.findings import signature
 from bnconform.judging.judge import GRADIENTS, Judge
 from bnconform.judging.law import requirement
@@ -38,7 +38,7 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case)
         return
     assert tangent is not None
     outcome, gradients = judge.run(case), judge.expect(case)
-    products: list[AnyArray] = []
+    axes, terms = (0, *range(2, case.x.ndim)), list[Expression]()
     forward, allowed = _product(case.dy, tangent, expected.allowed)
     reverse = DoubleDouble(np.zeros(case.channels), np.zeros(case.channels))
     for name, quantity in gradients.items():
@@ -47,20 +47,18 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case)
             if computed is None or computed.shape != vector.shape:
                 if computed is None:
                     judge.missing(name)
-                judge.broken(name, f"is {signature(computed)}", Of(f"{{}}.shape != {vector.shape}", computed))
-            products += [vector, computed]
+                judge.broken(name, f"is {signature(computed)}", shown(computed).shape.unequal(vector.shape))
+            product = shown(vector).wide * shown(computed).wide
+            terms.append(product.sum(axes) if computed.ndim > 1 else product)
             along, off = _product(vector, computed, quantity.allowed)
             reverse, allowed = reverse + along, allowed + off
     # What <dy, J v> has below float64 goes to the other side, so that nothing is rounded.
-    axes = (0, *range(2, case.x.ndim))
-    inner = ("({}.astype(np.float64) * {}.astype(np.float64))", f".sum({axes})")
-    terms = [inner[0] + (inner[1] if computed.ndim > 1 else "") for computed in products[1::2]]
     judge.close(
         "<dy, J v>",
         forward.hi,
         Quantity(reverse - forward.lo, allowed),
-        got=Of("".join(inner), case.dy, tangent),
-        expected_of=Of(" + ".join(terms) or "0.0", *products),
+        got=(shown(case.dy).wide * shown(tangent).wide).sum(axes),
+        expected_of=added(terms),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bnconform.cases.spaces import FORWARD_MODE, INFERENCE, SECOND_ORDER, TRAINING
 from bnconform.cases.strategies import AnyOf, Cases
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import listed
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
 from bnconform_adapters.contract import Case, Outcome
@@ -76,7 +76,7 @@ def test_results_share_no_memory(judge: Judge, case: Case) -> None:
     """y, dx, dweight and dbias share memory with neither the inputs nor one another."""
     outcome = judge.run(case)
     for pair in outcome.shared:
-        judge.broken(pair.split()[0], f"shares memory: {pair}", Of(f"{pair!r} in {{}}['shares']", outcome))
+        judge.broken(pair.split()[0], f"shares memory: {pair}", listed(outcome, "shares", pair))
 
 
 @requirement("P5", given=BOTH_MODES)
@@ -84,8 +84,7 @@ def test_memory_around_inputs_is_untouched(judge: Judge, case: Case) -> None:
     """Guard zones before, behind and between the inputs' elements keep their bits."""
     outcome = judge.run(case)
     for name in outcome.overrun:
-        shown = Of(f"{name!r} in {{}}['overrun']", outcome)
-        judge.broken(name, "has memory around it that was written to", shown)
+        judge.broken(name, "has memory around it that was written to", listed(outcome, "overrun", name))
 
 
 @requirement("P6", given=BOTH_MODES)

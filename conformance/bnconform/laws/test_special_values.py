@@ -7,7 +7,7 @@ import numpy as np
 
 from bnconform.cases.spaces import INFERENCE, TRAINING
 from bnconform.cases.strategies import AnyOf, Cases
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import shown
 from bnconform.judging.findings import signature
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
@@ -73,15 +73,15 @@ def _judge_poisoned(
                 spoilt[:, case.channels - 1] = True
         optional = case.training and output in STATISTICS and weighs_nothing
         if not optional and np.isfinite(second[spoilt]).any():
-            shown = Of("np.isfinite({}[{}]).any()", second, spoilt)
-            judge.broken(output, f"is finite where {value} in {name} must show", shown)
+            finite = shown(second)[spoilt].finite().any()
+            judge.broken(output, f"is finite where {value} in {name} must show", finite)
         judge.same_bits(
             output,
             second[~spoilt],
             first[~spoilt],
             f"with and without {value} in {name} elsewhere",
-            got=Of("{}[{}]", second, ~spoilt),
-            expected_of=Of("{}[{}]", first, ~spoilt),
+            got=shown(second)[~spoilt],
+            expected_of=shown(first)[~spoilt],
         )
 
 
@@ -106,15 +106,15 @@ def test_empty_batch(judge: Judge, case: Case) -> None:
     for name in ("y", "dx"):
         array: AnyArray | None = getattr(outcome, name)
         if array is not None and array.shape != case.x.shape:
-            shown = Of(f"{{}}.shape != {case.x.shape}", array)
-            judge.broken(name, f"is {signature(array)} for x {signature(case.x)}", shown)
+            other = shown(array).shape.unequal(case.x.shape)
+            judge.broken(name, f"is {signature(array)} for x {signature(case.x)}", other)
     for name in STATISTICS:
         judge.same_bits(name, getattr(outcome, name), getattr(case, name), "after an empty batch and before it")
     for name in ("dweight", "dbias"):
         array = getattr(outcome, name)
         if array is not None and not (array == 0).all():
-            shown = Of("({} != 0).any()", array)
-            judge.broken(name, f"is {array.ravel()[0]!s} for an empty batch; the sum of nothing is 0", shown)
+            nonzero = shown(array).unequal(0).any()
+            judge.broken(name, f"is {array.ravel()[0]!s} for an empty batch; the sum of nothing is 0", nonzero)
 
 
 @requirement("X4", given=Cases(replace(WITH_GRADIENTS, ratios=(1.0,), values=("normal",))), share=0.1)
@@ -141,9 +141,10 @@ def test_zero_channels(judge: Judge, case: Case) -> None:
         if mode in judge.claims.modes:
             dy = empty.dy if mode in judge.claims.gradients else None
             outcome = judge.run(replace(empty, training=mode == "training", dy=dy))
-            if outcome.y is None or outcome.y.shape != empty.x.shape:
-                shown = Of(f"{{0}}['y'] is None or {{0}}['y'].shape != {empty.x.shape}", outcome)
-                judge.broken("y", f"is {None if outcome.y is None else signature(outcome.y)} in {mode}", shown)
+            if outcome.y is None:
+                judge.missing("y")
+            if outcome.y.shape != empty.x.shape:
+                judge.broken("y", f"is {signature(outcome.y)} in {mode}", shown(outcome.y).shape.unequal(empty.x.shape))
 
 
 EDGES = (

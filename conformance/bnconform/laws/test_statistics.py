@@ -8,7 +8,7 @@ import numpy as np
 from bnconform.cases.spaces import TRAINING
 from bnconform.cases.strategies import Cases, Sequences
 from bnconform.judging.chronicle import Chronicle
-from bnconform.judging.evidence import Of
+from bnconform.judging.expression import shown
 from bnconform.judging.histories import Histories
 from bnconform.judging.judge import STATISTICS, Judge
 from bnconform.judging.law import requirement
@@ -132,8 +132,8 @@ def test_without_tracking_nothing_is_written(judge: Judge, case: Case) -> None:
         judge.agrees(step, outcome, ["y"])
         for name in STATISTICS:
             if getattr(outcome, name) is not None:
-                shown = Of("{} is not None", getattr(outcome, name))
-                judge.broken(name, "is there, though none was given", shown)
+                there = shown(getattr(outcome, name)).is_not_none()
+                judge.broken(name, "is there, though none was given", there)
 
 
 @requirement("S7", given=Cases(replace(WITH_INFERENCE, momenta=(0.3, 0.9))))
@@ -147,8 +147,8 @@ def test_strided_statistics_are_updated(judge: Judge, case: Case) -> None:
     for name in STATISTICS:
         array = getattr(outcome, name)
         if array.dtype != getattr(case, name).dtype:
-            shown = Of("{}.dtype != {}.dtype", array, getattr(case, name))
-            judge.broken(name, f"is {array.dtype} after a step; it was given as {getattr(case, name).dtype}", shown)
+            other = shown(array).dtype.unequal(shown(getattr(case, name)).dtype)
+            judge.broken(name, f"is {array.dtype} after a step; it was given as {getattr(case, name).dtype}", other)
         judge.same_bits(name, getattr(after, name), array, "after inference and before it")
 
 

@@ -64,4 +64,4 @@ def _follow(judge: Judge, course: Course, names: list[str]) -> None:
         for case, outcome in calls:  # which call it is that led off the course, if one did
             judge.agrees(case, outcome, ("y", *STATISTICS, *GRADIENTS))
     for name in names:
-        judge.close(name, found[name][0], expected[name], shown=False)
+        judge.close(name, found[name][0], expected[name], reproducible=False)

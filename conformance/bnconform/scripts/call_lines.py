@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from bnconform.cases.case_file import same
-from bnconform.judging.evidence import Evidence, Life, Of, find
+from bnconform.judging.evidence import Evidence, Life, find
+from bnconform.judging.expression import Expression
 from bnconform.scripts.literals import literal
 from bnconform_adapters.contract import Case
 
@@ -102,9 +103,9 @@ class Calls:
             case "population":
                 return f"[attempt(population, {listed})]"
 
-    def of(self, of: Of) -> str:
+    def of(self, of: Expression) -> str:
         """Something that is compared, as an expression."""
-        return of.text.format(*(self.reference(one) for one in of.given))
+        return of.render(self.reference)
 
     def reference(self, given: object) -> str:
         """A life, a case, an outcome or an array of them, as an expression."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bnconform.judging.evidence import Evidence, Life, Of, find
+from bnconform.judging.evidence import Evidence, Life, find
+from bnconform.judging.expression import Expression
 from bnconform.judging.findings import Finding
 from bnconform.scripts.call_lines import Calls
 from bnconform.scripts.literals import READABLE, literal
@@ -56,7 +57,7 @@ class Verdict:
             lines = self._close(got, expected)
         return [*lines, 'print("the defect is there" if wrong else "the defect is gone")', "sys.exit(wrong)"]
 
-    def _now(self, got: Of) -> list[str]:
+    def _now(self, got: Expression) -> list[str]:
         """Print what a condition speaks of."""
         place = find(got.given[0], self._calls.lives)
         if place is None or place.of_case:
@@ -67,7 +68,7 @@ class Verdict:
             told = f'{told}["{kept[0]}"]' if kept else f'{told}.get("error", {told}.get("y"))'
         return [f'print("now:       ", {told})']
 
-    def _close(self, got: Of, expected: Of | None) -> list[str]:
+    def _close(self, got: Expression, expected: Expression | None) -> list[str]:
         evidence, index = self._evidence, self._finding.index
         value, allowed = evidence.value, evidence.allowed
         assert value is not None
@@ -103,7 +104,7 @@ class Verdict:
             more += ", defined=defined"
         return [*lines, f"wrong = close(got, expected, allowed{more})"]
 
-    def _defined(self, got: Of) -> str | None:
+    def _defined(self, got: Expression) -> str | None:
         """The plain definition of what is compared, where it is an output as a call gave it."""
         if got.text != "{}" or (place := find(got.given[0], self._calls.lives)) is None or place.of_case:
             return None
@@ -133,7 +134,7 @@ class Verdict:
         unbiased = dialect.stored_variance == "unbiased"
         return f'definition({name}, {mean}, {var}, {momentum}, unbiased={unbiased})["{key}"]'
 
-    def _if_other_before(self, got: Of, has_rest: bool) -> list[str]:
+    def _if_other_before(self, got: Expression, has_rest: bool) -> list[str]:
         """Expect what the definition gives where earlier calls leave other statistics than they did."""
         place = find(got.given[0], self._calls.lives)
         if place is None or (before := self._before(self._calls.lives[place.life], place.position)) is None:
@@ -155,7 +156,7 @@ class Verdict:
         earlier = [i for i in range(start, position) if life.outcomes[i].error is None]
         return earlier[-1] if earlier else None
 
-    def _cannot_tell(self, *of: Of) -> list[str]:
+    def _cannot_tell(self, *of: Expression) -> list[str]:
         """Leave where a call that is spoken of raised."""
         places = [find(one, self._calls.lives) for each in of for one in each.given]
         made = [place for place in places if place and not place.of_case]
