@@ -33,8 +33,12 @@ DTYPES: dict[DtypeName, np.dtype[Any]] = {
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-class AdapterError(Exception):
-    """An adapter cannot be had; the message is one line that says what to do."""
+class UserError(Exception):
+    """What was asked for is not possible; the message is one line that says what to do."""
+
+
+class AdapterError(UserError):
+    """There is no such implementation, or it cannot be loaded."""
 
 
 class StartError(AdapterError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bnconform.running.options import LIST, OPTIONS, PREFIX, OptionError, RunOptions
+from bnconform.running.options import DIAGNOSE, LIST, OPTIONS, PREFIX, OptionError, RunOptions
 
 if TYPE_CHECKING:
     from bnconform.judging.law import Law
@@ -38,7 +38,7 @@ RECORD = "results.json"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options; all begin alike, so that they meet no other project's."""
     group = parser.getgroup("bnconform", "batch-norm conformance")
-    for option in (*OPTIONS, LIST):
+    for option in (*OPTIONS, DIAGNOSE, LIST):
         group.addoption(f"{PREFIX}{option.name}", **option.settings)
 
 
@@ -89,10 +89,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Answer --bn-list-adapters."""
     if not _option(config, LIST.field):
         return None
-    from bnconform.cli import list_adapters
+    from argparse import Namespace
 
-    list_adapters()
-    return 0
+    from bnconform.commands.list import run
+
+    return run(Namespace(), [])
 
 
 def _session(config: pytest.Config) -> Session:

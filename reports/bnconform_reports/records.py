@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from bnconform_adapters.contract import UserError
 from bnconform_reports.soundness import check
 
 SCHEMA = "bnconform.results/3"
@@ -22,7 +23,7 @@ SYMBOLS: dict[str, str] = dict(zip(VERDICTS, "✓≠✗·-?", strict=True))
 UNJUDGED = "the record has no verdict on this law"
 
 
-class ResultsError(Exception):
+class ResultsError(UserError):
     """A file is not a record of results; the message is one line that says why."""
 
 

@@ -7,6 +7,7 @@ from functools import reduce
 from importlib import util
 from pathlib import Path
 
+from bnconform_adapters.contract import UserError
 from bnconform_reports.badge import badge
 from bnconform_reports.benefit_figure import draw_benefits
 from bnconform_reports.benefit_records import is_benefits, read_benefits
@@ -23,7 +24,7 @@ from bnconform_reports.together import Together, together
 NEEDED = ("jinja2", "matplotlib")
 
 
-class ReportError(Exception):
+class ReportError(UserError):
     """The report cannot be made; the message is one line that says what to do."""
 
 

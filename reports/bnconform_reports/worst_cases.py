@@ -9,7 +9,7 @@ from shlex import quote
 from typing import Any
 
 from bnconform.cases.fixed_cases import AXES, Handed, Kind
-from bnconform.commands.measure import PlaceError, describe_fixed, place
+from bnconform.running.measurement_text import PlaceError, describe_fixed, place
 from bnconform_reports.curves import Curves, error_text
 from bnconform_reports.together import Together
 

@@ -34,7 +34,7 @@ from bnconform.campaign.judge_item import Orders
 from bnconform.campaign.pool import LocalWorkers
 from bnconform.cases.case_file import read as read_case
 from bnconform.cli import main
-from bnconform.running.replaying import replay_file
+from bnconform.commands.replay import replay_file
 from bnconform_adapters.contract import AdapterError
 from bnconform_reports.records import read
 

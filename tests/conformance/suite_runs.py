@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bnconform.cases.strategies import signature_pool
-from bnconform.cli import STARTERS
+from bnconform.commands.new import STARTERS
 from bnconform.judging.findings import Broken
 from bnconform.judging.tally import Tally
 from bnconform.running.all_laws import laws

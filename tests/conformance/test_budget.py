@@ -15,9 +15,10 @@ from suite_runs import conformance, judge, laws, run, starter
 from bnconform.judging.findings import Broken, Finding
 from bnconform.running import budget
 from bnconform.running.budget import Plan, plan
-from bnconform.running.examiner import ENOUGH, Examiner
+from bnconform.running.examiner import Examiner
 from bnconform.running.options import Examples, OptionError, RunOptions
 from bnconform.running.profiles import EXAMPLES
+from bnconform.running.search import ENOUGH
 from bnconform.running.session import Session
 from bnconform.running.watch import Ended, Watch
 from bnconform_adapters.contract import Case

@@ -25,7 +25,7 @@ STAGES = {
     "counting": "bnconform.judging.tally:Tally.note_example",
     "explaining": "bnconform.running.examiner:explain",
     "scripting": "bnconform.scripts.writer:script",
-    "making a cell": "bnconform.running.examiner:Examiner._cell",
+    "making a cell": "bnconform.running.ruling:Ruling.cell",
     "taking a cell in": "bnconform.running.session:Session.add",
     "recording": "bnconform_reports.records:Results.write",
     "reading the record": "bnconform_reports.records:from_data",

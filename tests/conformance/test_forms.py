@@ -11,7 +11,7 @@ from suite_runs import judge, laws, replaced, starter
 
 from bnconform.cases.build import build
 from bnconform.cases.recipe import Recipe
-from bnconform.cli import STARTERS
+from bnconform.commands.new import STARTERS
 from bnconform.judging.comparison import compare
 from bnconform.judging.oracle import expect
 from bnconform_adapters.calls import run, second_order

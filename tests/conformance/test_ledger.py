@@ -17,7 +17,7 @@ from bnconform.deviations import ledger
 from bnconform.requirements import BY_ID
 from bnconform.running.examiner import Examiner
 from bnconform.running.options import RunOptions
-from bnconform.running.search import replay
+from bnconform.running.replay import replay
 from bnconform.running.session import Session
 from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import REGISTRY, create, find

@@ -8,7 +8,8 @@ import pytest
 from suite_runs import starter
 
 from bnconform.cases.fixed_cases import KINDS
-from bnconform.cli import FIXED, main
+from bnconform.cli import main
+from bnconform.commands.measure import KINDS as FIXED
 from bnconform.running.measurement import measure
 from bnconform_adapters.registry import load
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from suite_runs import conformance, replaced, run, run_scripts, starter
 
-from bnconform.running.replaying import replay_file
+from bnconform.commands.replay import replay_file
 
 BIASED = ((" * (n / (n - 1))", ""),)
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from suite_runs import run, run_scripts
 
+from bnconform.commands.reproduce import reproduce
 from bnconform.deviations import ledger
-from bnconform.running.replaying import AgainError, reproduce
+from bnconform_adapters.contract import UserError
 from bnconform_adapters.registry import environment, find
 
 FRAMEWORKS = {
@@ -112,5 +113,5 @@ def test_command_writes_the_script(tmp_path: Path) -> None:
 )
 def test_unknown_entry_is_refused(name: str, requirement: str, told: str, tmp_path: Path) -> None:
     """What the ledger does not have is refused with what it has."""
-    with pytest.raises(AgainError, match=told):
+    with pytest.raises(UserError, match=told):
         reproduce(name, requirement, tmp_path)

@@ -9,12 +9,10 @@ import pytest
 from suite_runs import replaced, run, starter
 
 from bnconform.cli import main
-from bnconform.commands import benefits
-from bnconform.running import vetting
 from bnconform.running.options import RunOptions
 from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.worker import client
 from bnconform_adapters.worker.limits import CallOptions, Limits
-from bnconform_reports.records import Cell
 
 LIMIT = "--time-limit=0.05"
 SLOW = (
@@ -51,20 +49,14 @@ def test_calls_are_limited_in_measure_and_replay(slow: Path) -> None:
     assert "no answer within 0.3 s" in measured.out + measured.err
 
 
-def test_diagnosis_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probable causes are found by calls under the run's options."""
-    seen: list[CallOptions] = []
-
-    def opened(spec: str, calls: CallOptions) -> Any:
-        seen.append(calls)
-        raise AdapterError("enough")
-
-    monkeypatch.setattr(vetting, "opened", opened)
-    options = RunOptions(time_limit=0.25, in_process=True)
-    with pytest.raises(AdapterError):
-        vetting._causes("k.py", options, [Cell("F1", "k.py", "breaks")])
-    assert seen == [options.calls]
-    assert (seen[0].time_limit, seen[0].in_process) == (0.25, True)
+def test_a_file_is_loaded_once(slow: Path) -> None:
+    """A run of `vet` loads the file once, also where it breaks laws and a probable cause is looked for."""
+    counted = 'open("loads.txt", "a").write("1")\n' + replaced(starter(), ((" * (n / (n - 1))", ""),))
+    (slow / "kernel.py").write_text(counted)
+    found = run("-m", "bnconform.cli", "vet", "kernel.py", "--requirement=S2", "--examples=2", cwd=slow)
+    assert found.status == 1, found.out + found.err
+    assert "the stored variance divides by n" in found.out
+    assert (slow / "loads.txt").read_text() == "1"
 
 
 def test_benefits_are_limited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -75,7 +67,7 @@ def test_benefits_are_limited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         seen.append(calls)
         raise AdapterError("enough")
 
-    monkeypatch.setattr(benefits, "opened", opened)
+    monkeypatch.setattr(client, "opened", opened)
     assert main(["benefits", "-o", str(tmp_path), "--adapter", "k.py", "--time-limit", "0.5"]) == 2
     assert seen == [CallOptions(time_limit=0.5)]
 

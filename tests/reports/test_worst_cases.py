@@ -12,7 +12,7 @@ from sample_runs import HANDED, SCRIPT_NAME, cell, measures, run, small
 
 from bnconform.cases.fixed_cases import KINDS, Handed, fixed_case
 from bnconform.cli import main
-from bnconform.commands.measure import describe_fixed
+from bnconform.running.measurement_text import describe_fixed
 from bnconform_reports.curves import SHOWN, all_curves
 from bnconform_reports.page import page
 from bnconform_reports.runs import Runs

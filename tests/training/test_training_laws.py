@@ -9,14 +9,15 @@ import pytest
 
 from bnconform.cases import case_file
 from bnconform.cases.case_file import CaseFileError
+from bnconform.commands.replay import replay_file
 from bnconform.judging.findings import Broken
 from bnconform.judging.judge import Judge
 from bnconform.judging.oracle import expect
 from bnconform.judging.tally import Tally
 from bnconform.running.all_laws import laws
 from bnconform.running.profiles import settings_for
-from bnconform.running.replaying import replay_file
-from bnconform.running.search import replay, search
+from bnconform.running.replay import replay
+from bnconform.running.search import search
 from bnconform.scripts.writer import Subject, script
 from bnconform.training.drawn_runs import Courses, course_of, first_call
 from bnconform.training.norms import Settings

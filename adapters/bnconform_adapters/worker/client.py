@@ -88,6 +88,10 @@ class WorkerAdapter:
         self.frameworks: tuple[str, ...] = tuple(self._process.about["modules"])
         """Modules of the large frameworks that it has imported."""
 
+    def limit_loading(self, longest: float) -> None:
+        """Set how many seconds a first call, or loading again, may take at most."""
+        self._limits.longest = longest
+
     def _start(self) -> Process:
         process = Process(self._starter.keeper, self._spec, self._limits, self._starter.modules)
         self._starter.modules = process.about["modules"]

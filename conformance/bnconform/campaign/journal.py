@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from bnconform.campaign.items import Item
+from bnconform_adapters.contract import UserError
 
 
-class LedgerError(Exception):
+class LedgerError(UserError):
     """A ledger cannot be had; the message is one line that says what to do."""
 
 

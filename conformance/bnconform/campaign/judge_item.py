@@ -17,9 +17,10 @@ from bnconform.campaign.record import folded
 from bnconform.campaign.session_cache import MEMORY, KeptSessions, peak, resident
 from bnconform.campaign.signatures import signature_of, smaller
 from bnconform.running.all_laws import laws
-from bnconform.running.examiner import Examiner, failed_cell
+from bnconform.running.examiner import Examiner
 from bnconform.running.example_database import open_database
 from bnconform.running.options import RunOptions
+from bnconform.running.ruling import failed_cell
 from bnconform.running.session import Session
 from bnconform_adapters.contract import AdapterError
 
@@ -138,7 +139,7 @@ def _judged(session: Session, requirement: str) -> list[dict[str, Any]]:
             raise
         except Exception as error:
             cell = failed_cell(requirement, session.implementations[0].name, error)
-    again = session.command(laws()[requirement], session.implementations[0])
+    again = session.command(requirement, session.implementations[0])
     return [cell | {"again": again, "failed": True}]
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import DTYPES, AnyArray, Case
+from bnconform_adapters.contract import DTYPES, AnyArray, Case, UserError
 
 FORMAT = "bnconform.case/1"
 _READABLE = 64
 """Arrays of up to this many elements are also written as numbers, for the reader; only the bytes count."""
 
 
-class CaseFileError(Exception):
+class CaseFileError(UserError):
     """A file is not a case file; the message is one line that says why."""
 
 

@@ -1,64 +1,57 @@
-"""The command `bnconform benefits`: the experiments on batch norm at work, run and written."""
+"""`bnconform benefits`: train small networks with each implementation, and report what batch norm does for them."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 
-from bnconform_adapters.contract import AdapterError
-from bnconform_adapters.registry import find
-from bnconform_adapters.worker.client import opened
-from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
+from bnconform.commands.arguments import SPEC, add_call_options, call_options
 
-USAGE_ERROR = 2
+HELP = "train small networks with each implementation, and report what batch norm does for them"
 DEFAULT = ("reference", "torch", "flax.linen", "keras.tensorflow")
-"""What is trained with where nothing is named, those that are installed."""
+"""Implementations that train where none is named, as far as they are installed."""
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Thousands of small products take many times as long where several threads wait for one another."""
 
 
-def benefits(specs: Sequence[str], folder: Path, *, short: bool = False, calls: CallOptions = DEFAULTS) -> int:
-    """Run all experiments and write page, record and figures; tell what came of them.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where to write, the implementations, and the length of the experiments."""
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write page and figures")
+    parser.add_argument("--adapter", action="append", default=[], metavar=SPEC, help="repeatable")
+    add_call_options(parser)
+    parser.add_argument("--short", action="store_true", help="a few steps and seeds, to see that everything works")
 
-    Parameters
-    ----------
-    specs : sequence of str
-        Implementations as `--adapter` takes them; none takes :data:`DEFAULT`.
-    folder : Path
-    short : bool
-        A few steps and seeds, to see that everything works.
-    calls : CallOptions
-        How a file is called.
 
-    Returns
-    -------
-    int
-        0 where it is written, whatever was found; 2 for what cannot be had, trained with or written.
-    """
+def run(parsed: argparse.Namespace, rest: list[str]) -> int:
+    """Run all experiments, and write page, record and figures; return 0, whatever was found."""
+    for variable in ONE_THREAD:
+        os.environ.setdefault(variable, "1")
     from bnconform.training.experiments.all import run_all
-    from bnconform.training.experiments.trials import FULL, SHORT, ExperimentError, implementation
+    from bnconform.training.experiments.trials import FULL, SHORT, implementation
+    from bnconform_adapters.contract import UserError
+    from bnconform_adapters.registry import find
+    from bnconform_adapters.worker.client import opened
     from bnconform_reports.benefits import write_benefits
-    from bnconform_reports.report import ReportError, ready
+    from bnconform_reports.report import ready
 
-    chosen = list(dict.fromkeys(specs)) or [name for name in DEFAULT if not find(name).missing()]
+    chosen = list(dict.fromkeys(parsed.adapter)) or [name for name in DEFAULT if not find(name).missing()]
     start = perf_counter()
+    ready(parsed.out)
+    with ExitStack() as stack:
+        subjects = [implementation(stack.enter_context(opened(spec, call_options(parsed)))) for spec in chosen]
+        data = run_all(
+            subjects,
+            SHORT if parsed.short else FULL,
+            lambda title: print(f"{perf_counter() - start:5.0f} s  {title}", file=sys.stderr),
+        )
     try:
-        ready(folder)
-        with ExitStack() as stack:
-            subjects = [implementation(stack.enter_context(opened(spec, calls))) for spec in chosen]
-            data = run_all(
-                subjects,
-                SHORT if short else FULL,
-                lambda title: print(f"{perf_counter() - start:5.0f} s  {title}", file=sys.stderr),
-            )
-        found = write_benefits(data, folder)
-    except (AdapterError, ExperimentError, ReportError) as error:
-        print(f"bnconform: {error}", file=sys.stderr)
-        return USAGE_ERROR
+        found = write_benefits(data, parsed.out)
     except OSError as error:
-        print(f"bnconform: cannot write {error.filename or folder}: {error.strerror}", file=sys.stderr)
-        return USAGE_ERROR
+        raise UserError(f"cannot write {error.filename or parsed.out}: {error.strerror}") from None
     print(found.headline)
-    print(f"written: {folder / 'benefits.html'}")
+    print(f"written: {parsed.out / 'benefits.html'}")
     return 0

@@ -1,173 +1,39 @@
-"""The command `bnconform campaign`: begin a campaign, or go on with the one in a folder."""
+"""`bnconform campaign`: search for hours, on many processes."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import argparse
 from pathlib import Path
-from typing import Any
 
-from bnconform.campaign.fingerprint import difference, identity
-from bnconform.campaign.items import Pair
-from bnconform.campaign.journal import Ledger, LedgerError
-from bnconform.campaign.judge_item import Orders
-from bnconform.campaign.loop import Budget, run
-from bnconform.campaign.pool import LocalWorkers, Workers
-from bnconform.campaign.progress import shown
-from bnconform.campaign.summary import HOLDS, USAGE_ERROR, tell
-from bnconform.running.all_laws import laws
-from bnconform.running.example_database import open_database
-from bnconform.running.options import RunOptions
-from bnconform.running.session import Session
-from bnconform_adapters.contract import AdapterError
-from bnconform_adapters.registry import is_file
+from bnconform.commands.arguments import SPEC, count, minutes, seconds
 
-STOPPED = 130
+HELP = "search for hours, on many processes; if it is killed, the same command continues"
+DESCRIPTION = "Search for hours. Pass --cases, --minutes or --until-dry: whichever comes first ends it."
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the command line asks for; fields as its options."""
-
-    adapter: list[str]
-    requirement: list[str]
-    out: Path
-    budget: Budget
-    processes: int | None = None
-    scheduler: str | None = None
-    database: str | None = None
-    seed: int | None = None
-    time_limit: float | None = None
-
-
-def campaign(wishes: Wishes) -> int:
-    """Run a campaign; print what it found.
-
-    Returns
-    -------
-    int
-        That of :func:`~bnconform.campaign.summary.tell`; 2 for what cannot be had, 130 where it was stopped.
-    """
-    try:
-        return _campaign(wishes)
-    except (AdapterError, LedgerError) as error:
-        print(f"bnconform: {error}", file=sys.stderr)
-        return USAGE_ERROR
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is judged, when to end, and who judges."""
+    parser.add_argument("--adapter", action="append", default=[], metavar=SPEC, help="default: all installed")
+    parser.add_argument("--requirement", action="append", default=[], metavar="ID", help="default: all")
+    parser.add_argument("--cases", type=count, metavar="N", help="end after about so many, and one round at least")
+    parser.add_argument("--minutes", type=minutes, metavar="M", help="end after so many")
+    parser.add_argument("--until-dry", action="store_true", help="end when nothing new comes up any more")
+    parser.add_argument("--processes", type=count, metavar="N", help="on this machine; default: one for each core")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, which judges instead")
+    parser.add_argument("--database", metavar="DIR|URL", help="example database, redis://... or github:OWNER/REPO")
+    parser.add_argument("--seed", type=int, metavar="N", help="equal seeds give equal cases")
+    parser.add_argument("--time-limit", type=seconds, metavar="SECONDS", help="for one call of a file")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="its folder, new or begun")
 
 
-def _campaign(wishes: Wishes) -> int:
-    # Not given, a candidate's path is that of this folder: processes elsewhere have to find it.
-    specs = [_absolute(spec) for spec in dict.fromkeys(wishes.adapter)]
-    session = Session(
-        RunOptions(tuple(specs), tuple(wishes.requirement), seed=wishes.seed, time_limit=wishes.time_limit)
-    )
-    try:
-        open_database(wishes.database)  # what is wrong with it is told at once
-        try:
-            wishes.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AdapterError(f"-o: cannot make the folder {wishes.out}: {error.strerror}; pass another") from None
-        with Ledger(wishes.out / "ledger.jsonl") as ledger:
-            orders = _orders(wishes, session, begun=bool(ledger.entries))
-            names = {one.spec: one.name for one in session.implementations}
-            if moved := sorted({entry["item"]["spec"] for entry in ledger.entries} - names.keys()):
-                raise LedgerError(f"{wishes.out} holds a campaign on {moved[0]}; put it there, or pass another -o")
-            wanted = [id for id in laws() if not wishes.requirement or id in wishes.requirement]
-            pairs = [Pair(spec, id) for spec in names for id in wanted]
-            workers = _workers(wishes, orders)
-            ended: BaseException | None = None
-            try:
-                with shown(wishes.budget) as show, _stopped_by_sigterm():
-                    run(ledger, pairs, names, orders, workers, wishes.budget, show)
-            except (KeyboardInterrupt, AdapterError) as error:
-                ended = error
-            finally:
-                workers.close()
-            status = tell(ledger.entries, session, wishes.out) if ledger.entries or ended is None else HOLDS
-    finally:
-        session.close()
-    if isinstance(ended, AdapterError):
-        raise ended
-    if ended is not None:
-        print("stopped; the same command goes on", file=sys.stderr)
-    return status if ended is None else STOPPED
+def run(parsed: argparse.Namespace, rest: list[str]) -> int:
+    """Begin the campaign in the folder, or continue it."""
+    from bnconform.campaign.begin import CampaignOptions, campaign
+    from bnconform.campaign.loop import Budget
+    from bnconform_adapters.contract import UserError
 
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Take it for Ctrl-C: batch systems and service managers end what they run by it."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _absolute(spec: str) -> str:
-    if not is_file(spec):
-        return spec
-    path, colon, name = spec.partition(".py:")
-    return f"{Path(path + '.py').absolute()}:{name}" if colon else str(Path(spec).absolute())
-
-
-def _orders(wishes: Wishes, session: Session, *, begun: bool) -> Orders:
-    """Those of the campaign in the folder, which has to be the same one, or of a new one, kept there."""
-    identities = {one.spec: identity(one) for one in session.implementations}
-    what = {
-        "implementations": {one.name: identities[one.spec] for one in session.implementations},
-        "requirements": wishes.requirement,
-    }
-    path = wishes.out / "campaign.json"
-    if path.exists():
-        try:
-            known = json.loads(path.read_text())
-            seed = int(known.pop("seed"))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise LedgerError(f"{path} is damaged; pass another -o") from None
-        # One that was refused before it judged anything, as by a cluster of other versions, is not begun.
-        if begun and (known != what or wishes.seed not in (None, seed)):
-            raise LedgerError(f"{wishes.out} holds a campaign of {_other(known, what)}; pass another -o")
-        if begun:
-            session.seed = seed
-    elif begun:
-        raise LedgerError(f"{wishes.out} has a ledger, but {path.name} is missing; put it back, or pass another -o")
-    if not begun:
-        new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
-        new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
-        new.replace(path)
-    return Orders(session.seed, session.options.profile, wishes.time_limit, wishes.database, identities)
-
-
-def _other(known: dict[str, Any], what: dict[str, Any]) -> str:
-    """What a campaign has that is not what is wanted."""
-    theirs, ours = known.get("implementations"), what["implementations"]
-    if not isinstance(theirs, dict) or theirs.keys() != ours.keys():
-        return "other implementations"
-    for name, found in theirs.items():
-        if found != ours[name]:
-            return f"another {name}: here is {difference(ours[name], found)}"
-    return "other requirements" if known.get("requirements") != what["requirements"] else "another seed"
-
-
-def _workers(wishes: Wishes, orders: Orders) -> Workers:
-    if wishes.scheduler is not None and wishes.processes is not None:
-        raise AdapterError("--processes is for this machine, and --scheduler for a cluster; pass one of them")
-    if wishes.scheduler is None:
-        return LocalWorkers(orders, wishes.processes or _cores())
-    from bnconform.campaign.cluster import ClusterWorkers
-
-    return ClusterWorkers(orders, wishes.scheduler)
-
-
-def _cores() -> int:
-    """Of this machine, those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if parsed.cases is None and parsed.minutes is None and not parsed.until_dry:
+        raise UserError("when is it to end? pass --cases N, --minutes M or --until-dry")
+    budget = Budget(parsed.cases, parsed.minutes and 60 * parsed.minutes, parsed.until_dry)
+    given = ("adapter", "requirement", "out", "processes", "scheduler", "database", "seed", "time_limit")
+    return campaign(CampaignOptions(budget=budget, **{name: getattr(parsed, name) for name in given}))

@@ -1,92 +1,37 @@
-"""The command `bnconform measure`: the fixed cases of the report through one implementation, as text."""
+"""`bnconform measure`: the report's fixed cases through one implementation, as text."""
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Iterator
-from typing import Any
+import argparse
 
-from bnconform.cases.fixed_cases import AXES, Handed, Kind, fixed_case
-from bnconform.judging.findings import describe_steps
-from bnconform.running.measurement import measure, measure_point
-from bnconform_adapters.contract import Adapter, AdapterError
-from bnconform_adapters.worker.client import opened
-from bnconform_adapters.worker.limits import CallOptions
+from bnconform.commands.arguments import SPEC, add_call_options, call_options
 
-USAGE_ERROR = 2
-LEAST: dict[Kind, int] = {"conditioning": 0, "length": 2, "drift": 1}
-MOST: dict[Kind, float] = {"conditioning": 1e18, "length": 1e6, "drift": 1e4}
-"""Places that can be asked for; a float32 holds the square of no larger mean, and nobody waits for more steps."""
-_SHOWN_CALLS = 3
+HELP = "errors on the report's fixed cases, or on one of them"
+KINDS = ("conditioning", "length", "drift")
+"""Kinds of fixed cases, as :mod:`bnconform.cases.fixed_cases` has them; importing that takes NumPy."""
 
 
-class PlaceError(Exception):
-    """There is no case at a place; the message is one line that says what to pass."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the implementation, and which case."""
+    parser.add_argument("spec", metavar=SPEC)
+    parser.add_argument("--kind", choices=KINDS, help="with --at: one case of this kind, shown with its errors")
+    parser.add_argument("--at", type=float, metavar="PLACE", help="|mean|/sd, values per channel, or training steps")
+    add_call_options(parser)
 
 
-def place(kind: Kind, at: float) -> float:
-    """The place, if there is a case at it.
+def run(parsed: argparse.Namespace, rest: list[str]) -> int:
+    """Print the errors of all fixed cases, or one case and its errors."""
+    from bnconform.running.measurement import measure
+    from bnconform.running.measurement_text import PlaceError, all_points, one_point, place
+    from bnconform_adapters.contract import AdapterError
+    from bnconform_adapters.worker.client import opened
 
-    Raises
-    ------
-    PlaceError
-        There is none.
-    """
-    whole = "" if kind == "conditioning" else "whole "
-    if not LEAST[kind] <= at <= MOST[kind] or (whole and at != math.floor(at)):
-        told = f"pass a {whole}number from {LEAST[kind]} to {MOST[kind]:g}"
-        raise PlaceError(f"no case of {kind} at {at:g}: {AXES[kind]}; {told}")
-    return at
-
-
-def run(spec: str, kind: Kind | None, at: float | None, calls: CallOptions) -> int:
-    """Print the errors of all fixed cases, or one case and its errors; return 0, or 2 for what cannot be had."""
-    try:
-        if (kind is None) != (at is None):
-            raise PlaceError("--kind and --at go together, as in --kind length --at 128; leave both out for all cases")
-        wanted = None if kind is None or at is None else place(kind, at)
-        with opened(spec, calls) as adapter:
-            if "training" not in adapter.claims.modes:
-                raise AdapterError(f"{adapter.name} does not train, and the fixed cases are of training")
-            if kind is None or wanted is None:
-                lines = list(all_points(measure(adapter)))
-            else:
-                lines = list(one_point(adapter, kind, wanted))
-    except (AdapterError, PlaceError) as error:
-        print(f"bnconform: {error}", file=sys.stderr)
-        return USAGE_ERROR
+    if (parsed.kind is None) != (parsed.at is None):
+        raise PlaceError("--kind and --at go together, as in --kind length --at 128; leave both out for all cases")
+    wanted = None if parsed.kind is None else place(parsed.kind, parsed.at)
+    with opened(parsed.spec, call_options(parsed)) as adapter:
+        if "training" not in adapter.claims.modes:
+            raise AdapterError(f"{adapter.name} does not train, and the fixed cases are of training")
+        lines = list(all_points(measure(adapter)) if wanted is None else one_point(adapter, parsed.kind, wanted))
     print("\n".join(lines))
     return 0
-
-
-def all_points(measures: dict[str, Any]) -> Iterator[str]:
-    """A line for every point and quantity."""
-    yield f"{'':<34}  {'quantity':<12}  {'times allowed':>13}  {'ulp':>9}  {'allowed ulp':>11}"
-    for point in measures["points"]:
-        where = f"{point['kind']}, {AXES[point['kind']]} {point['at']:g}"
-        if "error" in point:
-            yield f"{where:<34}  {point['error']}"
-        for name, worst in point["worst"].items():
-            yield f"{where:<34}  {_numbers(name, worst)}"
-            where = ""
-
-
-def one_point(adapter: Adapter, kind: Kind, at: float) -> Iterator[str]:
-    """A case, and the errors on it."""
-    yield from describe_fixed(kind, at, Handed.to(adapter.claims))
-    yield ""
-    yield from all_points({"points": [measure_point(adapter, kind, at)]})
-
-
-def describe_fixed(kind: Kind, at: float, handed: Handed) -> list[str]:
-    """A fixed case as lines: the first calls of many, and the recipe."""
-    steps = fixed_case(kind, at, handed)
-    lines = describe_steps(steps[:_SHOWN_CALLS])
-    if len(steps) > _SHOWN_CALLS:
-        lines[0] = f"case      {len(steps)} calls of one layer, of which the first {_SHOWN_CALLS} are shown"
-    return [*lines, f"made by   {steps[0].origin}, as {handed.dtype}"]
-
-
-def _numbers(name: str, worst: dict[str, float]) -> str:
-    return f"{name:<12}  {worst['ratio']:>13.3g}  {worst['ulp']:>9.3g}  {worst['allowed']:>11.3g}"

@@ -1,7 +1,8 @@
-"""The command `bnconform report`: records in, a page out; where none is given, the implementations are run first."""
+"""`bnconform report`: put records together into a page; where none is given, run the implementations first."""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,70 +10,63 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bnconform.running.failures import SUITE_FAILED
-from bnconform.running.options import PREFIX
+from bnconform.running.options import OPTIONS, PREFIX, words
 
-USAGE_ERROR = 2
+HELP = "put results together into a page; without any, run the implementations first"
+PASSES_ON = True
+OF_A_RUN = tuple(option for option in OPTIONS if option.name not in ("report", "identify", "measure", "level"))
+"""Options of a run that this command takes."""
+OF_PYTEST = ("--hypothesis-profile", "--hypothesis-seed", "-n")
+"""Options with a value that are passed on to pytest; if they were unknown, their value would be taken for a file."""
+LAWS = Path(__file__).parents[1] / "laws"
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
 
 
-def report(paths: Sequence[Path], folder: Path, arguments: Sequence[str]) -> int:
-    """Write the report and tell what it says.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the records, where to write, and the options of a run."""
+    parser.add_argument("results", nargs="*", type=Path, metavar="results.json")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write it")
+    for option in OF_A_RUN:
+        parser.add_argument(f"--{option.name}", **option.settings)
+    for name in OF_PYTEST:
+        parser.add_argument(name, metavar="VALUE", help="of the run, as pytest takes it")
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Records of results; none runs the implementations first.
-    folder : Path
-    arguments : sequence of str
-        Passed on to pytest where the implementations are run.
 
-    Returns
-    -------
-    int
-        0 where it is written, whatever was found; 2 for what cannot be read, run or asked; 3 where it is written,
-        but the suite failed on some laws.
-    """
-    from bnconform_reports.records import ResultsError
-    from bnconform_reports.report import ReportError, ready, write_report
-
-    if paths and arguments:
-        print(
-            f"bnconform: {arguments[0].replace(PREFIX, '--')} is for a run, and the results are given; leave one out",
-            file=sys.stderr,
-        )
-        return USAGE_ERROR
-    try:
-        ready(folder)
-        if paths:
-            found = write_report(paths, folder)
-        else:
-            with TemporaryDirectory() as place:
-                record = _run(Path(place), arguments)
-                if record is None:
-                    return USAGE_ERROR
-                found = write_report([record], folder)
-    except (ReportError, ResultsError) as error:
-        print(f"bnconform: {error}", file=sys.stderr)
-        return USAGE_ERROR
+def run(parsed: argparse.Namespace, rest: list[str]) -> int:
+    """Write the report; return 0, whatever was found, and 3 if the suite failed on some laws."""
+    from bnconform_adapters.contract import UserError
     from bnconform_reports.headline import headline
+    from bnconform_reports.report import ready, write_report
 
+    arguments = [*words({option.field: getattr(parsed, option.field) for option in OF_A_RUN}, OF_A_RUN)]
+    for name in OF_PYTEST:
+        value = getattr(parsed, name.strip("-").replace("-", "_"))
+        arguments += [] if value is None else [name, value]
+    arguments += rest
+    if parsed.results and arguments:
+        option = arguments[0].replace(PREFIX, "--")
+        raise UserError(f"{option} is for a run, and the results are given; leave one out")
+    ready(parsed.out)
+    if parsed.results:
+        found = write_report(parsed.results, parsed.out)
+    else:
+        with TemporaryDirectory() as folder:
+            found = write_report([_judged(Path(folder), arguments)], parsed.out)
     print(headline(found.cells.values()))
-    print(f"written: {folder / 'index.html'}")
+    print(f"written: {parsed.out / 'index.html'}")
     return SUITE_FAILED if found.counts["not judged"] else 0
 
 
-def _run(folder: Path, arguments: Sequence[str]) -> Path | None:
-    """Run the suite, with pytest's progress to be seen; give the record, or None where the run left none to trust."""
+def _judged(folder: Path, arguments: Sequence[str]) -> Path:
+    """Run the suite, with pytest's progress to be seen; give the record."""
+    from bnconform_adapters.contract import UserError
     from bnconform_reports.first_line import explains_failure
     from bnconform_reports.records import read
 
-    command = [sys.executable, "-m", "pytest", str(Path(__file__).parents[1] / "laws"), "-q", "-p", "no:cacheprovider"]
-    status = subprocess.call(
-        [*command, f"{PREFIX}report={folder}", f"{PREFIX}identify", f"{PREFIX}measure", *arguments], stdout=sys.stderr
-    )
+    command = [sys.executable, "-m", "pytest", str(LAWS), "-q", "-p", "no:cacheprovider", f"{PREFIX}report={folder}"]
+    status = subprocess.call([*command, f"{PREFIX}identify", f"{PREFIX}measure", *arguments], stdout=sys.stderr)
     record = folder / "results.json"
     if status in JUDGED and record.is_file() and (not status or explains_failure(read(record))):
         return record
-    print("bnconform: the run gave no results, see above; nothing is written", file=sys.stderr)
-    return None
+    raise UserError("the run gave no results, see above; nothing is written")

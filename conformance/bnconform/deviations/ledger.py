@@ -64,6 +64,11 @@ class Deviation:
         found = [_within(claims, values) for claims in domains for values in self.elsewhere]
         return [claims for claims in found if claims is not None]
 
+    def cell(self) -> dict[str, str]:
+        """The entry as a cell of the record has it."""
+        known = {"kind": self.kind, "reason": self.reason, "versions": self.versions}
+        return known | ({"link": self.link} if self.link else {})
+
     def steps(self) -> tuple[Case, ...]:
         """The witness."""
         return from_json(json.loads((_folder() / self.witness).read_text()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from bnconform.cases.kinds import kinds_of
 from bnconform_adapters.contract import Case
@@ -67,6 +68,21 @@ class Tally:
     def note_grade(self, grade: Grade, ratio: float) -> None:
         """Take one comparison at a grade into account."""
         self.grades[grade] = max(self.grades.get(grade, 0.0), ratio)
+
+    def cell(self) -> dict[str, Any]:
+        """The tally as a cell of the record has it."""
+        return {
+            "drawn": dict(self.drawn),
+            "cases": self.cases,
+            "mistrusted": self.mistrusted,
+            "elements": self.elements,
+            "unbounded": self.unbounded,
+            "overflowing": self.overflowing,
+            "worst_ratio": self.worst_ratio,
+            "worst_ulp": self.worst_ulp,
+            "worst_case": self.worst[0].origin if self.worst else "",
+            "grade": self.measured_grade or "",
+        }
 
     @property
     def mostly_mistrusted(self) -> bool:

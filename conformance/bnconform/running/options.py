@@ -22,6 +22,12 @@ PREFIX = "--bn-"
 LONGEST = 1e6
 """Seconds of the longest time limit or budget; the system's clocks accept no endless time."""
 NO_BUDGET = "none"
+USUAL_BUDGET = "usual"
+"""vet's default: a budget is chosen when the file is loaded."""
+BUDGET, INTERPRETED_BUDGET = 90.0, 300.0
+"""The usual budgets in seconds; the second is for a file in Triton's interpreter."""
+LOADING = 60.0
+"""Seconds that a file may take to load where the usual budget is still to be chosen."""
 LONGEST_PART = 4
 """Under a budget, loading a file or its first call is given up after this part of the budget at the latest."""
 
@@ -105,6 +111,7 @@ OPTIONS = (
     Option("report", "write results.json, and a case file for every broken law, here", "DIR"),
 )
 LIST = Option("list-adapters", "list the bundled implementations and stop")
+DIAGNOSE = Option("diagnose", "with a report: also look for the probable cause of broken laws, at the end")
 
 
 def seconds(text: str, of: str = "seconds") -> float:
@@ -152,8 +159,10 @@ class RunOptions:
         The last level whose broken laws decide the exit status.
     slow : bool
         Whether implementations that take minutes are among all that are installed.
-    identify, measure : bool
-        Whether the record also gets the measured dialect, and the errors on fixed cases.
+    identify, measure, diagnose : bool
+        Whether the record also gets the measured dialect, the errors on fixed cases, the probable causes.
+    usual_budget : bool
+        Whether a budget is to be chosen when the implementations are loaded.
     """
 
     adapters: tuple[str, ...] = ()
@@ -169,6 +178,8 @@ class RunOptions:
     slow: bool = False
     identify: bool = False
     measure: bool = False
+    diagnose: bool = False
+    usual_budget: bool = False
 
     @classmethod
     def read(cls, option: Callable[[str], Any], profile: str, seed: int | None, prefix: str = PREFIX) -> RunOptions:
@@ -194,12 +205,16 @@ class RunOptions:
             report=Path(option("report")) if option("report") else None,
             in_process=option("in_process"),
             time_limit=_limit(f"{prefix}time-limit", option("time_limit")),
-            budget=None if option("budget") == NO_BUDGET else _limit(f"{prefix}budget", option("budget")),
+            budget=None
+            if option("budget") in (NO_BUDGET, USUAL_BUDGET)
+            else _limit(f"{prefix}budget", option("budget")),
+            usual_budget=option("budget") == USUAL_BUDGET,
             examples=_examples(f"{prefix}examples", option("examples")),
             level=option("level") or "more",
             slow=option("slow"),
             identify=option("identify"),
             measure=option("measure"),
+            diagnose=option("diagnose"),
         )
 
     @property
@@ -207,8 +222,14 @@ class RunOptions:
         """How candidate files are called; under a budget neither loading nor a first call may use it up."""
         from bnconform_adapters.worker.limits import CallOptions
 
-        longest = math.inf if self.budget is None else self.budget / LONGEST_PART
+        longest = LOADING if self.usual_budget else math.inf if self.budget is None else self.budget / LONGEST_PART
         return CallOptions(self.in_process, self.time_limit, longest)
+
+    def with_budget(self, *, interpreted: bool) -> RunOptions:
+        """The same options with the usual budget, if one is to be chosen."""
+        if not self.usual_budget:
+            return self
+        return replace(self, budget=INTERPRETED_BUDGET if interpreted else BUDGET, usual_budget=False)
 
     @property
     def deciding(self) -> tuple[Level, ...]:

@@ -43,6 +43,11 @@ def examples_of(profile: str, cost: Cost) -> int | None:
     return max(LEAST, round(EXAMPLES[profile] * SHARE[cost])) if profile in EXAMPLES else None
 
 
+def usual_examples(share: float, least: int) -> int:
+    """Examples that the default profile gives a law of this share, see :class:`bnconform.judging.law.Law`."""
+    return max(least, round(EXAMPLES["default"] * share))
+
+
 def settings_for(profile: str, cost: Cost, parts: int = 1, examples: int | None = None) -> settings:
     """The settings of a law's run, or of one of its parts.
 

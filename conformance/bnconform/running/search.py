@@ -2,29 +2,111 @@
 
 from __future__ import annotations
 
+import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 from hypothesis import errors
 
-from bnconform.cases.strategies import Signature, Steps
+from bnconform.cases.strategies import Signature, Steps, signature_pool
 from bnconform.judging.findings import Broken
 from bnconform.judging.histories import Histories
-from bnconform.judging.judge import Judge
 from bnconform.judging.law import Law
 from bnconform.judging.tally import Tally
+from bnconform.running.example_database import with_database
+from bnconform.running.profiles import settings_for
 from bnconform.running.watch import Ended, Watch, WatchedJudge
-from bnconform_adapters.contract import Adapter, Case, Claims
+from bnconform_adapters.contract import Adapter, Claims
 from bnconform_adapters.stack import with_room
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
+
+if TYPE_CHECKING:
+    from bnconform.running.session import Implementation, Session
 
 
 def law_seed(seed: int, requirement: str) -> int:
     """Every law draws its own examples from a run's seed; implementations share them."""
     return int.from_bytes(blake2b(f"{seed} {requirement}".encode(), digest_size=8).digest(), "little")
+
+
+ENOUGH = 10
+"""Cases after which a law that the time budget cut short is judged all the same."""
+
+
+class Search:
+    """The search of a session for a case that breaks a law, in some domains of an implementation.
+
+    Parameters
+    ----------
+    law : Law
+    implementation : Implementation
+    session : Session
+    domains : sequence of Claims
+        What examples are drawn from and judged by, one after the other.
+
+    Attributes
+    ----------
+    domains : list of Claims
+        Those in which there is something to judge, with the sizes that the session's plan allows.
+    tally : Tally
+    """
+
+    def __init__(self, law: Law, implementation: Implementation, session: Session, domains: Sequence[Claims]) -> None:
+        self._law, self._implementation, self._session = law, implementation, session
+        self._plan = session.plan(implementation)
+        planned = [self._plan.claims(claims) for claims in domains]
+        self.domains = [claims for claims in planned if law.source.why_not(claims) is None]
+        self.tally = Tally()
+        crashes = implementation.crashes if session.remembers_crashes else {}
+        shrinks = inf if self._plan.budget is None else self._plan.shrinks
+        self._watch = Watch(law.requirement, self._plan.deadline, shrinks, crashes)
+
+    def run(self) -> Broken | None:
+        """Search domain after domain until the law is broken or the time is over; give the smallest case found."""
+        for claims in self.domains:
+            if self._plan.deadline < time.monotonic():
+                self._watch.out_of_time = True
+                break
+            broken = search(
+                self._law,
+                self._implementation.adapter,
+                claims,
+                tally=self.tally,
+                settings=self._settings(claims),
+                seed=self._session.seed,
+                pool=signature_pool(claims, self._session.seed),
+                spec=self._implementation.spec,
+                calls=self._session.options.calls,
+                watch=self._watch,
+            )
+            if broken is not None:
+                return broken
+        return None
+
+    def too_little(self) -> str:
+        """Why the cases that were seen are too few for a verdict; empty where they are enough, or there are none."""
+        law, cases = self._law, self.tally.cases
+        if not self.domains or not (self._watch.out_of_time or cases < law.least):
+            return ""
+        if not self._watch.out_of_time:
+            return f"bnconform drew {cases} cases of the {law.least} that this law needs"
+        if cases >= max(law.least, ENOUGH):
+            return ""
+        assert self._plan.budget is not None
+        return f"the time budget of {self._plan.budget:g} s was over after {cases} cases; pass a longer one"
+
+    def _settings(self, claims: Claims) -> hypothesis.settings:
+        parts, number = len(self.domains), self._plan.number
+        settings = settings_for(self._session.options.profile, claims.cost, parts, number)
+        if self._session.database is None:
+            return settings
+        key = f"{self._law.requirement} {self._implementation.name}"
+        return with_database(settings, self._session.database, key)
 
 
 @with_room
@@ -87,20 +169,4 @@ def search(
         finding = judge.last.finding
         problem = f"{finding.problem}, but not every time that the same case is run: results are not reproducible"
         return Broken(replace(finding, problem=problem), judge.last.steps, judge.last.evidence)
-    return None
-
-
-def replay(
-    law: Law,
-    adapter: Adapter,
-    claims: Claims,
-    steps: tuple[Case, ...],
-    spec: str | None = None,
-    calls: CallOptions = DEFAULTS,
-) -> Broken | None:
-    """Judge one given example; return what it breaks, or None where it holds."""
-    try:
-        law.judge(Judge(adapter, claims, law.requirement, Tally(), spec, calls), steps)
-    except Broken as broken:
-        return broken
     return None

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from hypothesis.database import ExampleDatabase
 
 from bnconform.cases.kinds import histogram
-from bnconform.judging.law import Law
 from bnconform.requirements import BY_ID
 from bnconform.running.budget import Plan, plan
 from bnconform.running.options import RunOptions
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from bnconform_reports.records import Results
 
 NO_VERDICT = "bnconform ended before this law gave a verdict"
+DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
+"""Seconds that finding the probable cause may take, and the part of a budget."""
 INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
 
 
@@ -142,6 +143,10 @@ class Session:
         """Whether a kind of crash that one law has found is not shrunk for another."""
         self.not_run: dict[str, str] = {}
         self.implementations = self._implementations(options.adapters, options.slow)
+        workers = [one.worker for one in self.implementations if one.worker is not None]
+        self.options = self.options.with_budget(interpreted=any(worker.interpreted for worker in workers))
+        for worker in workers:
+            worker.limit_loading(self.options.calls.longest)
         self.cells: list[dict[str, Any]] = []
         self._due: dict[tuple[str, str], None] = {}
         self._drawn: dict[str, Counter[str]] = {}
@@ -210,11 +215,11 @@ class Session:
         """The implementation called `name`."""
         return next(i for i in self.implementations if i.name == name)
 
-    def command(self, law: Law, implementation: Implementation) -> str:
+    def command(self, requirement: str, implementation: Implementation) -> str:
         """The command that runs one law on one implementation as this run did."""
         plan = self._plans.get(implementation.name)
         options = self.options if plan is None else replace(self.options, examples=plan.examples)
-        return options.again(implementation.spec, law.requirement)
+        return options.again(implementation.spec, requirement)
 
     def about(self, implementation: Implementation) -> dict[str, Any]:
         """What the record says of an implementation beside its verdicts: its claims, and how much it was given."""
@@ -314,7 +319,25 @@ class Session:
     def finish(self) -> None:
         """Write results.json, if a folder was given."""
         if self.options.report is not None and self.cells:
+            if self.options.diagnose:
+                self._diagnose()
             self.results().write(self.options.report / "results.json")
+
+    def _diagnose(self) -> None:
+        """Look for the probable causes of what was found broken; not where calls hang, which would be waited for."""
+        from bnconform.cases.case_file import from_json
+        from bnconform.diagnosis import diagnose
+
+        budget = self.options.budget
+        seconds = DIAGNOSIS if budget is None else min(DIAGNOSIS, budget / DIAGNOSIS_PART)
+        for one in self.implementations:
+            own = (cell for cell in self.cells if cell["implementation"] == one.name and cell.get("finding"))
+            broken = [cell for cell in own if "known" not in cell]
+            if not broken or any(cell["finding"]["problem"].startswith("hung") for cell in broken):
+                continue
+            steps = [from_json(cell["witness"]) for cell in broken]
+            single = tuple(case for cases in steps if len(cases) == 1 for case in cases)
+            self._abouts[one.name]["causes"] = diagnose(one.adapter, single, seconds)
 
     def print_summary(self, reporter: Any) -> None:
         """Print the matrix to pytest's terminal; with -v also what was drawn and what is known."""

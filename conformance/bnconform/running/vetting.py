@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
@@ -16,10 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bnconform.running.failures import SUITE_FAILED, kept_text
-from bnconform.running.options import OPTIONS, PREFIX, OptionError, RunOptions, words
+from bnconform.running.options import DIAGNOSE, OPTIONS, PREFIX, USUAL_BUDGET, OptionError, RunOptions, words
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
-from bnconform_adapters.worker.client import opened
 
 if TYPE_CHECKING:
     from bnconform_reports.records import Cell, Results
@@ -34,12 +33,6 @@ _SETTINGS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 NEAR = 0.8
 """How like an option's name another has to be to be taken for a slip of the pen."""
 PYTEST_USAGE_ERROR = 4
-BUDGET, INTERPRETED_BUDGET = 90.0, 300.0
-"""Seconds for a file whose user names no budget; the second is for one in Triton's interpreter."""
-DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
-"""Seconds that finding the probable cause may take, and the part of a budget."""
-LOADING = 60.0
-"""Seconds that a file may take to load, whatever its calls may take."""
 PLAIN = ("-s", "--pdb", "--trace", "--capture=no")
 """Options of pytest for a person at a debugger: what it prints is passed on as it comes."""
 PROGRESS = "BNCONFORM_PROGRESS"
@@ -78,19 +71,20 @@ def vet(
         0 if all conform, 1 if one does not, 2 for what cannot be loaded or asked, 3 where the suite itself failed.
     """
     try:
-        options = RunOptions.read({"adapter": (), "budget": None, **given}.__getitem__, "default", None, "--")
+        options = RunOptions.read(
+            {"adapter": (), "budget": None, "diagnose": True, **given}.__getitem__, "default", None, "--"
+        )
         _check_options(more)
         for path in (json_path, junit):
             _check_place(path)
-        budget = None if options.in_process else _first_look(specs, options)
     except (AdapterError, OptionError) as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR
-    if options.budget is None and given.get("budget") is None and budget is not None:
-        given, options = {**given, "budget": f"{budget:g}"}, replace(options, budget=budget)
+    if given.get("budget") is None and not options.in_process and all(map(is_file, specs)):
+        given = {**given, "budget": USUAL_BUDGET}
     command = [sys.executable, "-m", "pytest", str(LAWS), *APART]
     command += [f"{PREFIX}adapter={spec}" for spec in specs]
-    command += [*words(given), *more, *([f"--junitxml={junit}"] if junit else [])]
+    command += [f"{PREFIX}{DIAGNOSE.name}", *words(given), *more, *([f"--junitxml={junit}"] if junit else [])]
     with TemporaryDirectory() as folder:
         report = options.report or Path(folder)
         if options.report is None:
@@ -147,17 +141,6 @@ def _check_place(path: str | None) -> None:
             pass
     except OSError as error:
         raise OptionError(f"cannot write {path}: {error.strerror}; pass another name") from None
-
-
-def _first_look(specs: Sequence[str], options: RunOptions) -> float | None:
-    """Load every implementation once, to see that it can be; give the budget of a run that names none."""
-    budgets = []
-    for spec in specs:
-        with opened(spec, replace(options.calls, longest=LOADING)) as adapter:
-            interpreted = bool(getattr(adapter, "interpreted", False))
-        budgets.append(None if not is_file(spec) else INTERPRETED_BUDGET if interpreted else BUDGET)
-    chosen = [budget for budget in budgets if budget is not None]
-    return max(chosen) if len(chosen) == len(specs) else None
 
 
 def _without_record(specs: Sequence[str], status: int, printed: str) -> int:
@@ -245,7 +228,7 @@ class Page:
 
 def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
     """Print the pages; return the exit status."""
-    from bnconform_reports.first_line import cells_of, exit_status, is_new
+    from bnconform_reports.first_line import cells_of, exit_status
     from bnconform_reports.verdict import lines
 
     if json_path == "-":
@@ -255,10 +238,9 @@ def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None)
     statuses = []
     for name, spec in zip(page.results.implementations, dict.fromkeys(specs), strict=True):
         cells = cells_of(page.results, name)
-        broken = [cell for cell in cells if is_new(cell)]
         statuses.append(exit_status(page.results, name, page.options.deciding))
         if json_path != "-":
-            causes = _causes(spec, page.options, broken) if broken else []
+            causes = page.results.abouts.get(name, {}).get("causes", [])
             command = " ".join([f"bnconform vet {quote(spec)}", *page.options.words("--")])
             traceback = _traceback(cells, page.options)
             _print(list(lines(page.results, name, causes, command, traceback=traceback, verbose=page.verbose)))
@@ -275,19 +257,6 @@ def _traceback(cells: Sequence[Cell], options: RunOptions) -> Path | None:
     path = options.report / "tracebacks.txt"
     path.write_text(told, encoding="utf-8")
     return path
-
-
-def _causes(spec: str, options: RunOptions, broken: Sequence[Cell]) -> list[str]:
-    """Probable causes; none where calls hang, since each would be waited for."""
-    from bnconform.cases.case_file import from_json
-    from bnconform.diagnosis import diagnose
-
-    if any(str((cell.finding or {}).get("problem", "")).startswith("hung") for cell in broken):
-        return []
-    steps = [from_json(cell.witness) for cell in broken if cell.witness]
-    with opened(spec, options.calls) as adapter:
-        seconds = DIAGNOSIS if options.budget is None else min(DIAGNOSIS, options.budget / DIAGNOSIS_PART)
-        return diagnose(adapter, tuple(case for one in steps if len(one) == 1 for case in one), seconds)
 
 
 def _print(page: Iterable[tuple[str, str]]) -> None:

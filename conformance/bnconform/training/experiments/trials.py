@@ -16,10 +16,10 @@ from bnconform.training.network import Architecture, Array, MakeNorm, Network, a
 from bnconform.training.norms import ImplementationNorm, Settings
 from bnconform.training.recurrent import Recurrent
 from bnconform_adapters.calls import Life
-from bnconform_adapters.contract import Adapter, Case, Outcome
+from bnconform_adapters.contract import Adapter, Case, Outcome, UserError
 
 
-class ExperimentError(Exception):
+class ExperimentError(UserError):
     """An implementation cannot take part; the message is one line that says why."""
 
 

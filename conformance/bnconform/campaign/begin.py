@@ -1,0 +1,165 @@
+"""A campaign in a folder: begin it, or continue it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnconform.campaign.fingerprint import difference, identity
+from bnconform.campaign.items import Pair
+from bnconform.campaign.journal import Ledger, LedgerError
+from bnconform.campaign.judge_item import Orders
+from bnconform.campaign.loop import Budget, run
+from bnconform.campaign.pool import LocalWorkers, Workers
+from bnconform.campaign.progress import shown
+from bnconform.campaign.summary import HOLDS, tell
+from bnconform.running.all_laws import laws
+from bnconform.running.example_database import open_database
+from bnconform.running.options import RunOptions
+from bnconform.running.session import Session
+from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.registry import is_file
+
+STOPPED = 130
+
+
+@dataclass(frozen=True)
+class CampaignOptions:
+    """What the command line asks for; fields as its options."""
+
+    adapter: list[str]
+    requirement: list[str]
+    out: Path
+    budget: Budget
+    processes: int | None = None
+    scheduler: str | None = None
+    database: str | None = None
+    seed: int | None = None
+    time_limit: float | None = None
+
+
+def campaign(options: CampaignOptions) -> int:
+    """Run a campaign; print what it found.
+
+    Returns
+    -------
+    int
+        That of :func:`~bnconform.campaign.summary.tell`; 2 for what cannot be had, 130 where it was stopped.
+    """
+    # Not given, a candidate's path is that of this folder: processes elsewhere have to find it.
+    specs = [_absolute(spec) for spec in dict.fromkeys(options.adapter)]
+    session = Session(
+        RunOptions(tuple(specs), tuple(options.requirement), seed=options.seed, time_limit=options.time_limit)
+    )
+    try:
+        open_database(options.database)  # what is wrong with it is told at once
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AdapterError(f"-o: cannot make the folder {options.out}: {error.strerror}; pass another") from None
+        with Ledger(options.out / "ledger.jsonl") as ledger:
+            orders = _orders(options, session, begun=bool(ledger.entries))
+            names = {one.spec: one.name for one in session.implementations}
+            if moved := sorted({entry["item"]["spec"] for entry in ledger.entries} - names.keys()):
+                raise LedgerError(f"{options.out} holds a campaign on {moved[0]}; put it there, or pass another -o")
+            wanted = [id for id in laws() if not options.requirement or id in options.requirement]
+            pairs = [Pair(spec, id) for spec in names for id in wanted]
+            workers = _workers(options, orders)
+            ended: BaseException | None = None
+            try:
+                with shown(options.budget) as show, _stopped_by_sigterm():
+                    run(ledger, pairs, names, orders, workers, options.budget, show)
+            except (KeyboardInterrupt, AdapterError) as error:
+                ended = error
+            finally:
+                workers.close()
+            status = tell(ledger.entries, session, options.out) if ledger.entries or ended is None else HOLDS
+    finally:
+        session.close()
+    if isinstance(ended, AdapterError):
+        raise ended
+    if ended is not None:
+        print("stopped; the same command goes on", file=sys.stderr)
+    return status if ended is None else STOPPED
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Take it for Ctrl-C: batch systems and service managers end what they run by it."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _absolute(spec: str) -> str:
+    if not is_file(spec):
+        return spec
+    path, colon, name = spec.partition(".py:")
+    return f"{Path(path + '.py').absolute()}:{name}" if colon else str(Path(spec).absolute())
+
+
+def _orders(options: CampaignOptions, session: Session, *, begun: bool) -> Orders:
+    """Those of the campaign in the folder, which has to be the same one, or of a new one, kept there."""
+    identities = {one.spec: identity(one) for one in session.implementations}
+    what = {
+        "implementations": {one.name: identities[one.spec] for one in session.implementations},
+        "requirements": options.requirement,
+    }
+    path = options.out / "campaign.json"
+    if path.exists():
+        try:
+            known = json.loads(path.read_text())
+            seed = int(known.pop("seed"))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise LedgerError(f"{path} is damaged; pass another -o") from None
+        # One that was refused before it judged anything, as by a cluster of other versions, is not begun.
+        if begun and (known != what or options.seed not in (None, seed)):
+            raise LedgerError(f"{options.out} holds a campaign of {_other(known, what)}; pass another -o")
+        if begun:
+            session.seed = seed
+    elif begun:
+        raise LedgerError(f"{options.out} has a ledger, but {path.name} is missing; put it back, or pass another -o")
+    if not begun:
+        new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
+        new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
+        new.replace(path)
+    return Orders(session.seed, session.options.profile, options.time_limit, options.database, identities)
+
+
+def _other(known: dict[str, Any], what: dict[str, Any]) -> str:
+    """What a campaign has that is not what is wanted."""
+    theirs, ours = known.get("implementations"), what["implementations"]
+    if not isinstance(theirs, dict) or theirs.keys() != ours.keys():
+        return "other implementations"
+    for name, found in theirs.items():
+        if found != ours[name]:
+            return f"another {name}: here is {difference(ours[name], found)}"
+    return "other requirements" if known.get("requirements") != what["requirements"] else "another seed"
+
+
+def _workers(options: CampaignOptions, orders: Orders) -> Workers:
+    if options.scheduler is not None and options.processes is not None:
+        raise AdapterError("--processes is for this machine, and --scheduler for a cluster; pass one of them")
+    if options.scheduler is None:
+        return LocalWorkers(orders, options.processes or _cores())
+    from bnconform.campaign.cluster import ClusterWorkers
+
+    return ClusterWorkers(orders, options.scheduler)
+
+
+def _cores() -> int:
+    """Of this machine, those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

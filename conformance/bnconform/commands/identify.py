@@ -1,0 +1,28 @@
+"""`bnconform identify`: find out which dialect an implementation has, from its outputs."""
+
+from __future__ import annotations
+
+import argparse
+
+from bnconform.commands.arguments import SPEC, add_call_options, call_options
+
+HELP = "find out which dialect an implementation speaks"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the implementation, and what to print."""
+    parser.add_argument("spec", metavar=SPEC)
+    parser.add_argument("--json", action="store_true", help="print a JSON document")
+    parser.add_argument("--evidence", action="store_true", help="show the evidence of every answer")
+    add_call_options(parser)
+
+
+def run(parsed: argparse.Namespace, rest: list[str]) -> int:
+    """Print the dialect."""
+    from bnconform.identify import as_text, identify
+    from bnconform_adapters.worker.client import opened
+
+    with opened(parsed.spec, call_options(parsed)) as adapter:
+        identity = identify(adapter)
+    print(as_text.as_json(identity) if parsed.json else as_text.text(identity, evidence=parsed.evidence))
+    return 0

@@ -1,0 +1,26 @@
+"""A given case, judged by a law."""
+
+from __future__ import annotations
+
+from bnconform.judging.findings import Broken
+from bnconform.judging.judge import Judge
+from bnconform.judging.law import Law
+from bnconform.judging.tally import Tally
+from bnconform_adapters.contract import Adapter, Case, Claims
+from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
+
+
+def replay(
+    law: Law,
+    adapter: Adapter,
+    claims: Claims,
+    steps: tuple[Case, ...],
+    spec: str | None = None,
+    calls: CallOptions = DEFAULTS,
+) -> Broken | None:
+    """Judge one given example; return what it breaks, or None where it holds."""
+    try:
+        law.judge(Judge(adapter, claims, law.requirement, Tally(), spec, calls), steps)
+    except Broken as broken:
+        return broken
+    return None
