@@ -8,13 +8,21 @@ from typing import NoReturn
 
 from bnconform.judging.difference import describe_call, marks, mode_of
 from bnconform.judging.due import GRADIENTS, STATISTICS, due_shape, missing_derivative, missing_output
-from bnconform.judging.evidence import Evidence, Life, Pass, What
+from bnconform.judging.evidence import CallLog, Evidence, Pass, What
 from bnconform.judging.expression import Expression, any_lacks, lacks, raised, raised_type, returned, shown
 from bnconform.judging.findings import Broken, Finding, brief, other_memory, signature
 from bnconform.judging.refusals import accident
 from bnconform.judging.tally import Tally
-from bnconform_adapters.calls import Life as LayersLife
-from bnconform_adapters.calls import forward_passes, jvp, population, run_steps, run_together, second_order, shards
+from bnconform_adapters.calls import (
+    Life,
+    forward_passes,
+    jvp,
+    population,
+    run_steps,
+    run_together,
+    second_order,
+    shards,
+)
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome
 from bnconform_adapters.worker.client import run_once
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
@@ -61,21 +69,21 @@ class Caller:
         """What was reported last."""
         self._steps: tuple[Case, ...] = ()
         self._telling = True
-        self._lives: list[Life] = []
+        self._logs: list[CallLog] = []
         self._notes: dict[int, str] = {}
 
     def begin(self, steps: tuple[Case, ...]) -> None:
         """Start an example."""
-        self._steps, self._telling, self._lives, self._notes = steps, True, [], {}
+        self._steps, self._telling, self._logs, self._notes = steps, True, [], {}
 
     def extend(self, case: Case, call: Callable[[Case], Outcome]) -> Outcome:
         """Go on with an example whose steps are drawn one by one: make the next call of its only layer."""
         self._steps = (*self._steps, case)
-        if not self._lives:
-            self._lives.append(Life("steps", []))
-        self._lives[0].cases.append(case)
+        if not self._logs:
+            self._logs.append(CallLog("steps", []))
+        self._logs[0].cases.append(case)
         outcome = call(case)
-        self._lives[0].outcomes.append(outcome)
+        self._logs[0].outcomes.append(outcome)
         return self.came_back(case, outcome)
 
     def end(self) -> None:
@@ -128,8 +136,8 @@ class Caller:
 
         An exception breaks the law.
         """
-        note, layer = Life("steps", []), LayersLife(self.adapter)
-        self._lives.append(note)
+        note, layer = CallLog("steps", []), Life(self.adapter)
+        self._logs.append(note)
 
         def call(case: Case) -> Outcome:
             note.cases.append(case)
@@ -154,19 +162,19 @@ class Caller:
 
     def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
         """Run forward passes of a new layer, to be finished by :meth:`finished`."""
-        life = Life("interleaved", list(cases))
-        self._lives.append(life)
-        return [Pass(life, i, finish) for i, finish in enumerate(forward_passes(self.adapter, cases))]
+        log = CallLog("interleaved", list(cases))
+        self._logs.append(log)
+        return [Pass(log, i, finish) for i, finish in enumerate(forward_passes(self.adapter, cases))]
 
     def finished(self, finish: Finish) -> Outcome:
         """Run the rest of a call; an exception breaks the law."""
-        case = finish.life.cases[finish.number] if isinstance(finish, Pass) else self._steps[0]
+        case = finish.log.cases[finish.number] if isinstance(finish, Pass) else self._steps[0]
         return self.answered(case, self.came_back(case, finish()))
 
     def comes_back(self, cases: Sequence[Case]) -> None:
         """Call a new layer with each case; break the law only if a call neither returned nor raised."""
         outcomes = run_steps(self.adapter, cases)
-        self._lives.append(Life("steps", list(cases), outcomes))
+        self._logs.append(CallLog("steps", list(cases), outcomes))
         for case, outcome in zip(cases, outcomes, strict=True):
             self._ended(case, outcome)
 
@@ -213,7 +221,7 @@ class Caller:
 
     def _note(self, what: What, cases: Sequence[Case], outcomes: list[Outcome], *, threads: int = 0) -> list[Outcome]:
         """Keep calls for a finding; break the law if one of them did not come back."""
-        self._lives.append(Life(what, list(cases), outcomes, threads=threads))
+        self._logs.append(CallLog(what, list(cases), outcomes, threads=threads))
         for i, outcome in enumerate(outcomes):
             self.came_back(cases[i], outcome)
         return outcomes
@@ -241,10 +249,10 @@ class Caller:
             self.broken("call", f"{problem}, {hint}", raised_type(outcome, name))
 
     def missing(self, name: str) -> NoReturn:
-        """Report an output that is not there, in one of the calls of the last life."""
+        """Report an output that is not there, in one of the calls of the last log."""
         __tracebackhide__ = True
-        life = self._lives[-1] if self._lives else None
-        self.broken(name, "is missing", any_lacks(life, name) if life else None)
+        log = self._logs[-1] if self._logs else None
+        self.broken(name, "is missing", any_lacks(log, name) if log else None)
 
     def broken(self, quantity: str, problem: str, condition: Expression | None = None) -> NoReturn:
         """Report what is not a matter of values; `condition` is true while the defect is there."""
@@ -254,7 +262,7 @@ class Caller:
 
     def _report(self, finding: Finding, evidence: Evidence) -> NoReturn:
         __tracebackhide__ = True
-        evidence = replace(evidence, lives=tuple(self._lives))
+        evidence = replace(evidence, logs=tuple(self._logs))
         if memory := self._other_memory(evidence):
             finding = replace(finding, problem=f"{finding.problem}, in the call with {memory} in memory")
         finding = replace(

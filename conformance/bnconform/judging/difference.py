@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bnconform.judging.evidence import Evidence, Life, find
+from bnconform.judging.evidence import CallLog, Evidence, find
 from bnconform.judging.expression import Expression
 from bnconform.judging.findings import SHOWN, number, show, signature
 from bnconform_adapters.contract import AnyArray, Case
@@ -76,12 +76,12 @@ def describe_call(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int,
     """
     lines: list[str] = []
     of_got = _calls_of(evidence.got, evidence)
-    for life, position in of_got[:1]:
-        lines += _called(life, position, steps, notes)
-    others = [call for call in _calls_of(evidence.expected, evidence) if all(call[0] is not life for life, _ in of_got)]
-    for life, position in others[:1]:
-        if not _shown(life.cases[position], steps):
-            lines.append(_line("beside", f"a call {', '.join(_told(life.cases[position], steps))}"))
+    for log, position in of_got[:1]:
+        lines += _called(log, position, steps, notes)
+    others = [call for call in _calls_of(evidence.expected, evidence) if all(call[0] is not log for log, _ in of_got)]
+    for log, position in others[:1]:
+        if not _shown(log.cases[position], steps):
+            lines.append(_line("beside", f"a call {', '.join(_told(log.cases[position], steps))}"))
     return tuple(lines)
 
 
@@ -89,30 +89,30 @@ def marks(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int, str]) -
     """What is to be said of each of several steps: its note, and which of them the finding is about."""
     if len(steps) < 2:
         return ()
-    at = [life.cases[position] for life, position in _calls_of(evidence.got, evidence)[:1]]
+    at = [log.cases[position] for log, position in _calls_of(evidence.got, evidence)[:1]]
     return tuple(notes.get(id(case)) or (HERE if any(one is case for one in at) else "") for case in steps)
 
 
 def mode_of(evidence: Evidence, steps: Sequence[Case]) -> str:
     """The mode of the call that a finding is about; that of the last step where it is about none."""
-    at = [life.cases[position] for life, position in _calls_of(evidence.got, evidence)]
+    at = [log.cases[position] for log, position in _calls_of(evidence.got, evidence)]
     training = (at[0] if at else steps[-1]).training if at or steps else True
     return "training" if training else "inference"
 
 
-def _calls_of(of: Expression | None, evidence: Evidence) -> list[tuple[Life, int]]:
-    """The calls whose outcomes something that is compared is made of: the life, and the number of the case in it."""
+def _calls_of(of: Expression | None, evidence: Evidence) -> list[tuple[CallLog, int]]:
+    """The calls whose outcomes something that is compared is made of: the log, and the number of the case in it."""
     found = []
     for given in of.given if of else ():
-        place = find(given, evidence.lives)
+        place = find(given, evidence.logs)
         if place is not None and not place.of_case:
-            life = evidence.lives[place.life]
-            found.append((life, life.order[place.position] if life.order else place.position))
+            log = evidence.logs[place.log]
+            found.append((log, log.order[place.position] if log.order else place.position))
     return found
 
 
-def _called(life: Life, position: int, steps: Sequence[Case], notes: Mapping[int, str]) -> list[str]:
-    made = life.cases[: position + 1] if life.what == "steps" else [life.cases[position]]
+def _called(log: CallLog, position: int, steps: Sequence[Case], notes: Mapping[int, str]) -> list[str]:
+    made = log.cases[: position + 1] if log.what == "steps" else [log.cases[position]]
     if _all_shown(made, steps):
         return []
     if all(case is made[0] for case in made):  # one call, once or several times
@@ -120,7 +120,7 @@ def _called(life: Life, position: int, steps: Sequence[Case], notes: Mapping[int
     lines = []
     first = len(steps) if len(steps) > 1 and _all_shown(made[: len(steps)], steps) else 0
     for i, case in enumerate(made[first:], first + 1):
-        raised = _raised(life, i - 1)
+        raised = _raised(log, i - 1)
         told = [", ".join(_told(case, steps)), notes.get(id(case)) or raised, HERE if i == len(made) else ""]
         lines.append(_line(f"call {i}", "; ".join(filter(None, told))))
     return lines
@@ -133,8 +133,8 @@ def _all_shown(made: Sequence[Case], steps: Sequence[Case]) -> bool:
     return len(made) <= len(steps) and all(case is step for case, step in zip(made, steps, strict=False))
 
 
-def _raised(life: Life, position: int) -> str:
-    outcome = life.outcomes[position] if not life.order and position < len(life.outcomes) else None
+def _raised(log: CallLog, position: int) -> str:
+    outcome = log.outcomes[position] if not log.order and position < len(log.outcomes) else None
     return "" if outcome is None or outcome.error is None else f"raised {outcome.error}"
 
 

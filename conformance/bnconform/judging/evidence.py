@@ -30,7 +30,7 @@ What: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, eq=False)
-class Life:
+class CallLog:
     """What was asked of one new layer, or in threads of several, and what came of it.
 
     Attributes
@@ -56,15 +56,15 @@ class Life:
 class Pass:
     """A forward pass that is still to be finished, and where to note that it was."""
 
-    life: Life
+    log: CallLog
     number: int
     rest: Callable[[], Outcome]
 
     def __call__(self) -> Outcome:
         """Finish it."""
         outcome = self.rest()
-        self.life.order.append(self.number)
-        self.life.outcomes.append(outcome)
+        self.log.order.append(self.number)
+        self.log.outcomes.append(outcome)
         return outcome
 
 
@@ -74,7 +74,7 @@ class Evidence:
 
     Attributes
     ----------
-    lives : tuple of Life
+    logs : tuple of CallLog
         All calls of the example, in order.
     claims : Claims
         By which it was judged.
@@ -91,7 +91,7 @@ class Evidence:
         Whether 0 and -0 differ, where bits were compared.
     """
 
-    lives: tuple[Life, ...]
+    logs: tuple[CallLog, ...]
     claims: Claims
     got: Expression | None = None
     expected: Expression | None = None
@@ -100,22 +100,22 @@ class Evidence:
     signed_zeros: bool = True
 
     @property
-    def about(self) -> tuple[Life, ...]:
+    def about(self) -> tuple[CallLog, ...]:
         """The calls that `got` and `expected` speak of, in order; all where they speak of none."""
-        named = {id(life) for of in (self.got, self.expected) if of for one in of.given if (life := self._life(one))}
-        return tuple(life for life in self.lives if id(life) in named) or self.lives[-1:]
+        named = {id(log) for of in (self.got, self.expected) if of for one in of.given if (log := self._life(one))}
+        return tuple(log for log in self.logs if id(log) in named) or self.logs[-1:]
 
     def case_of(self, given: object) -> Case | None:
         """The case of the call that gave an Outcome or an array of one."""
-        place = find(given, self.lives)
+        place = find(given, self.logs)
         if place is None or place.of_case:
             return None
-        life = self.lives[place.life]
-        return life.cases[life.order[place.position] if life.order else place.position]
+        log = self.logs[place.log]
+        return log.cases[log.order[place.position] if log.order else place.position]
 
-    def _life(self, given: object) -> Life | None:
-        place = find(given, self.lives)
-        return None if place is None else self.lives[place.life]
+    def _life(self, given: object) -> CallLog | None:
+        place = find(given, self.logs)
+        return None if place is None else self.logs[place.log]
 
 
 @dataclass(frozen=True)
@@ -124,32 +124,32 @@ class Place:
 
     Attributes
     ----------
-    life, position : int
-        Which life, and which of its outcomes, or of its cases.
+    log, position : int
+        Which log, and which of its outcomes, or of its cases.
     key : str
         Under which name the outcome or the case has it; empty for the whole.
     of_case : bool
     """
 
-    life: int
+    log: int
     position: int
     key: str = ""
     of_case: bool = False
 
 
-def find(given: object, lives: Sequence[Life]) -> Place | None:
+def find(given: object, logs: Sequence[CallLog]) -> Place | None:
     """Where an Outcome, a Case or an array of theirs stands among the calls, by identity; None where it does not."""
     if given is None:
         return None
-    for i, life in enumerate(lives):
-        for j, outcome in enumerate(life.outcomes):
+    for i, log in enumerate(logs):
+        for j, outcome in enumerate(log.outcomes):
             if given is outcome:
                 return Place(i, j)
             for key, array in _arrays(outcome):
                 if given is array:
                     return Place(i, j, key)
-    for i, life in enumerate(lives):
-        for j, case in enumerate(life.cases):
+    for i, log in enumerate(logs):
+        for j, case in enumerate(log.cases):
             if given is case:
                 return Place(i, j, of_case=True)
             for key, array in ((one.name, getattr(case, one.name)) for one in fields(case)):

@@ -145,7 +145,7 @@ class Judge(Caller):
         """
         if first is None or second is None:
             if first is not second:
-                condition = one_lacks(self._lives[-2], self._lives[-1], name) if len(self._lives) > 1 else None
+                condition = one_lacks(self._logs[-2], self._logs[-1], name) if len(self._logs) > 1 else None
                 self.broken(name, f"is present in one of two calls {when}", condition)
             return
         got, expected_of = got or shown(first), expected_of or shown(second)

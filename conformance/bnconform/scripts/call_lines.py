@@ -1,4 +1,4 @@
-"""The calls of a finding as a script makes them again: cases, lives, and how what came out is called."""
+"""The calls of a finding as a script makes them again: cases, logs, and how what came out is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bnconform.cases.case_file import same
-from bnconform.judging.evidence import Evidence, Life, find
+from bnconform.judging.evidence import CallLog, Evidence, find
 from bnconform.judging.expression import Expression
 from bnconform.scripts.literals import literal
 from bnconform_adapters.contract import Case
@@ -29,7 +29,7 @@ class Calls:
 
     def __init__(self, evidence: Evidence, *, everything: bool) -> None:
         self._evidence = evidence
-        self.lives = tuple(map(self._trimmed, evidence.lives if everything else evidence.about))
+        self.logs = tuple(map(self._trimmed, evidence.logs if everything else evidence.about))
         self._cases: list[Case] = []
 
     @property
@@ -38,15 +38,15 @@ class Calls:
         layouts = [one.name for one in fields(Case) if "layout" in one.name]
         return all(getattr(case, name) == "contiguous" for case in self._cases for name in layouts)
 
-    def _trimmed(self, life: Life) -> Life:
-        """The life up to the last outcome that matters."""
+    def _trimmed(self, log: CallLog) -> CallLog:
+        """The log up to the last outcome that matters."""
         of = [of for of in (self._evidence.got, self._evidence.expected) if of is not None]
         given = [one for each in of for one in each.given]
-        places = [place for one in given if (place := find(one, (life,)))]
-        if life.what != "steps" or any(one is life for one in given) or not places:
-            return life
+        places = [place for one in given if (place := find(one, (log,)))]
+        if log.what != "steps" or any(one is log for one in given) or not places:
+            return log
         last = 1 + max(place.position for place in places)
-        return replace(life, cases=life.cases[:last], outcomes=life.outcomes[:last])
+        return replace(log, cases=log.cases[:last], outcomes=log.outcomes[:last])
 
     def name(self, case: Case) -> str:
         """What the script calls a case."""
@@ -76,24 +76,24 @@ class Calls:
     def lines(self, *, announced: bool = False) -> list[str]:
         """Assignments of what the calls give; where `announced`, each is printed first: it may be the one that dies."""
         found = []
-        for i, life in enumerate(self.lives, 1):
-            line = f"results_{i} = {self._call(life)}"
+        for i, log in enumerate(self.logs, 1):
+            line = f"results_{i} = {self._call(log)}"
             found += [f"print({line!r}, flush=True)", line] if announced else [line]
         return found
 
-    def _call(self, life: Life) -> str:
-        names = [self.name(case) for case in life.cases]
+    def _call(self, log: CallLog) -> str:
+        names = [self.name(case) for case in log.cases]
         listed = ", ".join(names)
-        match life.what:
+        match log.what:
             case "steps" | "fresh process":
-                restarting = any(case.before != "nothing" for case in life.cases)
+                restarting = any(case.before != "nothing" for case in log.cases)
                 return f"{'run_restarting' if restarting else 'run'}(Layer, {listed})"
             case "steps in spoilt memory":
                 return f"run_in_spoilt_memory(Layer, {listed})"
             case "interleaved":
-                return f"interleave(Layer, [{listed}], order={life.order})"
+                return f"interleave(Layer, [{listed}], order={log.order})"
             case "together":
-                return f"run_together(Layer, [{listed}], threads={life.threads})"
+                return f"run_together(Layer, [{listed}], threads={log.threads})"
             case "second order":
                 return f"[attempt(second_order, {listed})]"
             case "jvp":
@@ -108,18 +108,18 @@ class Calls:
         return of.render(self.reference)
 
     def reference(self, given: object) -> str:
-        """A life, a case, an outcome or an array of them, as an expression."""
-        if isinstance(given, Life):
-            return f"results_{[life.outcomes is given.outcomes for life in self.lives].index(True) + 1}"
+        """A log, a case, an outcome or an array of them, as an expression."""
+        if isinstance(given, CallLog):
+            return f"results_{[log.outcomes is given.outcomes for log in self.logs].index(True) + 1}"
         if isinstance(given, Case):
             return self.name(given)
-        place = find(given, self.lives)
+        place = find(given, self.logs)
         if place is None:
             assert isinstance(given, np.ndarray)
             return literal(given)
         if place.of_case:
-            return f"{self.name(self.lives[place.life].cases[place.position])}.{place.key}"
-        result = f"results_{place.life + 1}[{place.position}]"
+            return f"{self.name(self.logs[place.log].cases[place.position])}.{place.key}"
+        result = f"results_{place.log + 1}[{place.position}]"
         return f'{result}["{place.key}"]' if place.key else result
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bnconform.judging.evidence import Evidence, Life, find
+from bnconform.judging.evidence import CallLog, Evidence, find
 from bnconform.judging.expression import Expression
 from bnconform.judging.findings import Finding
 from bnconform.scripts.call_lines import Calls
@@ -36,7 +36,7 @@ class Verdict:
             ]
         if got is None:
             return [
-                "for result in " + " + ".join(f"results_{i}" for i in range(1, len(self._calls.lives) + 1)) + ":",
+                "for result in " + " + ".join(f"results_{i}" for i in range(1, len(self._calls.logs) + 1)) + ":",
                 "    print(result)",
                 'print("every call came back: this script sees no defect")',
                 "sys.exit(0)",
@@ -59,7 +59,7 @@ class Verdict:
 
     def _now(self, got: Expression) -> list[str]:
         """Print what a condition speaks of."""
-        place = find(got.given[0], self._calls.lives)
+        place = find(got.given[0], self._calls.logs)
         if place is None or place.of_case:
             return []
         told = self._calls.reference(got.given[0])
@@ -106,61 +106,61 @@ class Verdict:
 
     def _defined(self, got: Expression) -> str | None:
         """The plain definition of what is compared, where it is an output as a call gave it."""
-        if got.text != "{}" or (place := find(got.given[0], self._calls.lives)) is None or place.of_case:
+        if got.text != "{}" or (place := find(got.given[0], self._calls.logs)) is None or place.of_case:
             return None
-        life = self._calls.lives[place.life]
-        position = life.order[place.position] if life.order else place.position
-        case = life.cases[position]
+        log = self._calls.logs[place.log]
+        position = log.order[place.position] if log.order else place.position
+        case = log.cases[position]
         if not case.values_per_channel:
             return None
         name, key = self._calls.name(case), place.key
-        if life.what in ("second order", "jvp"):
+        if log.what in ("second order", "jvp"):
             return f'derivatives({name})["{key}"]'
-        if life.what in ("population", "interleaved", "shards") or key.endswith("after"):
+        if log.what in ("population", "interleaved", "shards") or key.endswith("after"):
             return None
         mean, var = f"{name}.running_mean", f"{name}.running_var"
-        start = max((i for i in range(position + 1) if life.cases[i].before != "nothing"), default=0)
-        earlier = [i for i in range(start, position) if life.outcomes[i].error is None]
-        if life.what == "steps" and earlier and case.running_mean is not None:
-            before = f"results_{place.life + 1}[{earlier[-1]}]"
+        start = max((i for i in range(position + 1) if log.cases[i].before != "nothing"), default=0)
+        earlier = [i for i in range(start, position) if log.outcomes[i].error is None]
+        if log.what == "steps" and earlier and case.running_mean is not None:
+            before = f"results_{place.log + 1}[{earlier[-1]}]"
             mean, var = f'{before}["running_mean"]', f'{before}["running_var"]'
         momentum, dialect = case.momentum, self._evidence.claims.dialect
         if case.training:
-            trained = [life.cases[i] for i in earlier if life.cases[i].training and life.cases[i].values_per_channel]
+            trained = [log.cases[i] for i in earlier if log.cases[i].training and log.cases[i].values_per_channel]
             if momentum is None:
                 momentum = cumulative_momentum(len(trained) + 1)
-            elif dialect.debiased and life.cases[start].before == "reset":
+            elif dialect.debiased and log.cases[start].before == "reset":
                 momentum = debiased_momentum(momentum, len(trained) + 1)
         unbiased = dialect.stored_variance == "unbiased"
         return f'definition({name}, {mean}, {var}, {momentum}, unbiased={unbiased})["{key}"]'
 
     def _if_other_before(self, got: Expression, has_rest: bool) -> list[str]:
         """Expect what the definition gives where earlier calls leave other statistics than they did."""
-        place = find(got.given[0], self._calls.lives)
-        if place is None or (before := self._before(self._calls.lives[place.life], place.position)) is None:
+        place = find(got.given[0], self._calls.logs)
+        if place is None or (before := self._before(self._calls.logs[place.log], place.position)) is None:
             return []
-        outcome = self._calls.lives[place.life].outcomes[before]
+        outcome = self._calls.logs[place.log].outcomes[before]
         if outcome.running_mean is None or outcome.running_var is None:
             return []
-        found, lines = f"results_{place.life + 1}[{before}]", ["# The exact value is that after these statistics:"]
+        found, lines = f"results_{place.log + 1}[{before}]", ["# The exact value is that after these statistics:"]
         for name in ("running_mean", "running_var"):
             lines += [f"if differs({found}[{name!r}], {literal(getattr(outcome, name))}):"]
             lines += ["    expected = defined", *(["    rest = 0.0"] if has_rest else [])]
         return lines
 
-    def _before(self, life: Life, position: int) -> int | None:
+    def _before(self, log: CallLog, position: int) -> int | None:
         """The last earlier call that left statistics for this one."""
-        if life.what != "steps" or life.cases[position].running_mean is None:
+        if log.what != "steps" or log.cases[position].running_mean is None:
             return None
-        start = max((i for i in range(position + 1) if life.cases[i].before != "nothing"), default=0)
-        earlier = [i for i in range(start, position) if life.outcomes[i].error is None]
+        start = max((i for i in range(position + 1) if log.cases[i].before != "nothing"), default=0)
+        earlier = [i for i in range(start, position) if log.outcomes[i].error is None]
         return earlier[-1] if earlier else None
 
     def _cannot_tell(self, *of: Expression) -> list[str]:
         """Leave where a call that is spoken of raised."""
-        places = [find(one, self._calls.lives) for each in of for one in each.given]
+        places = [find(one, self._calls.logs) for each in of for one in each.given]
         made = [place for place in places if place and not place.of_case]
-        names = dict.fromkeys(f"results_{place.life + 1}[{place.position}]" for place in made)
+        names = dict.fromkeys(f"results_{place.log + 1}[{place.position}]" for place in made)
         if not names:
             return []
         return [

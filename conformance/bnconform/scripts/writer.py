@@ -169,7 +169,7 @@ class _Writer:
         """What a plain script does not show of the finding."""
         if self._finding.requirement == "P5" and not self._subject.is_file:
             return ["Guard zones around the arrays show it; this script only makes the call."]
-        kinds = {life.what for life in self._calls.lives}
+        kinds = {log.what for log in self._calls.logs}
         if "together" in kinds:
             return ["Calls from several threads: it may take several runs to show."]
         if "fresh process" in kinds:
@@ -185,9 +185,7 @@ class _Writer:
     @property
     def _fate(self) -> bool:
         """Whether what was found is that a call did not come back."""
-        return self._evidence.got is None and any(
-            outcome.fate for life in self._calls.lives for outcome in life.outcomes
-        )
+        return self._evidence.got is None and any(outcome.fate for log in self._calls.logs for outcome in log.outcomes)
 
 
 def _wrapped(line: str) -> list[str]:
