@@ -9,7 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from bnconform_adapters.contract import Adapter, Case, Finish, Layer, Outcome, describe_error
+from bnconform_adapters.contract import (
+    Adapter,
+    Case,
+    Finish,
+    GivesPopulation,
+    GivesSecondOrder,
+    GivesTangents,
+    Layer,
+    Outcome,
+    RunsShards,
+    describe_error,
+)
 from bnconform_adapters.fates import fate_of
 from bnconform_adapters.memory import spoil_memory
 
@@ -161,20 +172,23 @@ def run(adapter: Adapter, case: Case) -> Outcome:
 
 def second_order(adapter: Adapter, case: Case, caught: Caught = CAUGHT) -> Outcome:
     """Second-order gradients of a new layer; an exception becomes the Outcome's `error`."""
-    return _guarded(lambda: adapter.second_order(case), caught)()  # type: ignore[attr-defined]
+    assert isinstance(adapter, GivesSecondOrder)
+    return _guarded(lambda: adapter.second_order(case), caught)()
 
 
 def jvp(adapter: Adapter, case: Case, caught: Caught = CAUGHT) -> Outcome:
     """The tangent of y of a new layer; an exception becomes the Outcome's `error`."""
-    return _guarded(lambda: adapter.jvp(case), caught)()  # type: ignore[attr-defined]
+    assert isinstance(adapter, GivesTangents)
+    return _guarded(lambda: adapter.jvp(case), caught)()
 
 
 def shards(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> list[Outcome]:
     """One step of a new layer over several devices, a case on each; an exception becomes every Outcome's `error`."""
+    assert isinstance(adapter, RunsShards)
     found: list[Outcome] = []
 
     def step() -> Outcome:
-        found.extend(adapter.shards(cases))  # type: ignore[attr-defined]
+        found.extend(adapter.shards(cases))
         return Outcome()
 
     failed = _guarded(step, caught)()
@@ -183,4 +197,5 @@ def shards(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> 
 
 def population(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> Outcome:
     """Running statistics of the data set whose batches are the cases' x; an exception becomes the Outcome's `error`."""
-    return _guarded(lambda: adapter.population(cases), caught)()  # type: ignore[attr-defined]
+    assert isinstance(adapter, GivesPopulation)
+    return _guarded(lambda: adapter.population(cases), caught)()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import ml_dtypes
 import numpy as np
@@ -381,6 +381,38 @@ class Adapter(Protocol):
 
     def layer(self, case: Case) -> Layer:
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
+
+
+@runtime_checkable
+class GivesSecondOrder(Protocol):
+    """An adapter of an implementation that claims `second_order`."""
+
+    def second_order(self, case: Case) -> Outcome:
+        """Gradients of the backward pass of a new layer, as `ddy`, `dx` and `dweight`; see :class:`Claims`."""
+
+
+@runtime_checkable
+class GivesTangents(Protocol):
+    """An adapter of an implementation that claims `forward_mode`."""
+
+    def jvp(self, case: Case) -> Outcome:
+        """The tangent of y of a new layer, as `y_tangent`; see :class:`Claims`."""
+
+
+@runtime_checkable
+class RunsShards(Protocol):
+    """An adapter of an implementation that claims `shards`."""
+
+    def shards(self, cases: Sequence[Case]) -> list[Outcome]:
+        """One step of a new layer over several devices, a case on each; see :class:`Claims`."""
+
+
+@runtime_checkable
+class GivesPopulation(Protocol):
+    """An adapter of an implementation that claims `population`."""
+
+    def population(self, cases: Sequence[Case]) -> Outcome:
+        """Running statistics of the data set whose batches are the cases' x."""
 
 
 def describe_error(error: BaseException) -> str:

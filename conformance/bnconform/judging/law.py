@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Concatenate, Protocol
+from typing import Concatenate, Protocol, cast
 
 import pytest
 
@@ -54,9 +54,19 @@ class Examiner(Protocol):
         """Run the law on the implementation at hand and record the verdict."""
 
 
+class LawTest(Protocol):
+    """A test of pytest's that judges a law."""
+
+    law: Law
+    pytestmark: list[pytest.MarkDecorator]
+
+    def __call__(self, bn_examiner: Examiner) -> None:
+        """Judge the law on the implementation at hand."""
+
+
 def requirement(
     id: str, given: Source | Histories, share: float = 1.0, least: int = 1
-) -> Callable[[LawFunction], Callable[[Examiner], None]]:
+) -> Callable[[LawFunction], LawTest]:
     """Turn a law's function into a test of the requirement `id`, over examples from `given`.
 
     The test takes the plugin's `bn_examiner` fixture; the law itself stays reachable as ``test.law``.
@@ -68,7 +78,7 @@ def requirement(
     """
     assert BY_ID[id]
 
-    def decorate(function: LawFunction) -> Callable[[Examiner], None]:
+    def decorate(function: LawFunction) -> LawTest:
         law = Law(id, given, function, share, least)
 
         def test(bn_examiner: Examiner) -> None:
@@ -77,8 +87,8 @@ def requirement(
 
         test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
         test.__qualname__ = function.__qualname__
-        test.law = law  # type: ignore[attr-defined]
-        test.pytestmark = [pytest.mark.bn_requirement(id)]  # type: ignore[attr-defined]
-        return test
+        made = cast(LawTest, test)
+        made.law, made.pytestmark = law, [pytest.mark.bn_requirement(id)]
+        return made
 
     return decorate
