@@ -3,7 +3,8 @@
 import keras
 
 from bnconform_adapters.plain.calling import place
-from bnconform_adapters.plain.torch_tensors import differentiated, forward_mode, rest_of_call, tensor, twice
+from bnconform_adapters.torch.derivatives import forward_mode, twice
+from bnconform_adapters.torch.tensors import differentiated, rest_of_call, tensor
 
 
 def new_layer(case):
