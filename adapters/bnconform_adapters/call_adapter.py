@@ -34,7 +34,7 @@ class CalledLayer(Protocol):
 class CallModule(Protocol):
     """A module of calls; only `Layer` is always there."""
 
-    def Layer(self, case: Case) -> CalledLayer:  # noqa: N802
+    def Layer(self, case: Case) -> CalledLayer:
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
 
     def second_order(self, case: Case) -> Results:
@@ -66,15 +66,15 @@ class CallAdapter:
     ----------
     name : str
     claims : Claims
-    module : str
-        Import name of the module of calls; imported when it is first needed.
+    module : str or object
+        The module of calls, or its import name; then it is imported when it is first needed.
     frameworks : tuple of str
         Import names of what the module imports, in an order in which they get along.
     """
 
     name: str
     claims: Claims
-    module: str
+    module: str | CallModule
     frameworks: tuple[str, ...] = ()
 
     def layer(self, case: Case) -> Layer:
@@ -99,7 +99,7 @@ class CallAdapter:
         return outcome_of(self._calls().population(*cases))
 
     def _calls(self) -> CallModule:
-        return _imported(self.module, self.frameworks)
+        return _imported(self.module, self.frameworks) if isinstance(self.module, str) else self.module
 
 
 @cache

@@ -2,57 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module, metadata, util
+from importlib import import_module
 from pathlib import Path
 from shutil import which
 
+from bnconform_adapters.call_adapter import CallAdapter
 from bnconform_adapters.contract import Adapter, AdapterError
+from bnconform_adapters.entry import Entry as Entry
 from bnconform_adapters.frameworks import settle
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One bundled implementation.
-
-    Attributes
-    ----------
-    name : str
-        As `--adapter` takes it.
-    factory : str
-        ``module:function`` inside this package; calling it makes the adapter.
-    packages : mapping of str to str
-        Import name to distribution name of what it needs; the first is the implementation itself.
-    extra : str
-        The project's extra that installs them.
-    environment : mapping of str to str, or None
-        Variables that are set in a process of its own, where it is imported and called; None where it lives in the
-        suite's process with the others.
-    slow : bool
-        Whether all laws take minutes, so that it is run when it is named or slow ones are asked for.
-    """
-
-    name: str
-    factory: str
-    packages: tuple[tuple[str, str], ...]
-    extra: str
-    environment: tuple[tuple[str, str], ...] | None = None
-    slow: bool = False
-
-    def missing(self) -> list[str]:
-        """Distributions that are not installed, found without importing anything."""
-        return [dist for module, dist in self.packages if util.find_spec(module) is None]
-
-    @property
-    def install(self) -> str:
-        """The command that installs what it needs."""
-        return f"pip install 'bnconform[{self.extra}]'"
-
-    def versions(self) -> dict[str, str]:
-        """Installed versions of what it needs."""
-        return {dist: metadata.version(dist) for module, dist in self.packages if util.find_spec(module)}
-
 
 FILLED_MEMORY = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.perturb=90")
 """Has the C library fill what it hands out with the byte 0xA5, so that what reads memory that nobody wrote does the
@@ -73,40 +31,139 @@ _TINYGRAD_DEVICE = (("DEV", "CPU" if which("clang") else "PYTHON"), ("PARALLEL",
 """Its CPU device calls clang. PARALLEL is how many processes it starts to compile, which would run a script again."""
 
 REGISTRY: tuple[Entry, ...] = (
-    Entry("reference", "reference_layer:reference", (("numpy", "numpy"),), "torch"),
-    Entry("torch", "pytorch_modules:module", _TORCH, "torch"),
-    Entry("torch.channels_last", "pytorch_modules:channels_last", _TORCH, "torch"),
-    Entry("torch.autocast", "pytorch_modules:autocast", _TORCH, "torch"),
-    Entry("torch.functional", "pytorch_functions:functional", _TORCH, "torch"),
-    Entry("torch.native", "pytorch_functions:native", _TORCH, "torch", ()),
-    Entry("torch.decomp", "pytorch_functions:decomposed", _TORCH, "torch"),
-    Entry("torch.vmap", "pytorch_functions:over_models", _TORCH, "torch"),
-    Entry("torch.compile", "pytorch_functions:compiled", _TORCH, "torch", (FILLED_MEMORY,), slow=True),
-    Entry("fused_triton", "fused_triton.adapter:fused", (("triton", "triton"), *_TORCH), "kernel"),
-    Entry("flax.linen", "flax_linen:linen", _FLAX, "jax"),
-    Entry("flax.linen.slow", "flax_linen:slow", _FLAX, "jax"),
-    Entry("flax.nnx", "flax_nnx:nnx", _FLAX, "jax"),
-    Entry("haiku", "haiku_layer:haiku", _HAIKU, "haiku"),
-    Entry("equinox.batch", "equinox_layer:batch", _EQUINOX, "equinox"),
-    Entry("equinox.ema", "equinox_layer:ema", _EQUINOX, "equinox"),
-    Entry("keras.tensorflow", "keras_layer:tensorflow", _KERAS, "tensorflow"),
-    Entry("keras.jax", "keras_jax:jax", _KERAS_JAX, "all", (("KERAS_BACKEND", "jax"),)),
-    Entry("keras.torch", "keras_torch:torch", _KERAS_TORCH, "all", (("KERAS_BACKEND", "torch"),)),
-    Entry("tf.fused", "tensorflow_fused:fused", _TENSORFLOW, "tensorflow"),
-    Entry("tf.fused.xla", "tensorflow_fused:xla", _TENSORFLOW, "tensorflow", ()),
-    Entry("tf.function", "tensorflow_fused:function", _TENSORFLOW, "tensorflow"),
-    Entry("tf.moments", "tensorflow_moments:moments", _TENSORFLOW, "tensorflow"),
-    Entry("onnx.reference.9", "onnx_reference:opset_9", _ONNX, "onnx"),
-    Entry("onnx.reference.14", "onnx_reference:opset_14", _ONNX, "onnx"),
-    Entry("onnx.reference.15", "onnx_reference:opset_15", _ONNX, "onnx"),
-    Entry("onnxruntime", "onnx_runtime:runtime", _ONNXRUNTIME, "onnx", environment=()),
-    Entry("onnxruntime.exported", "onnx_runtime:exported", _ONNXRUNTIME, "onnx", environment=()),
-    Entry("torch.onnx", "torch_onnx:exported", (*_TORCH, *_ONNXRUNTIME), "all", environment=()),
-    Entry("openvino", "openvino_inference:inference", (("openvino", "openvino"),), "openvino", environment=()),
-    Entry("paddle", "paddle_layer:layer", (("paddle", "paddlepaddle"),), "paddle", environment=()),
-    Entry("mlx", "mlx_layer:layer", (("mlx", "mlx"),), "mlx", environment=()),
-    Entry("tvm.relax", "tvm_relax:relax", (("tvm", "apache-tvm"),), "tvm", environment=(("TVM_NUM_THREADS", "1"),)),
-    Entry("tinygrad", "tinygrad_layer:layer", _TINYGRAD, "tinygrad", _TINYGRAD_DEVICE, slow=True),
+    Entry("reference", "plain.reference", None, (("numpy", "numpy"),), "torch", factory="reference_layer:reference"),
+    Entry("torch", "plain.torch_module", None, _TORCH, "torch", factory="pytorch_modules:module"),
+    Entry("torch.channels_last", "plain.torch_module", None, _TORCH, "torch", factory="pytorch_modules:channels_last"),
+    Entry("torch.autocast", "plain.torch_autocast", None, _TORCH, "torch", factory="pytorch_modules:autocast"),
+    Entry("torch.functional", "plain.torch_functional", None, _TORCH, "torch", factory="pytorch_functions:functional"),
+    Entry(
+        "torch.native", "plain.torch_native", None, _TORCH, "torch", environment=(), factory="pytorch_functions:native"
+    ),
+    Entry("torch.decomp", "plain.torch_decomp", None, _TORCH, "torch", factory="pytorch_functions:decomposed"),
+    Entry("torch.vmap", "plain.torch_vmap", None, _TORCH, "torch", factory="pytorch_functions:over_models"),
+    Entry(
+        "torch.compile",
+        "plain.torch_compile",
+        None,
+        _TORCH,
+        "torch",
+        environment=(FILLED_MEMORY,),
+        slow=True,
+        factory="pytorch_functions:compiled",
+    ),
+    Entry(
+        "fused_triton",
+        "plain.fused_triton",
+        None,
+        (("triton", "triton"), *_TORCH),
+        "kernel",
+        factory="fused_triton.adapter:fused",
+    ),
+    Entry("flax.linen", "plain.flax_linen", None, _FLAX, "jax", factory="flax_linen:linen"),
+    Entry("flax.linen.slow", "plain.flax_linen_slow", None, _FLAX, "jax", factory="flax_linen:slow"),
+    Entry("flax.nnx", "plain.flax_nnx", None, _FLAX, "jax", factory="flax_nnx:nnx"),
+    Entry("haiku", "plain.haiku_layer", None, _HAIKU, "haiku", factory="haiku_layer:haiku"),
+    Entry("equinox.batch", "plain.equinox_batch", None, _EQUINOX, "equinox", factory="equinox_layer:batch"),
+    Entry("equinox.ema", "plain.equinox_ema", None, _EQUINOX, "equinox", factory="equinox_layer:ema"),
+    Entry("keras.tensorflow", "plain.keras_tensorflow", None, _KERAS, "tensorflow", factory="keras_layer:tensorflow"),
+    Entry(
+        "keras.jax",
+        "plain.keras_jax",
+        None,
+        _KERAS_JAX,
+        "all",
+        environment=(("KERAS_BACKEND", "jax"),),
+        factory="keras_jax:jax",
+    ),
+    Entry(
+        "keras.torch",
+        "plain.keras_torch",
+        None,
+        _KERAS_TORCH,
+        "all",
+        environment=(("KERAS_BACKEND", "torch"),),
+        factory="keras_torch:torch",
+    ),
+    Entry("tf.fused", "plain.tf_fused", None, _TENSORFLOW, "tensorflow", factory="tensorflow_fused:fused"),
+    Entry(
+        "tf.fused.xla",
+        "plain.tf_fused_xla",
+        None,
+        _TENSORFLOW,
+        "tensorflow",
+        environment=(),
+        factory="tensorflow_fused:xla",
+    ),
+    Entry("tf.function", "plain.tf_function", None, _TENSORFLOW, "tensorflow", factory="tensorflow_fused:function"),
+    Entry("tf.moments", "plain.tf_moments", None, _TENSORFLOW, "tensorflow", factory="tensorflow_moments:moments"),
+    Entry("onnx.reference.9", "plain.onnx_reference_9", None, _ONNX, "onnx", factory="onnx_reference:opset_9"),
+    Entry("onnx.reference.14", "plain.onnx_reference_14", None, _ONNX, "onnx", factory="onnx_reference:opset_14"),
+    Entry("onnx.reference.15", "plain.onnx_reference_15", None, _ONNX, "onnx", factory="onnx_reference:opset_15"),
+    Entry(
+        "onnxruntime",
+        "plain.onnxruntime_node",
+        None,
+        _ONNXRUNTIME,
+        "onnx",
+        environment=(),
+        factory="onnx_runtime:runtime",
+    ),
+    Entry(
+        "onnxruntime.exported",
+        "plain.onnxruntime_exported",
+        None,
+        _ONNXRUNTIME,
+        "onnx",
+        environment=(),
+        factory="onnx_runtime:exported",
+    ),
+    Entry(
+        "torch.onnx",
+        "plain.torch_onnx",
+        None,
+        (*_TORCH, *_ONNXRUNTIME),
+        "all",
+        environment=(),
+        factory="torch_onnx:exported",
+    ),
+    Entry(
+        "openvino",
+        "plain.openvino_inference",
+        None,
+        (("openvino", "openvino"),),
+        "openvino",
+        environment=(),
+        factory="openvino_inference:inference",
+    ),
+    Entry(
+        "paddle",
+        "plain.paddle_layer",
+        None,
+        (("paddle", "paddlepaddle"),),
+        "paddle",
+        environment=(),
+        factory="paddle_layer:layer",
+    ),
+    Entry("mlx", "plain.mlx_layer", None, (("mlx", "mlx"),), "mlx", environment=(), factory="mlx_layer:layer"),
+    Entry(
+        "tvm.relax",
+        "plain.tvm_relax",
+        None,
+        (("tvm", "apache-tvm"),),
+        "tvm",
+        environment=(("TVM_NUM_THREADS", "1"),),
+        factory="tvm_relax:relax",
+    ),
+    Entry(
+        "tinygrad",
+        "plain.tinygrad_layer",
+        None,
+        _TINYGRAD,
+        "tinygrad",
+        environment=_TINYGRAD_DEVICE,
+        slow=True,
+        factory="tinygrad_layer:layer",
+    ),
 )
 
 
@@ -139,9 +196,13 @@ def create(entry: Entry) -> Adapter:
     """
     if missing := entry.missing():
         raise AdapterError(f"adapter {entry.name!r} needs {', '.join(missing)}: {entry.install}")
-    module, function = entry.factory.split(":")
-    adapter: Adapter = getattr(import_module(f"bnconform_adapters.{module}"), function)()
-    return adapter
+    if entry.factory:
+        module, function = entry.factory.split(":")
+        made: Adapter = getattr(import_module(f"bnconform_adapters.{module}"), function)()
+        return made
+    assert entry.claims is not None
+    frameworks = tuple(name for name, _ in entry.packages)
+    return CallAdapter(entry.name, entry.claims, f"bnconform_adapters.{entry.module}", frameworks)
 
 
 def is_file(spec: str) -> bool:

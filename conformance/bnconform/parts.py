@@ -1,4 +1,4 @@
-"""Plain code for scripts: what a script needs of the modules in `bnconform_adapters.plain`, taken in."""
+"""Plain code for scripts: what a script needs of the modules of calls, and of what they share, taken in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from symtable import SymbolTable, symtable
 
 from bnconform_adapters import plain
 
-_FOLDER = "bnconform_adapters.plain"
-
 
 class Parts:
-    """The top-level statements of some modules, and of those that they import from the same folder.
+    """The top-level statements of some modules, and of the plain code that they import.
 
     Parameters
     ----------
@@ -40,8 +38,8 @@ class Parts:
         for node in ast.parse(source).body:
             first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
             text = "\n".join(lines[first - 1 : node.end_lineno]).replace("  # noqa: N802", "")
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_FOLDER}."):
-                self._take((node.module or "").removeprefix(f"{_FOLDER}."))
+            if isinstance(node, ast.ImportFrom) and (neighbour := plain.module_of(node.module or "")):
+                self._take(neighbour)
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
                     renamed = f" as {alias.asname}" if alias.asname else ""

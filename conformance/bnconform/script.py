@@ -26,7 +26,7 @@ from bnconform.script_verdict import Verdict
 from bnconform_adapters import plain
 from bnconform_adapters.registry import Entry
 
-PARTS = ("calling", "verdict", "definition")
+PARTS = ("plain.calling", "plain.verdict", "plain.definition")
 """What a script may need beside the plain code that calls its subject."""
 
 READ_AT_START = ("GLIBC_TUNABLES",)
@@ -46,7 +46,7 @@ class Subject:
     spec : str
         As `--adapter` takes it.
     plain_code : str
-        The module of :mod:`bnconform_adapters.plain` that calls it; empty where there is none.
+        The module below `bnconform_adapters` that calls it; empty where there is none.
     versions : mapping of str to str
         Of the distributions that it needs.
     environment : mapping of str to str
@@ -62,8 +62,7 @@ class Subject:
     @classmethod
     def bundled(cls, entry: Entry) -> Subject:
         """A bundled implementation."""
-        module, environment = plain.MODULES.get(entry.name, ""), dict(entry.environment or ())
-        return cls(entry.name, entry.name, module, entry.versions(), environment)
+        return cls(entry.name, entry.name, entry.module, entry.versions(), dict(entry.environment or ()))
 
     @classmethod
     def of_file(cls, name: str, spec: str, plain_code: str) -> Subject:
@@ -110,7 +109,7 @@ class _Writer:
         cases = "\n".join(self._calls.case_lines())
         modules = [self._subject.plain_code, *PARTS]
         if self._calls.contiguous:
-            modules.append("copying_into_nan" if self._subject.is_file else "copying")
+            modules.append("plain.copying_into_nan" if self._subject.is_file else "plain.copying")
         spec = f"sys.argv[1] if len(sys.argv) > 1 else {self._subject.spec!r}"
         imports, definitions = Parts(modules, {"SPEC": spec}).text(f"{cases}\n{body}")
         needed = {

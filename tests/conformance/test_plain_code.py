@@ -21,7 +21,7 @@ from bnconform.script import PARTS
 from bnconform_adapters import plain
 from bnconform_adapters.calls import forward_passes, jvp, quiet, run_steps, second_order, shards
 from bnconform_adapters.contract import Adapter, Case, Outcome
-from bnconform_adapters.registry import create, find, load
+from bnconform_adapters.registry import REGISTRY, create, find, load
 
 OUTPUTS = ("y", "running_mean", "running_var", "dx", "dweight", "dbias", "ddy", "y_tangent")
 NEEDS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "module": "torch", "kernelbench": "torch"}
@@ -35,7 +35,7 @@ def implementation(name: str) -> tuple[Adapter, Any]:
     if missing := find(name).missing():
         pytest.skip(f"{name} needs {', '.join(missing)}: {find(name).install}")
     with quiet():
-        return create(find(name)), import_module(f"bnconform_adapters.plain.{plain.MODULES[name]}")
+        return create(find(name)), import_module(f"bnconform_adapters.{find(name).module}")
 
 
 def cases(adapter: Adapter, **changes: Any) -> list[Case]:
@@ -70,10 +70,11 @@ def assert_same(outcome: Outcome, results: dict[str, Any]) -> None:
             assert same(results[f"{name} after"], array), f"{name} after"
 
 
-HERE = names_here(plain.MODULES)
+NAMES = [entry.name for entry in REGISTRY]
+HERE = names_here(NAMES)
 
 
-@pytest.mark.parametrize("name", names_apart(plain.MODULES))
+@pytest.mark.parametrize("name", names_apart(NAMES))
 def test_implementations_of_their_own_process(name: str) -> None:
     """What does not get along with the others is held against its plain code in a process of its own."""
     run_apart(__file__, name)
@@ -170,15 +171,14 @@ def top_level(module: str) -> tuple[list[str], list[str]]:
     neighbours = [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
     defined = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     defined += [ast.unparse(node.targets[0]) for node in body if isinstance(node, ast.Assign)]
-    own = "bnconform_adapters.plain."
-    return defined, [name.removeprefix(own) for name in neighbours if name.startswith(own)]
+    return defined, [own for name in neighbours if (own := plain.module_of(name))]
 
 
 CALLED = ("Layer", "second_order", "jvp", "shards")
 """What a script calls of the subject's own module, which is taken in last; a neighbour's is then of no use."""
 
 
-@pytest.mark.parametrize("module", [*plain.MODULES.values(), *plain.CANDIDATES])
+@pytest.mark.parametrize("module", [*{entry.module: 0 for entry in REGISTRY}, *plain.CANDIDATES])
 def test_names_are_defined_once(module: str) -> None:
     """A script takes in what it needs of several modules, and none hides a name of another, but for what it calls."""
     home: dict[str, str] = {}
@@ -193,11 +193,11 @@ def test_names_are_defined_once(module: str) -> None:
 
 
 FORMS = {
-    "numpy": "candidate_numpy",
-    "torch": "candidate_torch",
-    "jax": "candidate_jax",
-    "module": "candidate_module",
-    "kernelbench": "candidate_kernelbench",
+    "numpy": "plain.candidate_numpy",
+    "torch": "plain.candidate_torch",
+    "jax": "plain.candidate_jax",
+    "module": "plain.candidate_module",
+    "kernelbench": "plain.candidate_kernelbench",
 }
 SWITCHES = """
 import torch
@@ -230,7 +230,7 @@ def candidate(spec: str) -> Iterator[tuple[Adapter, Any]]:
 
     adapter: Any = load(spec)
     kept = kernel_file.SPEC
-    module = import_module(f"bnconform_adapters.plain.{adapter.plain_code}")
+    module = import_module(f"bnconform_adapters.{adapter.plain_code}")
     cached = [kernel_file.kernel_file, *([module.device] if hasattr(module, "device") else [])]
     kernel_file.SPEC = spec
     try:

@@ -68,7 +68,7 @@ class NumpyArrays:
 
     claims = Claims(strided_statistics=True)
     layouts = claims.layouts
-    plain_code = "candidate_numpy"
+    plain_code = "plain.candidate_numpy"
 
     def settings(self, case: Case) -> AbstractContextManager[Any]:
         """See :class:`Arrays`."""

@@ -32,7 +32,7 @@ class JaxArrays:
         cost="compiles per shape",  # also where nothing is jitted: every primitive is
     )
     layouts = claims.layouts
-    plain_code = "candidate_jax"
+    plain_code = "plain.candidate_jax"
 
     def __init__(self, device: str, path: str) -> None:
         try:

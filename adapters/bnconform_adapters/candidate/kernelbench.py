@@ -46,7 +46,7 @@ def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) 
     rank = _rank(stated.module, where)
     gradients = ("training", "inference") if _differentiable(module, rank, device) else ()
     return adapter(
-        title, where, constructor, module, stated, "candidate_kernelbench", ranks=(rank,), gradients=gradients
+        title, where, constructor, module, stated, "plain.candidate_kernelbench", ranks=(rank,), gradients=gradients
     )
 
 

@@ -88,7 +88,7 @@ def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> M
     constructor = Constructor(cls, _keywords(cls), device, cls.__name__)
     switched_on = ", affine=True" if "affine" in constructor.names else ""
     module = built(lambda: constructor(CHANNELS, affine=True), f"{where}: {cls.__name__}({CHANNELS}{switched_on})")
-    return adapter(title, where, constructor, module, stated, "candidate_module")
+    return adapter(title, where, constructor, module, stated, "plain.candidate_module")
 
 
 def _keywords(cls: Any) -> frozenset[str]:

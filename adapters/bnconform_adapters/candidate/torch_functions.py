@@ -44,7 +44,7 @@ class TorchArrays:
     """Tensors on a device, in every layout that tensors have."""
 
     layouts = LAYOUTS
-    plain_code = "candidate_torch"
+    plain_code = "plain.candidate_torch"
 
     def __init__(self, device: str, path: str) -> None:
         check_device(device, path)
