@@ -5,6 +5,7 @@ from threading import Lock
 import numpy as np
 import paddle
 
+from bnconform_adapters.plain.calling import shared
 from bnconform_adapters.plain.cotangents import cotangents
 from bnconform_adapters.plain.signatures import default_of
 
@@ -61,23 +62,11 @@ class Layer:
                 paddle.autograd.backward([y], [given["dy"]], retain_graph=True)
                 found = {name: tensor.grad for name, tensor in inputs.items() if not tensor.stop_gradient}
             after = {f"{name} after": tensor.numpy() for name, tensor in given.items()}
-            shares = shared({"y": y} | found, given)
+            shares = shared({"y": y} | found, given, lambda one, two: one.data_ptr() == two.data_ptr())
             found = {name: None if tensor is None else tensor.numpy() for name, tensor in found.items()}
             return results | found | after | {"shares": shares}
 
         return finish
-
-
-def shared(outputs, inputs):
-    """Pairs of an output and what else shares its memory."""
-    present = [(name, one) for name, one in outputs.items() if one is not None and one.size]
-    others = present + [(name, one) for name, one in inputs.items() if one.size]
-    return [
-        f"{name} and {other}"
-        for i, (name, one) in enumerate(present)
-        for other, two in others[i + 1 :]
-        if one.data_ptr() == two.data_ptr()
-    ]
 
 
 def second_order(case):
