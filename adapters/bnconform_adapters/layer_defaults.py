@@ -77,7 +77,7 @@ def layer_defaults(entry: Entry) -> LayerDefaults | None:
 
 def _ask(entry: Entry) -> LayerDefaults | None:
     """What the module of calls tells of the layer, and the axis that is seen when the layer trains."""
-    module: Any = imported(f"{__package__}.{entry.module}", tuple(name for name, _ in entry.packages))
+    module: Any = imported(f"bnconform_adapters.{entry.module}", entry.frameworks)
     if not hasattr(module, "defaults"):
         return None
     told = dict(module.defaults())

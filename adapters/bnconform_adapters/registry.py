@@ -89,8 +89,7 @@ def create(entry: Entry) -> Adapter:
         made: Adapter = getattr(import_module(f"bnconform_adapters.{module}"), function)()
         return made
     assert entry.claims is not None
-    frameworks = tuple(name for name, _ in entry.packages)
-    return CallAdapter(entry.name, entry.claims, f"bnconform_adapters.{entry.module}", frameworks)
+    return CallAdapter(entry.name, entry.claims, f"bnconform_adapters.{entry.module}", entry.frameworks)
 
 
 def is_file(spec: str) -> bool:
