@@ -99,11 +99,12 @@ class CallAdapter:
         return outcome_of(self._calls().population(*cases))
 
     def _calls(self) -> CallModule:
-        return _imported(self.module, self.frameworks) if isinstance(self.module, str) else self.module
+        return imported(self.module, self.frameworks) if isinstance(self.module, str) else self.module
 
 
 @cache
-def _imported(module: str, frameworks: tuple[str, ...]) -> CallModule:
+def imported(module: str, frameworks: tuple[str, ...]) -> CallModule:
+    """A module of calls, imported after its frameworks."""
     for framework in frameworks:
         import_framework(framework)
     return cast(CallModule, import_module(module))

@@ -43,6 +43,11 @@ class Entry:
     slow: bool = False
     factory: str = ""
 
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """Import names of what it needs, in the order to import them: the implementation itself comes last."""
+        return tuple(module for module, _ in reversed(self.packages))
+
     def missing(self) -> list[str]:
         """Distributions that are not installed, found without importing anything."""
         return [dist for module, dist in self.packages if util.find_spec(module) is None]

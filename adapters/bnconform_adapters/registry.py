@@ -5,136 +5,21 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from shutil import which
 
-from bnconform_adapters import numpy, torch
+from bnconform_adapters import jax, keras, numpy, onnx, others, tensorflow, torch
 from bnconform_adapters.call_adapter import CallAdapter
 from bnconform_adapters.contract import Adapter, AdapterError
 from bnconform_adapters.entry import Entry as Entry
 from bnconform_adapters.frameworks import settle
 
-_TORCH = (("torch", "torch"),)
-_FLAX = (("flax", "flax"), ("jax", "jax"))
-_HAIKU = (("haiku", "dm-haiku"), ("jax", "jax"))
-_EQUINOX = (("equinox", "equinox"), ("jax", "jax"))
-_KERAS = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
-_KERAS_JAX = (("keras", "keras"), ("jax", "jax"))
-_KERAS_TORCH = (("keras", "keras"), *_TORCH)
-_TENSORFLOW = (("tensorflow", "tensorflow-cpu"),)
-_ONNX = (("onnx", "onnx"),)
-_ONNXRUNTIME = (("onnxruntime", "onnxruntime"), *_ONNX)
-_TINYGRAD = (("tinygrad", "tinygrad"),)
-_TINYGRAD_DEVICE = (("DEV", "CPU" if which("clang") else "PYTHON"), ("PARALLEL", "0"))
-"""Its CPU device calls clang. PARALLEL is how many processes it starts to compile, which would run a script again."""
-
 REGISTRY: tuple[Entry, ...] = (
     *numpy.IMPLEMENTATIONS,
     *torch.IMPLEMENTATIONS,
-    Entry("flax.linen", "plain.flax_linen", None, _FLAX, "jax", factory="flax_linen:linen"),
-    Entry("flax.linen.slow", "plain.flax_linen_slow", None, _FLAX, "jax", factory="flax_linen:slow"),
-    Entry("flax.nnx", "plain.flax_nnx", None, _FLAX, "jax", factory="flax_nnx:nnx"),
-    Entry("haiku", "plain.haiku_layer", None, _HAIKU, "haiku", factory="haiku_layer:haiku"),
-    Entry("equinox.batch", "plain.equinox_batch", None, _EQUINOX, "equinox", factory="equinox_layer:batch"),
-    Entry("equinox.ema", "plain.equinox_ema", None, _EQUINOX, "equinox", factory="equinox_layer:ema"),
-    Entry("keras.tensorflow", "plain.keras_tensorflow", None, _KERAS, "tensorflow", factory="keras_layer:tensorflow"),
-    Entry(
-        "keras.jax",
-        "plain.keras_jax",
-        None,
-        _KERAS_JAX,
-        "all",
-        environment=(("KERAS_BACKEND", "jax"),),
-        factory="keras_jax:jax",
-    ),
-    Entry(
-        "keras.torch",
-        "plain.keras_torch",
-        None,
-        _KERAS_TORCH,
-        "all",
-        environment=(("KERAS_BACKEND", "torch"),),
-        factory="keras_torch:torch",
-    ),
-    Entry("tf.fused", "plain.tf_fused", None, _TENSORFLOW, "tensorflow", factory="tensorflow_fused:fused"),
-    Entry(
-        "tf.fused.xla",
-        "plain.tf_fused_xla",
-        None,
-        _TENSORFLOW,
-        "tensorflow",
-        environment=(),
-        factory="tensorflow_fused:xla",
-    ),
-    Entry("tf.function", "plain.tf_function", None, _TENSORFLOW, "tensorflow", factory="tensorflow_fused:function"),
-    Entry("tf.moments", "plain.tf_moments", None, _TENSORFLOW, "tensorflow", factory="tensorflow_moments:moments"),
-    Entry("onnx.reference.9", "plain.onnx_reference_9", None, _ONNX, "onnx", factory="onnx_reference:opset_9"),
-    Entry("onnx.reference.14", "plain.onnx_reference_14", None, _ONNX, "onnx", factory="onnx_reference:opset_14"),
-    Entry("onnx.reference.15", "plain.onnx_reference_15", None, _ONNX, "onnx", factory="onnx_reference:opset_15"),
-    Entry(
-        "onnxruntime",
-        "plain.onnxruntime_node",
-        None,
-        _ONNXRUNTIME,
-        "onnx",
-        environment=(),
-        factory="onnx_runtime:runtime",
-    ),
-    Entry(
-        "onnxruntime.exported",
-        "plain.onnxruntime_exported",
-        None,
-        _ONNXRUNTIME,
-        "onnx",
-        environment=(),
-        factory="onnx_runtime:exported",
-    ),
-    Entry(
-        "torch.onnx",
-        "plain.torch_onnx",
-        None,
-        (*_TORCH, *_ONNXRUNTIME),
-        "all",
-        environment=(),
-        factory="torch_onnx:exported",
-    ),
-    Entry(
-        "openvino",
-        "plain.openvino_inference",
-        None,
-        (("openvino", "openvino"),),
-        "openvino",
-        environment=(),
-        factory="openvino_inference:inference",
-    ),
-    Entry(
-        "paddle",
-        "plain.paddle_layer",
-        None,
-        (("paddle", "paddlepaddle"),),
-        "paddle",
-        environment=(),
-        factory="paddle_layer:layer",
-    ),
-    Entry("mlx", "plain.mlx_layer", None, (("mlx", "mlx"),), "mlx", environment=(), factory="mlx_layer:layer"),
-    Entry(
-        "tvm.relax",
-        "plain.tvm_relax",
-        None,
-        (("tvm", "apache-tvm"),),
-        "tvm",
-        environment=(("TVM_NUM_THREADS", "1"),),
-        factory="tvm_relax:relax",
-    ),
-    Entry(
-        "tinygrad",
-        "plain.tinygrad_layer",
-        None,
-        _TINYGRAD,
-        "tinygrad",
-        environment=_TINYGRAD_DEVICE,
-        slow=True,
-        factory="tinygrad_layer:layer",
-    ),
+    *jax.IMPLEMENTATIONS,
+    *keras.IMPLEMENTATIONS,
+    *tensorflow.IMPLEMENTATIONS,
+    *onnx.IMPLEMENTATIONS,
+    *others.IMPLEMENTATIONS,
 )
 
 
@@ -172,8 +57,7 @@ def create(entry: Entry) -> Adapter:
         made: Adapter = getattr(import_module(f"bnconform_adapters.{module}"), function)()
         return made
     assert entry.claims is not None
-    frameworks = tuple(name for name, _ in entry.packages)
-    return CallAdapter(entry.name, entry.claims, f"bnconform_adapters.{entry.module}", frameworks)
+    return CallAdapter(entry.name, entry.claims, f"bnconform_adapters.{entry.module}", entry.frameworks)
 
 
 def is_file(spec: str) -> bool:

@@ -174,8 +174,8 @@ def top_level(module: str) -> tuple[list[str], list[str]]:
     return defined, [own for name in neighbours if (own := plain.module_of(name))]
 
 
-CALLED = ("Layer", "second_order", "jvp", "shards")
-"""What a script calls of the subject's own module, which is taken in last; a neighbour's is then of no use."""
+CALLED = ("Layer", "second_order", "jvp", "shards", "defaults")
+"""Names of the subject's own module, which is taken in last; a neighbour's is then of no use."""
 
 
 @pytest.mark.parametrize("module", [*{entry.module: 0 for entry in REGISTRY}, *plain.CANDIDATES])

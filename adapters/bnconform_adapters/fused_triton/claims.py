@@ -25,4 +25,4 @@ def fused() -> CallAdapter:
         default_momentum=0.1,
         cost="interpreted" if interpreted else "compiles per shape",
     )
-    return CallAdapter("fused_triton", claims, "bnconform_adapters.torch.fused_kernel", ("triton", "torch"))
+    return CallAdapter("fused_triton", claims, "bnconform_adapters.torch.fused_kernel", ("torch", "triton"))

@@ -1,0 +1,18 @@
+"""ONNX Runtime: sessions on one thread."""
+
+import onnxruntime
+
+from bnconform_adapters.onnx.onnx_models import defaults_of
+
+
+def session(serialized):
+    """A session for a model's bytes, which says nothing."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(serialized, options, providers=["CPUExecutionProvider"])
+
+
+def defaults():
+    """The operator's defaults, and how a node of it trains."""
+    return defaults_of(15)
