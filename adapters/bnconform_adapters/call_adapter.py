@@ -58,7 +58,7 @@ def outcome_of(results: Results) -> Outcome:
     return Outcome(**rest, inputs_after=after, shared=shared, overrun=overrun)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CallAdapter:
     """An implementation that a module of calls runs.
 

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from bnconform_adapters.contract import Adapter, Case, Finish, Layer, Outcome, describe_error
 from bnconform_adapters.fates import fate_of
-from bnconform_adapters.memory import spoil_memory
+from bnconform_adapters.plain.calling import spoil_memory
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ from time import perf_counter
 import correct
 from hypothesis import Phase
 from hypothesis import settings as Settings
+from layers import LayerAdapter
 from specimen import Specimen
 
 from bnconform.findings import Broken, signature
@@ -19,7 +20,6 @@ from bnconform.profiles import settings_for
 from bnconform.tally import Tally
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.contract import Adapter
-from bnconform_adapters.reference_layer import LayerAdapter
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 from bnconform_reference.layer import BatchNorm

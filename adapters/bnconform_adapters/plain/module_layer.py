@@ -2,7 +2,64 @@
 
 import torch
 
-from bnconform_adapters.plain.calling import wrong_kind
-from bnconform_adapters.plain.kernel_file import cannot_tell, stated
+from bnconform_adapters.plain.kernel_file import cannot_tell, wrong_kind
 from bnconform_adapters.torch.derivatives import forward_mode, twice
 from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
+
+
+class FileModuleLayer(ModuleLayer):
+    """A module of a file; it may be made of torch's operations. `usual` builds one by its defaults."""
+
+    composed = True
+
+    def __init__(self, file, module, case, device, usual):
+        if file.names is None:
+            try:
+                file.names = own_names(usual(), file.stated("STATE", {}), "the file")
+            except LookupError as error:
+                cannot_tell(error)
+        super().__init__(module, case, device, file.names)
+
+    def call(self, module, x):
+        y = module(x)
+        if not isinstance(y, torch.Tensor):
+            raise wrong_kind(y, "torch.Tensor", "y")
+        return y
+
+
+def own_names(module, stated, where):
+    """What a module calls its weight, bias, running_mean and running_var, as far as it has the first two.
+
+    Each is what STATE says, or the entry of that name, or else the only one whose name ends in it, as in "bn.weight".
+    """
+    own, names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())], {}
+    listed, known = ", ".join(own) or "nothing", ("weight", "bias", "running_mean", "running_var")
+    for name in known:
+        if name in stated and stated[name] not in own:
+            raise LookupError(f"STATE in {where} has {name} = {stated[name]!r}, but the module has {listed}")
+        exact = [stated[name]] if name in stated else [name] if name in own else []
+        found = exact or [entry for entry in own if entry.endswith(f".{name}")]
+        if len(found) > 1:
+            raise LookupError(
+                f"{where} has {len(found)} entries that end in {name}: {', '.join(found)}; say which is the batch "
+                f"norm's: STATE = {{{name!r}: {found[0]!r}}}"
+            )
+        if not found and name not in ("weight", "bias"):
+            raise LookupError(
+                f"{where} has no {name}: its parameters and buffers are {listed}; name it so, or say what it is "
+                f"called: STATE = {{{name!r}: ...}}"
+            )
+        if found:
+            names[name] = found[0]
+    if unknown := set(stated) - set(known):
+        key = sorted(map(str, unknown))[0]
+        raise LookupError(f"STATE in {where} has an unknown key {key!r}; known: {', '.join(known)}")
+    return names
+
+
+def double_backward(layer, case):
+    return twice(case, module_function(layer, case), layer.device)
+
+
+def tangent(layer, case):
+    return forward_mode(case, module_function(layer, case), layer.device)

@@ -35,9 +35,7 @@ FUNCTION = Claims(
     default_eps=1e-5,
     default_momentum=0.1,
 )
-MODULE = replace(
-    FUNCTION, dialect=Dialect(), strided_statistics=False, parameters=("both", "neither"), untracked=True
-)
+MODULE = replace(FUNCTION, dialect=Dialect(), strided_statistics=False, parameters=("both", "neither"), untracked=True)
 NATIVE = replace(FUNCTION, dialect=Dialect(cumulative=False, empty_batch="raises"))
 COMPILED = replace(
     FUNCTION,  # every eps, momentum and layout is a program of its own that takes seconds to compile

@@ -14,7 +14,7 @@ from bnconform_adapters.fused_triton import (
     shard_gradient_sums,
     shard_input_gradient,
 )
-from bnconform_adapters.torch.derivatives import twice
+from bnconform_adapters.torch.derivatives import forward_mode, twice
 from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
 from bnconform_adapters.torch.tensors import array, laid_out, parameter_dtype
 
@@ -36,6 +36,10 @@ def Layer(case):
 
 def second_order(case):
     return twice(case, module_function(Layer(case), case), DEVICE)
+
+
+def jvp(case):
+    return forward_mode(case, module_function(Layer(case), case), DEVICE)
 
 
 def shards(*cases):

@@ -14,11 +14,11 @@ class ModuleLayer:
     submodules.
     """
 
-    names = {name: name for name in ("weight", "bias", "running_mean", "running_var")}
     composed = False
 
-    def __init__(self, module, case, device="cpu"):
+    def __init__(self, module, case, device="cpu", names=None):
         self.module, self.device = module.to(device), device
+        self.names = names or {name: name for name in ("weight", "bias", "running_mean", "running_var")}
         self.load(case)
 
     def load(self, case):

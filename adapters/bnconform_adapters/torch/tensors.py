@@ -12,7 +12,7 @@ def tensor(array):
     """A tensor in the array's memory."""
     if array is None:
         return None
-    if array.dtype.name == "bfloat16":  # torch knows no such NumPy type
+    if array.dtype.kind == "V":  # bfloat16, which torch does not know as a NumPy type
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
 
@@ -21,7 +21,7 @@ def laid_out(array, layout="contiguous", device="cpu"):
     """A tensor, or None, that lies in memory as `layout` says; around it is NaN. It is no view of another."""
     if array is None:
         return None
-    if layout == "far" and array.size > 1 and device != "cpu":
+    if layout == "far" and array.size > 1 and torch.device(device).type != "cpu":
         return laid_out_far(array, device)
     placed = place(array, layout)
     memory, before = surroundings(placed)
