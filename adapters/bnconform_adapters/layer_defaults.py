@@ -82,7 +82,8 @@ def _ask(entry: Entry) -> LayerDefaults | None:
         return None
     told = dict(module.defaults())
     made, train, rank = told.pop("made"), told.pop("train", None), told.pop("rank", 3)
-    found = LayerDefaults(made, **{name: None if value is None else float(value) for name, value in told.items()})
+    numbers: dict[str, Any] = {name: None if value is None else float(value) for name, value in told.items()}
+    found = LayerDefaults(made, **numbers)
     return found if train is None else _with_axis(found, train, rank)
 
 

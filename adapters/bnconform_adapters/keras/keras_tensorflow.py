@@ -12,7 +12,8 @@ from bnconform_adapters.keras.keras_layer import new_layer
 from bnconform_adapters.plain.channels import channels_last, channels_second
 from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, rest_of_call, twice
 
-LAYERS_KEPT = 100  # until Keras is asked to forget them: TensorFlow keeps kernels for each variable's name, 150 kB a layer
+LAYERS_KEPT = 100
+"""Layers until Keras is asked to forget them: TensorFlow keeps kernels for each variable's name, 150 kB a layer."""
 LAYERS_BUILT = count(1)
 
 

@@ -20,7 +20,7 @@ def node_of(case, opset, training):
 
 
 def model(node, initializers, outputs):
-    """A model for x of any sizes; of parameters and statistics, by the case's names, what is no initializer is an input."""
+    """A model for x of any sizes; a parameter or statistic is an initializer where it is given, else an input."""
     kinds = {"float32": onnx.TensorProto.FLOAT, "float64": onnx.TensorProto.DOUBLE}
     kinds |= {"float16": onnx.TensorProto.FLOAT16, "bfloat16": onnx.TensorProto.BFLOAT16}
 
