@@ -3,12 +3,11 @@
 import keras
 
 
-def new_layer(dtype, backend, **settings):
+def new_layer(backend, **arguments):
     """A layer that is not built yet, if Keras runs on this backend: it has one in a process."""
     if (found := keras.backend.backend()) != backend:
         raise RuntimeError(f"Keras runs on {found} here; set KERAS_BACKEND={backend}")
-    half = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}  # computation in half, variables in float32
-    return keras.layers.BatchNormalization(dtype=half.get(dtype, dtype), **settings)
+    return keras.layers.BatchNormalization(**arguments)
 
 
 def defaults():
