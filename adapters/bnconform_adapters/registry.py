@@ -6,47 +6,15 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-from bnconform_adapters import jax, keras, onnx, others, tensorflow
+from bnconform_adapters import jax, keras, numpy, onnx, others, tensorflow, torch
 from bnconform_adapters.call_adapter import CallAdapter
 from bnconform_adapters.contract import Adapter, AdapterError
 from bnconform_adapters.entry import Entry as Entry
 from bnconform_adapters.frameworks import settle
 
-FILLED_MEMORY = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.perturb=90")
-"""Has the C library fill what it hands out with the byte 0xA5, so that what reads memory that nobody wrote does the
-same every time. Read when a process starts."""
-
-_TORCH = (("torch", "torch"),)
-
 REGISTRY: tuple[Entry, ...] = (
-    Entry("reference", "plain.reference", None, (("numpy", "numpy"),), "torch", factory="reference_layer:reference"),
-    Entry("torch", "plain.torch_module", None, _TORCH, "torch", factory="pytorch_modules:module"),
-    Entry("torch.channels_last", "plain.torch_module", None, _TORCH, "torch", factory="pytorch_modules:channels_last"),
-    Entry("torch.autocast", "plain.torch_autocast", None, _TORCH, "torch", factory="pytorch_modules:autocast"),
-    Entry("torch.functional", "plain.torch_functional", None, _TORCH, "torch", factory="pytorch_functions:functional"),
-    Entry(
-        "torch.native", "plain.torch_native", None, _TORCH, "torch", environment=(), factory="pytorch_functions:native"
-    ),
-    Entry("torch.decomp", "plain.torch_decomp", None, _TORCH, "torch", factory="pytorch_functions:decomposed"),
-    Entry("torch.vmap", "plain.torch_vmap", None, _TORCH, "torch", factory="pytorch_functions:over_models"),
-    Entry(
-        "torch.compile",
-        "plain.torch_compile",
-        None,
-        _TORCH,
-        "torch",
-        environment=(FILLED_MEMORY,),
-        slow=True,
-        factory="pytorch_functions:compiled",
-    ),
-    Entry(
-        "fused_triton",
-        "plain.fused_triton",
-        None,
-        (("triton", "triton"), *_TORCH),
-        "kernel",
-        factory="fused_triton.adapter:fused",
-    ),
+    *numpy.IMPLEMENTATIONS,
+    *torch.IMPLEMENTATIONS,
     *jax.IMPLEMENTATIONS,
     *keras.IMPLEMENTATIONS,
     *tensorflow.IMPLEMENTATIONS,

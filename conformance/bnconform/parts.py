@@ -18,9 +18,16 @@ class Parts:
         Later ones override what earlier ones define.
     constants : mapping of str to str
         Other values, as Python text, for what the modules define at top level.
+    simpler : iterable of str
+        Modules whose functions stand for those of the same name, where there is one.
     """
 
-    def __init__(self, modules: Iterable[str], constants: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        modules: Iterable[str],
+        constants: Mapping[str, str] | None = None,
+        simpler: Iterable[str] = (),
+    ) -> None:
         self._imports: dict[str, str] = {}
         self._statements: dict[str, str] = {}
         self._needs: dict[str, set[str]] = {}
@@ -28,6 +35,10 @@ class Parts:
         self._constants = constants or {}
         for module in modules:
             self._take(module)
+        for module in simpler:
+            for node in ast.parse(source := plain.text(module)).body:
+                if isinstance(node, ast.FunctionDef) and self.defines(node.name):
+                    self._define(node.name, ast.get_source_segment(source, node) or "")
 
     def _take(self, module: str) -> None:
         if module in self._taken:

@@ -8,7 +8,8 @@ import torch
 
 from bnconform_adapters.onnx.onnxruntime_sessions import session
 from bnconform_adapters.plain.array_functions import ArrayLayer
-from bnconform_adapters.plain.torch_modules import ModuleLayer
+from bnconform_adapters.torch.batch_norm_modules import built
+from bnconform_adapters.torch.module_layer import ModuleLayer
 
 EXPORTING = Lock()  # the exporter has one state for the process
 
@@ -20,7 +21,7 @@ class Layer(ArrayLayer):
         super().__init__(case)
         x = torch.ones((2, case.x.shape[1]) + (2,) * (case.x.ndim - 2), dtype=getattr(torch, case.x.dtype.name))
         axes = {axis: f"axis{axis}" for axis in range(case.x.ndim) if axis != 1}
-        model, module = io.BytesIO(), ModuleLayer(case).module.eval()
+        model, module = io.BytesIO(), ModuleLayer(built(case), case).module.eval()
         with EXPORTING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is deprecated; the newer one takes a second a graph
             torch.onnx.export(

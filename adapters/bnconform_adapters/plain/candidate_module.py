@@ -8,7 +8,7 @@ import torch
 from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file, momentum_of
 from bnconform_adapters.plain.module_layer import ModuleLayer, double_backward, tangent
 from bnconform_adapters.plain.torch_device import device
-from bnconform_adapters.plain.torch_tensors import parameter_dtype
+from bnconform_adapters.torch.tensors import parameter_dtype
 
 
 def module_class():

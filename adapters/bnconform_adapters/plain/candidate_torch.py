@@ -4,15 +4,15 @@ import torch
 
 from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
 from bnconform_adapters.plain.torch_device import device
-from bnconform_adapters.plain.torch_memory import guarded, overrun
-from bnconform_adapters.plain.torch_tensors import array, shared, tensor
+from bnconform_adapters.plain.calling import shared
+from bnconform_adapters.torch.tensors import array, laid_out, on_one_storage, tensor, tensor_overrun
 
 
 class Layer(FunctionsLayer):
     """The tensors that a caller keeps between calls."""
 
     def placed(self, given, layout):
-        return guarded(given, layout, device())
+        return laid_out(given, layout, device())
 
     def written(self, kept, new):
         """The tensor with other contents."""
@@ -29,10 +29,10 @@ class Layer(FunctionsLayer):
         return array(found)
 
     def shared(self, outputs, inputs):
-        return shared(outputs, {name: one for name, one in inputs.items() if one is not None})
+        return shared(outputs, inputs, on_one_storage)
 
     def overrun(self, given):
-        return overrun(given)
+        return tensor_overrun(given)
 
 
 def second_order(case):

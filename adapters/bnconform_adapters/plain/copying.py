@@ -1,4 +1,6 @@
-"""For cases whose arrays are all contiguous."""
+"""For scripts whose arrays are all contiguous, where it does not matter what is around them."""
+
+from bnconform_adapters.torch.tensors import tensor
 
 
 def place(array, layout="contiguous"):
@@ -6,6 +8,6 @@ def place(array, layout="contiguous"):
     return None if array is None else array.copy()
 
 
-def overrun(array):
-    """False: nothing is around it."""
-    return False
+def laid_out(array, layout="contiguous", device="cpu"):
+    """A tensor with a copy of the array, or None."""
+    return None if array is None else tensor(array.copy()).to(device)

@@ -2,7 +2,8 @@
 
 import torch
 
-from bnconform_adapters.plain.torch_calls import CallLayer, call_forward_mode, call_twice
+from bnconform_adapters.torch.function_calls import CallLayer, call_forward_mode, call_twice
+from bnconform_adapters.torch.function_calls import defaults as defaults
 
 
 def batch_norm(x, mean, var, weight, bias, training, momentum, eps):

@@ -1,6 +1,10 @@
 """A function of torch.nn.functional.batch_norm's arguments, called as that is."""
 
-from bnconform_adapters.plain.torch_tensors import differentiated, forward_mode, laid_out, rest_of_call, twice
+import torch
+
+from bnconform_adapters.plain.signatures import default_of
+from bnconform_adapters.torch.derivatives import forward_mode, twice
+from bnconform_adapters.torch.tensors import differentiated, laid_out, rest_of_call
 
 
 class CallLayer:
@@ -34,3 +38,14 @@ def call_twice(case, batch_norm):
 
 def call_forward_mode(case, batch_norm):
     return forward_mode(case, function_of(case, batch_norm))
+
+
+def defaults():
+    """The function's defaults, and how it trains."""
+    function = torch.nn.functional.batch_norm
+    return {
+        "made": "torch.nn.functional.batch_norm",
+        "eps": default_of(function, "eps"),
+        "momentum": default_of(function, "momentum"),
+        "train": lambda x: function(torch.from_numpy(x), None, None, training=True).numpy(),
+    }

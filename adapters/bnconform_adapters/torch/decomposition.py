@@ -3,7 +3,8 @@
 import torch
 from torch._decomp import decomposition_table
 
-from bnconform_adapters.plain.torch_calls import CallLayer
+from bnconform_adapters.torch.function_calls import CallLayer
+from bnconform_adapters.torch.function_calls import defaults as defaults
 
 
 class Decomposed(torch.autograd.Function):
