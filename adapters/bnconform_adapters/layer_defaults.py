@@ -76,7 +76,7 @@ def layer_defaults(entry: Entry) -> LayerDefaults | None:
 
 
 def _ask(entry: Entry) -> LayerDefaults | None:
-    """What the module of calls tells of the layer, and the axis that is seen when the layer trains."""
+    """The defaults in the module of calls, and the axis along which the layer normalizes when it trains."""
     module: Any = imported(f"bnconform_adapters.{entry.module}", entry.frameworks)
     if not hasattr(module, "defaults"):
         return None

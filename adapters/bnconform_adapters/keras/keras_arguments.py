@@ -7,7 +7,7 @@ def policy_of(dtype):
 
 
 def arguments_of(case):
-    """What the layer is made with; momentum weighs the new batch in a case, the old statistics in Keras."""
+    """The arguments for a case; momentum weighs the new batch in a case, the old statistics in Keras."""
     return {
         "momentum": 1 - case.momentum,
         "epsilon": case.eps,

@@ -11,7 +11,7 @@ def new_layer(backend, **arguments):
 
 
 def defaults():
-    """What a layer holds when it is given nothing, and the function that trains it."""
+    """The values of a layer that is given nothing, and the function that trains it."""
     layer, array = keras.layers.BatchNormalization(), keras.ops.convert_to_numpy
     layer.build((None, 4, 4))
     return {

@@ -29,7 +29,7 @@ def shards(*cases):
 
 
 def defaults():
-    """What a layer holds when it is given nothing, and the function that trains it."""
+    """The values of a layer that is given nothing, and the function that trains it."""
     layer = tf_keras.layers.BatchNormalization()
     layer.build((None, 4, 4))
     return {

@@ -14,7 +14,7 @@ Node = namedtuple("Node", "opset training eps momentum x_dtype dtype rank")
 
 
 def node_of(case, opset, training):
-    """What a node is made of; momentum weighs the new batch in a case, the old statistics in ONNX."""
+    """The node for a case; momentum weighs the new batch in a case, the old statistics in ONNX."""
     dtypes = case.x.dtype.name, case.running_var.dtype.name
     return Node(opset, training, case.eps, 1 - case.momentum, *dtypes, case.x.ndim)
 
