@@ -76,13 +76,14 @@ def layer_defaults(entry: Entry) -> LayerDefaults | None:
 
 
 def _ask(entry: Entry) -> LayerDefaults | None:
-    """What the module of calls tells of the layer, and the axis that is seen when the layer trains."""
+    """The defaults in the module of calls, and the axis along which the layer normalizes when it trains."""
     module: Any = imported(f"bnconform_adapters.{entry.module}", entry.frameworks)
     if not hasattr(module, "defaults"):
         return None
     told = dict(module.defaults())
     made, train, rank = told.pop("made"), told.pop("train", None), told.pop("rank", 3)
-    found = LayerDefaults(made, **{name: None if value is None else float(value) for name, value in told.items()})
+    numbers: dict[str, Any] = {name: None if value is None else float(value) for name, value in told.items()}
+    found = LayerDefaults(made, **numbers)
     return found if train is None else _with_axis(found, train, rank)
 
 

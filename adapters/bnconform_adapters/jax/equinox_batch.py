@@ -64,7 +64,7 @@ def jvp(case):
 
 
 def defaults():
-    """What a layer holds when it is given nothing but its mode, and the function that trains it."""
+    """The values of a layer that is given nothing but its mode, and the function that trains it."""
     return defaults_of("batch")
 
 

@@ -44,7 +44,7 @@ def shards(*cases):
 
 
 def defaults():
-    """What a layer holds when it is given nothing, and the function that trains it."""
+    """The values of a layer that is given nothing, and the function that trains it."""
     layer = linen.BatchNorm(use_running_average=False)
     state = layer.init(jax.random.key(0), jax.numpy.zeros((4, 4)))
     return {

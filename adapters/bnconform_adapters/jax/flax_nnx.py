@@ -44,7 +44,7 @@ def shards(*cases):
 
 
 def defaults():
-    """What a layer holds when it is given nothing, and the function that trains it."""
+    """The values of a layer that is given nothing, and the function that trains it."""
     layer = nnx.BatchNorm(4, rngs=nnx.Rngs(0))
     return {
         "made": "flax.nnx.BatchNorm(4)",

@@ -57,7 +57,7 @@ def shards(*cases):
 
 
 def defaults():
-    """What a layer holds when it is given nothing but its decay_rate, and the function that trains it."""
+    """The values of a layer that is given nothing but its decay_rate, and the function that trains it."""
     layer = hk.transform_with_state(lambda x: hk.BatchNorm(True, True, 0.9)(x, True))
     variables, state = layer.init(None, np.zeros((4, 4, 4), np.float32))
     mean, var = (state[f"batch_norm/~/{name}_ema"]["average"].ravel()[0] for name in ("mean", "var"))

@@ -11,6 +11,7 @@ from bnconform_reference.dialect import KERAS
 _TENSORFLOW = (("keras", "keras"), ("tensorflow", "tensorflow-cpu"))
 _JAX = (("keras", "keras"), ("jax", "jax"))
 _TORCH = (("keras", "keras"), ("torch", "torch"))
+_KERAS_2 = (("tf_keras", "tf_keras"), ("tensorflow", "tensorflow-cpu"))
 
 ON_TENSORFLOW = Claims(
     dialect=KERAS,
@@ -36,4 +37,5 @@ IMPLEMENTATIONS = (
     Entry("keras.tensorflow", "keras.keras_tensorflow", ON_TENSORFLOW, _TENSORFLOW, "tensorflow"),
     Entry("keras.jax", "keras.keras_jax", ON_JAX, _JAX, "all", environment=(("KERAS_BACKEND", "jax"),)),
     Entry("keras.torch", "keras.keras_torch", ON_TORCH, _TORCH, "all", environment=(("KERAS_BACKEND", "torch"),)),
+    Entry("tf_keras", "keras.tf_keras_layer", ON_TENSORFLOW, _KERAS_2, "tf_keras"),
 )

@@ -3,16 +3,15 @@
 import keras
 
 
-def new_layer(dtype, backend, **settings):
+def new_layer(backend, **arguments):
     """A layer that is not built yet, if Keras runs on this backend: it has one in a process."""
     if (found := keras.backend.backend()) != backend:
         raise RuntimeError(f"Keras runs on {found} here; set KERAS_BACKEND={backend}")
-    half = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}  # computation in half, variables in float32
-    return keras.layers.BatchNormalization(dtype=half.get(dtype, dtype), **settings)
+    return keras.layers.BatchNormalization(**arguments)
 
 
 def defaults():
-    """What a layer holds when it is given nothing, and the function that trains it."""
+    """The values of a layer that is given nothing, and the function that trains it."""
     layer, array = keras.layers.BatchNormalization(), keras.ops.convert_to_numpy
     layer.build((None, 4, 4))
     return {

@@ -1,5 +1,6 @@
 """keras.layers.BatchNormalization on PyTorch, channels on axis 1."""
 
+from bnconform_adapters.keras.keras_arguments import arguments_of
 from bnconform_adapters.keras.keras_layer import defaults as defaults
 from bnconform_adapters.keras.keras_layer import new_layer
 from bnconform_adapters.torch.derivatives import forward_mode, twice
@@ -7,16 +8,7 @@ from bnconform_adapters.torch.tensors import differentiated, laid_out, rest_of_c
 
 
 def layer_of(case):
-    """The layer; momentum weighs the new batch here, the old statistics in Keras."""
-    layer = new_layer(
-        case.x.dtype.name,
-        "torch",
-        axis=1,
-        momentum=1 - case.momentum,
-        epsilon=case.eps,
-        center=case.bias is not None,
-        scale=case.weight is not None,
-    )
+    layer = new_layer("torch", axis=1, **arguments_of(case))
     layer.build(case.x.shape)
     return layer
 

@@ -14,13 +14,13 @@ Node = namedtuple("Node", "opset training eps momentum x_dtype dtype rank")
 
 
 def node_of(case, opset, training):
-    """What a node is made of; momentum weighs the new batch in a case, the old statistics in ONNX."""
+    """The node for a case; momentum weighs the new batch in a case, the old statistics in ONNX."""
     dtypes = case.x.dtype.name, case.running_var.dtype.name
     return Node(opset, training, case.eps, 1 - case.momentum, *dtypes, case.x.ndim)
 
 
 def model(node, initializers, outputs):
-    """A model for x of any sizes; of parameters and statistics, by the case's names, what is no initializer is an input."""
+    """A model for x of any sizes; a parameter or statistic is an initializer where it is given, else an input."""
     kinds = {"float32": onnx.TensorProto.FLOAT, "float64": onnx.TensorProto.DOUBLE}
     kinds |= {"float16": onnx.TensorProto.FLOAT16, "bfloat16": onnx.TensorProto.BFLOAT16}
 

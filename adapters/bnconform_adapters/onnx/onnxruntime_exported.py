@@ -1,7 +1,6 @@
 """ONNX Runtime: parameters and statistics are initializers and y alone is handed out, as in an exported network."""
 
-from bnconform_adapters.onnx.onnx_models import OUTPUTS, model, node_of
-from bnconform_adapters.onnx.onnxruntime_sessions import defaults as defaults
+from bnconform_adapters.onnx.onnx_models import OUTPUTS, defaults_of, model, node_of
 from bnconform_adapters.onnx.onnxruntime_sessions import session
 from bnconform_adapters.plain.array_functions import ArrayLayer
 
@@ -18,3 +17,8 @@ class Layer(ArrayLayer):
 
         (y,) = found(OUTPUTS[:1])
         return [y, *found(OUTPUTS)[1:]] if training else [y]  # the statistics by a graph that hands them out, too
+
+
+def defaults():
+    """The operator's defaults, and how a node of it trains."""
+    return defaults_of(15)

@@ -2,8 +2,7 @@
 
 from functools import lru_cache
 
-from bnconform_adapters.onnx.onnx_models import NAMES, node_of, whole_model
-from bnconform_adapters.onnx.onnxruntime_sessions import defaults as defaults
+from bnconform_adapters.onnx.onnx_models import NAMES, defaults_of, node_of, whole_model
 from bnconform_adapters.onnx.onnxruntime_sessions import session
 from bnconform_adapters.plain.array_functions import ArrayLayer
 
@@ -19,3 +18,8 @@ class Layer(ArrayLayer):
     def call(self, given, training):
         ready = session_of(node_of(self.first, 15, training))
         return ready.run(None, {NAMES[name]: array for name, array in given.items()})
+
+
+def defaults():
+    """The operator's defaults, and how a node of it trains."""
+    return defaults_of(15)

@@ -2,8 +2,6 @@
 
 import onnxruntime
 
-from bnconform_adapters.onnx.onnx_models import defaults_of
-
 
 def session(serialized):
     """A session for a model's bytes, which says nothing."""
@@ -11,8 +9,3 @@ def session(serialized):
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(serialized, options, providers=["CPUExecutionProvider"])
-
-
-def defaults():
-    """The operator's defaults, and how a node of it trains."""
-    return defaults_of(15)

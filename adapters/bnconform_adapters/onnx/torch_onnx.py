@@ -9,6 +9,7 @@ import torch
 from bnconform_adapters.onnx.onnxruntime_sessions import session
 from bnconform_adapters.plain.array_functions import ArrayLayer
 from bnconform_adapters.torch.batch_norm_modules import built
+from bnconform_adapters.torch.batch_norm_modules import defaults as defaults
 from bnconform_adapters.torch.module_layer import ModuleLayer
 
 EXPORTING = Lock()  # the exporter has one state for the process

@@ -96,7 +96,7 @@ def jvp(case):
 
 
 def defaults():
-    """What a layer holds when it is given nothing but the number of channels, and the function that trains it."""
+    """The values of a layer that is given nothing but the number of channels, and the function that trains it."""
     layer = nn.BatchNorm(4)
     return {
         "made": "mlx.nn.BatchNorm(4)",

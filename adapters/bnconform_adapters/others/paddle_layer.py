@@ -34,7 +34,7 @@ class Layer:
         layer._variance.set_value(case.running_var)
 
     def inputs(self, case):
-        """What gradients are by, under their names."""
+        """The tensors to differentiate by, under the names of their gradients."""
         inputs = {"dx": paddle.to_tensor(case.x), "dweight": self.layer.weight, "dbias": self.layer.bias}
         return {name: tensor for name, tensor in inputs.items() if tensor is not None}
 
@@ -86,7 +86,7 @@ def second_order(case):
 
 
 def defaults():
-    """What a layer holds when it is given nothing but the number of channels, and the function that trains it."""
+    """The values of a layer that is given nothing but the number of channels, and the function that trains it."""
     layer, init = paddle.nn.BatchNorm1D(4), paddle.nn.BatchNorm1D.__init__
     return {
         "made": "paddle.nn.BatchNorm1D(4)",

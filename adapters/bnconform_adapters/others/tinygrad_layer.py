@@ -25,7 +25,7 @@ class Layer:
         nn.state.load_state_dict(self.layer, given, strict=False, verbose=False)
 
     def inputs(self, case):
-        """What gradients are by, under their names."""
+        """The tensors to differentiate by, under the names of their gradients."""
         inputs = {"dx": Tensor(case.x), "dweight": self.layer.weight, "dbias": self.layer.bias}
         return {name: one for name, one in inputs.items() if one is not None}
 
@@ -61,7 +61,7 @@ def second_order(case):
 
 
 def defaults():
-    """What a layer holds when it is given nothing but the number of channels, and the function that trains it."""
+    """The values of a layer that is given nothing but the number of channels, and the function that trains it."""
     layer = nn.BatchNorm(4)
 
     def train(x):

@@ -51,7 +51,7 @@ def compiled(rank, x_dtype, dtype, eps, momentum):
 
 
 def defaults():
-    """What the operator uses when it is given nothing."""
+    """The defaults in the operator's signature."""
     function = relax.op.nn.batch_norm
     eps, momentum = default_of(function, "epsilon"), default_of(function, "momentum")
     return {"made": "relax.op.nn.batch_norm", "eps": eps, "momentum": momentum}

@@ -21,5 +21,5 @@ def jvp(case):
 
 
 def defaults():
-    """What a caller need not give."""
+    """The function's defaults; the moving average is the caller's."""
     return defaults_of_step()

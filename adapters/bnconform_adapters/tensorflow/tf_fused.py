@@ -55,7 +55,7 @@ def jvp(case):
 
 
 def defaults():
-    """What the function uses when it is given nothing, and how it is called to train."""
+    """The function's defaults, and a call of it that trains."""
     function = tf.compat.v1.nn.fused_batch_norm
     return {
         "made": "tf.compat.v1.nn.fused_batch_norm",

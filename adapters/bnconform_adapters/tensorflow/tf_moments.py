@@ -44,6 +44,6 @@ def jvp(case):
 
 
 def defaults():
-    """What the functions use when they are given nothing."""
+    """The default of the only function that has one."""
     eps = default_of(tf.nn.batch_normalization, "variance_epsilon")
     return {"made": "tf.nn.moments and tf.nn.batch_normalization", "eps": eps}
