@@ -5,6 +5,7 @@ import mmap
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,8 @@ def run(layer_class, *cases):
 
 def run_restarting(layer_class, *cases):
     """As run; a case may load its parameters and statistics first, or reset them."""
-    layer, first = None, cases[0]
+    layer: Any = None
+    first = cases[0]
 
     def call(case):
         nonlocal layer, first

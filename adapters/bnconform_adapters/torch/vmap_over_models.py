@@ -14,7 +14,7 @@ def batch_norm(x, mean, var, weight, bias, training, momentum, eps):
     models = [None if one is None else torch.stack([one, 1 - one.detach()]) for one in tensors]
     y = torch.vmap(one_model, in_dims=tuple(None if one is None else 0 for one in tensors))(*models)[0]
     for own, both in ((mean, models[1]), (var, models[2])):
-        if training and own is not None:
+        if training and both is not None:
             own.copy_(both[0])
     return y
 
