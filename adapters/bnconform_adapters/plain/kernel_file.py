@@ -42,7 +42,8 @@ def kernel_file():
         cannot_tell(f"no such file: {path}")
     sys.path.insert(0, str(path.parent.resolve()))  # a kernel may be several files
     spec = importlib.util.spec_from_file_location("kernel_under_test", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules["kernel_under_test"] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
