@@ -25,7 +25,7 @@ AFTER = " after"
 
 
 class CalledLayer(Protocol):
-    """What a module's ``Layer(case)`` gives."""
+    """The object that a module's ``Layer(case)`` returns."""
 
     def forward(self, case: Case) -> Callable[[], Results]:
         """Run the forward pass; the returned function runs the rest and may be called again."""

@@ -24,7 +24,7 @@ RANKS = (2, 3, 4, 5)
 DELIBERATE = (ValueError, AssertionError, NotImplementedError)
 """Exceptions by which a module says that it does not take an x of some rank."""
 CHANNELS = 3
-"""Of the module that is built to see what it is."""
+"""Channels of the module that is built to see what it has."""
 
 
 def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> Candidate:
@@ -47,7 +47,7 @@ def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> C
 
 
 def built(make: Callable[[], Any], what: str) -> Any:
-    """What a constructor gives.
+    """The result of a constructor.
 
     Raises
     ------

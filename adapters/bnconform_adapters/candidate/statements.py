@@ -1,4 +1,4 @@
-"""What a candidate file states of itself: CLAIMS, DEVICE and the like, checked."""
+"""Statements of a candidate file about itself: CLAIMS, DEVICE and the like, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel claims, which depends on where it runs: compiled on a GPU, interpreted without one."""
+"""Claims of the kernel, which depend on where it runs: compiled on a GPU, interpreted without one."""
 
 from __future__ import annotations
 

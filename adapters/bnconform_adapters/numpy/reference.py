@@ -94,7 +94,7 @@ def shards(*cases, make=BatchNorm):
 
 
 def defaults():
-    """What a new layer holds, and how it trains."""
+    """State of a new layer, and how it trains."""
     layer = BatchNorm()
     return {
         "made": "bnconform_reference.BatchNorm()",

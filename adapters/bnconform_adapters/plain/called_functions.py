@@ -19,7 +19,7 @@ def functions(file):
 
 
 def values(found, names, function):
-    """What a function returned, if it is one value for each name."""
+    """The values that a function returned, if there is one for each name."""
     if not isinstance(found, (tuple, list)) or len(found) != len(names):
         shown = f"{len(found)} values" if isinstance(found, (tuple, list)) else f"a {type(found).__name__}"
         raise TypeError(f"{function} returned {shown}; the contract asks for {', '.join(names)}")
@@ -30,7 +30,7 @@ class FunctionsLayer:
     """The arrays that a caller keeps between calls. A subclass says what arrays they are."""
 
     def settings(self, case):
-        """What has to be set while such arrays are made and used."""
+        """A context in which such arrays are made and used."""
         return nullcontext()
 
     def handed_over(self, array, case):
@@ -103,7 +103,7 @@ class FunctionsLayer:
         return {name: one if there[name] else None for name, one in found.items()}
 
     def left_as(self, given):
-        """What was handed in, as it is now."""
+        """Copies of the inputs as they are now."""
         return {f"{name} after": self.copied(one, name) for name, one in given.items() if one is not None}
 
 
@@ -117,7 +117,7 @@ def contracted_with(layer, case):
 
 
 def double_backward(layer, case):
-    """What double_backward gives for what forward_training saved."""
+    """Call forward_training, and double_backward with what it saved."""
     with layer.settings(case):
         kernel, x = layer.kernel, layer.placed(case.x, case.layout)
         arguments = x, layer.weight, layer.bias, layer.mean, layer.var
@@ -131,7 +131,7 @@ def double_backward(layer, case):
 
 
 def tangent(layer, case):
-    """What jvp gives."""
+    """Call jvp."""
     with layer.settings(case):
         x, vectors = layer.placed(case.x, case.layout), contracted_with(layer, case)
         found = layer.kernel.jvp(x, layer.weight, layer.bias, *vectors, eps=case.eps)
@@ -139,7 +139,7 @@ def tangent(layer, case):
 
 
 def given_after(layer, x, vectors):
-    """What was handed in, as it is now."""
+    """Copies of the inputs as they are now."""
     given = dict(zip(("ddx", "ddweight", "ddbias"), vectors)) | {"x": x, "weight": layer.weight, "bias": layer.bias}
     return layer.left_as(given)
 

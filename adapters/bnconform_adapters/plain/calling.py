@@ -1,4 +1,4 @@
-"""What every script needs: cases, memory layouts, and one layer called several times."""
+"""Cases, memory layouts, and one layer called several times; every script needs these."""
 
 import math
 import mmap
@@ -129,7 +129,7 @@ def shared(outputs, inputs, alike=np.may_share_memory):
 
 
 def attempt(function, *arguments):
-    """What the function returns, or its exception."""
+    """Call the function; an exception becomes a result."""
     try:
         return function(*arguments)
     except Exception as error:
@@ -137,7 +137,7 @@ def attempt(function, *arguments):
 
 
 def attempt_all(function, cases):
-    """What the function returns for all of the cases together, or its exception for each."""
+    """Call the function with all cases; an exception becomes the result of each."""
     results = attempt(function, *cases)
     return [results] * len(cases) if isinstance(results, dict) else results
 

@@ -40,11 +40,11 @@ class Layer(FunctionsLayer):
         return None if found is None else np.array(found)
 
     def shared(self, outputs, inputs):
-        """None: what cannot be written may be shared."""
+        """Nothing: arrays that cannot be written may share memory."""
         return []
 
     def overrun(self, array):
-        """What lies around a JAX array cannot be seen."""
+        """False: memory around a JAX array cannot be seen."""
         return False
 
 

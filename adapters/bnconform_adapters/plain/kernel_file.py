@@ -24,7 +24,7 @@ class KernelFile:
         self.module, self.tested, self.kind, self.names = module, tested, None, None
 
     def stated(self, name, default):
-        """What the file says under a name such as DEVICE."""
+        """The value that the file gives a name such as DEVICE."""
         return getattr(self.tested, name, getattr(self.module, name, default))
 
     def momentum_of(self, case):

@@ -28,7 +28,7 @@ class FileModuleLayer(ModuleLayer):
 
 
 def own_names(module, stated, where):
-    """What a module calls its weight, bias, running_mean and running_var, as far as it has the first two.
+    """A module's own names of weight, bias, running_mean and running_var; the first two may be missing.
 
     Each is what STATE says, or the entry of that name, or else the only one whose name ends in it, as in "bn.weight".
     """

@@ -33,7 +33,7 @@ def jvp(case):
 
 
 def defaults():
-    """What a new layer holds, and how it trains."""
+    """State of a new layer, and how it trains."""
     layer = torch.nn.BatchNorm1d(4)
     return {
         "made": "torch.nn.BatchNorm1d(4)",

@@ -68,7 +68,7 @@ def shards(*cases):
 
 
 def defaults():
-    """What a new layer holds, and how it trains."""
+    """State of a new layer, and how it trains."""
     layer = FusedBatchNorm(4).to(DEVICE)
     return {
         "made": "FusedBatchNorm(4)",

@@ -127,5 +127,5 @@ def on_one_storage(one, two):
 
 
 def left_as(handed):
-    """What was handed in, as it is now."""
+    """Copies of the inputs as they are now."""
     return {f"{name} after": array(one) for name, one in handed.items()}
