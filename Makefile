@@ -40,6 +40,7 @@ at-work: $(STAMP)
 
 $(VENV)/.everything: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[everything,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps tf_keras
 	@touch $@
 
 test: lint types

@@ -25,7 +25,7 @@ AFTER = " after"
 
 
 class CalledLayer(Protocol):
-    """What a module's ``Layer(case)`` gives."""
+    """The object that a module's ``Layer(case)`` returns."""
 
     def forward(self, case: Case) -> Callable[[], Results]:
         """Run the forward pass; the returned function runs the rest and may be called again."""
@@ -58,7 +58,7 @@ def outcome_of(results: Results) -> Outcome:
     return Outcome(**rest, inputs_after=after, shared=shared, overrun=overrun)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CallAdapter:
     """An implementation that a module of calls runs.
 
@@ -66,15 +66,15 @@ class CallAdapter:
     ----------
     name : str
     claims : Claims
-    module : str
-        Import name of the module of calls; imported when it is first needed.
+    module : str or object
+        The module of calls, or its import name; then it is imported when it is first needed.
     frameworks : tuple of str
         Import names of what the module imports, in an order in which they get along.
     """
 
     name: str
     claims: Claims
-    module: str
+    module: str | CallModule
     frameworks: tuple[str, ...] = ()
 
     def layer(self, case: Case) -> Layer:
@@ -99,11 +99,12 @@ class CallAdapter:
         return outcome_of(self._calls().population(*cases))
 
     def _calls(self) -> CallModule:
-        return _imported(self.module, self.frameworks)
+        return imported(self.module, self.frameworks) if isinstance(self.module, str) else self.module
 
 
 @cache
-def _imported(module: str, frameworks: tuple[str, ...]) -> CallModule:
+def imported(module: str, frameworks: tuple[str, ...]) -> CallModule:
+    """A module of calls, imported after its frameworks."""
     for framework in frameworks:
         import_framework(framework)
     return cast(CallModule, import_module(module))

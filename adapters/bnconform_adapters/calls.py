@@ -22,7 +22,7 @@ from bnconform_adapters.contract import (
     describe_error,
 )
 from bnconform_adapters.fates import fate_of
-from bnconform_adapters.memory import spoil_memory
+from bnconform_adapters.plain.calling import spoil_memory
 
 
 @runtime_checkable

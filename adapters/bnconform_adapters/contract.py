@@ -205,8 +205,8 @@ class Claims:
     ranks : tuple of int
         Ranks of x, from 2 to 5.
     layouts : tuple of str
-        Memory layouts of x and dy that it takes, see :func:`bnconform_adapters.memory.place`; those that are copied
-        before it sees them are not worth claiming.
+        Memory layouts of x and dy that it takes, see :func:`bnconform_adapters.plain.calling.place`; those that are
+        copied before it sees them are not worth claiming.
     modes : tuple of str
         "training", "inference".
     gradients : tuple of str
@@ -422,10 +422,3 @@ def describe_error(error: BaseException) -> str:
     except Exception:  # its own __str__ raises
         message = []
     return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
-
-
-def wrong_kind(found: object, due: str, name: str) -> TypeError:
-    """The error of an implementation that returned something else than an array of its kind, as `name`."""
-    package, kind = type(found).__module__.partition(".")[0], type(found).__name__
-    shown = kind if package == "builtins" else f"{package}.{kind}"
-    return TypeError(f"returned a {shown} where the contract asks for a {due}, as {name}")

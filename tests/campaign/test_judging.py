@@ -140,7 +140,7 @@ def test_implementation_that_cannot_be_started_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A broken installation of a bundled implementation is no success, nor an error of the record's writer."""
-    entry = Entry("broken", "nowhere:nothing", (("numpy", "numpy"),), "torch", environment=())
+    entry = Entry("broken", "", None, (("numpy", "numpy"),), "torch", environment=(), factory="nowhere:nothing")
     monkeypatch.setattr(session_module, "find", lambda name: entry)
     monkeypatch.setattr(command, "_workers", lambda wishes, orders: Here(orders))
     wanted = ["--requirement", "I1", "--cases", "1"]

@@ -19,7 +19,7 @@ from bnconform_adapters.contract import (
     Outcome,
     parameter_dtype,
 )
-from bnconform_adapters.memory import place, shared_pairs
+from bnconform_adapters.plain.calling import overrun, place, shared
 from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.definition import (
     Gradients,
@@ -71,7 +71,7 @@ class Honest:
         assert case.dy is not None
         forward, cotangents, weight, given = self._derived(case)
         double = double_backward_training if case.training else double_backward_inference
-        dy = channel_rows(place(case.dy, case.dy_layout).array)
+        dy = channel_rows(place(case.dy, case.dy_layout))
         found = double(cotangents, dy, weight, forward, exact=case.dtype == "float64")
         return Outcome(
             ddy=_as_x(found.ddy, case),
@@ -92,7 +92,7 @@ class Honest:
 
     def _derived(self, case: Case) -> tuple[Normalized, Cotangents, AnyArray, dict[str, AnyArray]]:
         """A forward pass, what is contracted with, weight, and what belongs to the caller."""
-        x, vectors, exact = channel_rows(place(case.x, case.layout).array), case.cotangents, case.dtype == "float64"
+        x, vectors, exact = channel_rows(place(case.x, case.layout)), case.cotangents, case.dtype == "float64"
         weight, bias = channel_column(case.weight, case.channels, 1.0), channel_column(case.bias, case.channels, 0.0)
         if case.training:
             forward = forward_training(x, weight, bias, case.eps, exact=exact)
@@ -250,7 +250,7 @@ class _Layer:
         }
 
     def __call__(self, case: Case) -> Finish:
-        now: dict[str, Any] = {name: one.array for name, one in {**self._parameters, **self._state}.items()}
+        now: dict[str, Any] = {**self._parameters, **self._state}
         self._adapter.asked(replace(case, **now, momentum=self._momentum))
         return self.step(replace(case, **now))
 
@@ -264,8 +264,8 @@ class _Layer:
         placed = {"x": place(case.x, case.layout), **self._parameters}
         if case.read_only:
             for one in placed.values():
-                one.array.flags.writeable = False
-        seen = replace(case, x=placed["x"].array)
+                one.flags.writeable = False
+        seen = replace(case, x=placed["x"])
         handed_on = case.training and n == 1 and dialect.one_value == "identity"
         forward: Normalized | None = None
         if handed_on or (case.training and n == 0):
@@ -276,20 +276,19 @@ class _Layer:
             y = _as_x(forward.y, case)
             if case.training and case.running_mean is not None:
                 self._move(case, forward)
-        kept: dict[str, Any] = {name: one.array.copy() for name, one in self._state.items()}
+        kept: dict[str, Any] = {name: one.copy() for name, one in self._state.items()}
 
         def finish() -> Outcome:
             results: dict[str, Any] = {"y": y}
             if case.dy is not None:
                 placed["dy"] = place(case.dy, case.dy_layout)
-                results |= self._gradients(case, placed["dy"].array, forward, handed_on=handed_on)
-            given = {name: one.array for name, one in placed.items()}
+                results |= self._gradients(case, placed["dy"], forward, handed_on=handed_on)
             return Outcome(
                 **kept,
                 **results,
-                inputs_after={name: one.copy() for name, one in given.items()},
-                shared=shared_pairs(results, given),
-                overrun=tuple(name for name, one in placed.items() if one.overrun()),
+                inputs_after={name: one.copy() for name, one in placed.items()},
+                shared=tuple(shared(results, placed)),
+                overrun=tuple(name for name, one in placed.items() if overrun(one)),
             )
 
         return finish
@@ -307,11 +306,11 @@ class _Layer:
             share = debiased_momentum(share, self._seen)
         factor = dialect.bessel_factor(case.values_per_channel)
         for name, found in (("running_mean", forward.mean), ("running_var", forward.variance)):
-            old = self._state[name].array.astype(adapter.wide(case))[:, None]
+            old = self._state[name].astype(adapter.wide(case))[:, None]
             by = factor if name == "running_var" else 1.0
             plain = high(update(old, high(found) * by, share))
             new = high(update(exactly(old), exactly(found) * by, share)) if adapter.exact(case) else plain
-            self._state[name].array[...] = _as_parameter(np.where(np.isfinite(new), new, plain), case)
+            self._state[name][...] = _as_parameter(np.where(np.isfinite(new), new, plain), case)
 
     def _gradients(
         self, case: Case, dy: AnyArray, forward: Normalized | None, *, handed_on: bool

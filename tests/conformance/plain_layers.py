@@ -151,6 +151,26 @@ def keras_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step
         return Step(*map(np.asarray, (y, layer.moving_mean.value, layer.moving_variance.value)))
 
 
+def tf_keras_defaults() -> tuple[float, float]:
+    import tf_keras
+
+    layer = tf_keras.layers.BatchNormalization()
+    return layer.epsilon, layer.momentum
+
+
+def tf_keras_step(x: np.ndarray, momentum: float, parameters: str = "both") -> Step:
+    import tf_keras
+
+    layer = tf_keras.layers.BatchNormalization(
+        momentum=momentum,
+        scale=parameters in ("both", "weight"),
+        center=parameters in ("both", "bias"),
+        dtype=HALF.get(x.dtype.name, x.dtype.name),
+    )
+    y = layer(x, training=True)
+    return Step(*(tensor.numpy() for tensor in (y, layer.moving_mean, layer.moving_variance)))
+
+
 PLAIN = tuple(
     Plain(name, quietly(defaults), quietly(step))
     for name, defaults, step in (
@@ -165,6 +185,7 @@ PLAIN = tuple(
         ("keras.tensorflow", keras_defaults, keras_step),
         ("keras.jax", keras_defaults, keras_step),
         ("keras.torch", keras_defaults, keras_step),
+        ("tf_keras", tf_keras_defaults, tf_keras_step),
         ("tf.fused", fused_defaults, fused_step),
         ("tf.fused.xla", compiled_defaults, partial(compiled_step, xla=True)),
         ("tf.function", compiled_defaults, partial(compiled_step, xla=False)),

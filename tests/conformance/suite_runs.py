@@ -25,7 +25,7 @@ from bnconform_adapters.registry import find
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = (
-    *("torch", "jax", "flax", "haiku", "equinox", "keras", "tensorflow", "triton"),
+    *("torch", "jax", "flax", "haiku", "equinox", "keras", "tf_keras", "tensorflow", "triton"),
     *("onnx", "onnxruntime", "openvino", "paddle", "mlx", "tinygrad", "tvm"),
 )
 SEED = 0

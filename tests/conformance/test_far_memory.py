@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnconform_adapters import memory, torch_arrays
-from bnconform_adapters.memory import FAR, far_memory, far_strides, place
+from bnconform_adapters.memory import far_memory
+from bnconform_adapters.plain import calling
+from bnconform_adapters.plain.calling import AROUND, FAR, far_strides, overrun, place, surroundings
+from bnconform_adapters.torch import layouts_on
 
 SHAPES = ((2, 3), (3, 2, 4), (1, 3, 2, 2), (2, 1, 1, 1, 5))
 
@@ -18,10 +20,10 @@ def test_rows_keep_their_values_and_reach_past_32_bits(shape: tuple[int, ...], d
     assert far_memory()
     array = np.arange(np.prod(shape), dtype=dtype).reshape(shape)
     placed = place(array, "far")
-    assert (placed.array == array).all()
-    steps = [(size - 1) * stride // array.itemsize for size, stride in zip(shape, placed.array.strides, strict=True)]
+    assert (placed == array).all()
+    steps = [(size - 1) * stride // array.itemsize for size, stride in zip(shape, placed.strides, strict=True)]
     assert max(steps) >= FAR > 2**32
-    assert not placed.overrun()
+    assert not overrun(placed)
 
 
 @pytest.mark.parametrize("row", [0, 1, 2])
@@ -30,31 +32,37 @@ def test_writing_beside_a_row_is_seen(row: int) -> None:
     for side in (-1, 4):
         placed = place(np.ones((3, 4), np.float32), "far")
         strides, _ = far_strides((3, 4))
-        placed.buffer[placed.offset + row * strides[0] + side] = 0
-        assert placed.overrun()
+        memory, before = surroundings(placed)
+        memory[before + row * strides[0] + side] = 0
+        assert overrun(placed)
 
 
 def test_one_element_lies_as_ever() -> None:
     """Nothing is apart where there is a single element."""
-    assert place(np.ones((1, 1), np.float32), "far").buffer.size < FAR
+    memory, _ = surroundings(place(np.ones((1, 1), np.float32), "far"))
+    assert memory.size < FAR
 
 
 def test_device_memory_is_laid_out_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a device rows have the same strides, values and watched zones; here with rows that are not so far apart."""
-    pytest.importorskip("torch")
-    monkeypatch.setattr(memory, "FAR", 1000)
+    torch = pytest.importorskip("torch")
+    from bnconform_adapters.torch import tensors
+
+    for module in (calling, tensors):
+        monkeypatch.setattr(module, "FAR", 1000)
     array = np.arange(24, dtype=np.float32).reshape(1, 3, 8)
-    tensor = torch_arrays.FarTensor.place(array, "cpu")
-    assert tensor.array.stride(1) == far_strides(array.shape)[0][1] == 500
-    assert (tensor.array.numpy() == array).all()
-    assert not tensor.overrun()
+    placed = tensors.laid_out_far(array, "cpu")
+    assert placed.stride(1) == far_strides(array.shape)[0][1] == 500
+    assert (placed.numpy() == array).all()
+    assert not tensors.tensor_overrun(placed)
     for zone in (-1, 8):
-        spoilt = torch_arrays.FarTensor.place(array, "cpu")
-        spoilt._buffer[memory.GUARD + 1000 + zone] = 1.0
-        assert spoilt.overrun()
+        spoilt = tensors.laid_out_far(array, "cpu")
+        memory = torch.empty(0).set_(spoilt.untyped_storage())
+        memory[AROUND + 1000 + zone] = 1.0
+        assert tensors.tensor_overrun(spoilt)
 
 
 def test_a_device_is_asked_for_gigabytes_only_on_request() -> None:
     """The layout is claimed by default on the CPU alone, where untouched memory costs nothing."""
-    assert "far" in torch_arrays.layouts_on("cpu")
-    assert "far" not in torch_arrays.layouts_on("cuda")
+    assert "far" in layouts_on("cpu")
+    assert "far" not in layouts_on("cuda")

@@ -23,7 +23,7 @@ from bnconform.cases.strategies import POOL_SIZE, recipes, signature_pool
 from bnconform.judging.histories import Histories
 from bnconform.running.profiles import settings_for
 from bnconform_adapters.contract import DTYPES, Case, Claims, Cost, Finish, Layer, Layout, Mode, parameter_dtype
-from bnconform_adapters.memory import place
+from bnconform_adapters.plain.calling import place, surroundings
 from bnconform_adapters.registry import load
 from bnconform_reference.precision import UNIT_ROUNDOFF
 from bnconform_reference.shapes import channel_rows
@@ -240,7 +240,7 @@ def strides(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
 def test_layout_has_its_strides_and_equal_values(shape: tuple[int, ...], layout: Layout, dtype: Any) -> None:
     """A layout places the same values at the strides that it stands for, apart from the given array's memory."""
     array = np.arange(np.prod(shape), dtype=np.float64).reshape(shape).astype(DTYPES[dtype])
-    placed = place(array, layout).array
+    placed = place(array, layout)
     assert same(np.ascontiguousarray(placed), array)
     assert not np.shares_memory(placed, array)
     expected = strides(shape, layout)
@@ -251,20 +251,20 @@ def test_layout_has_its_strides_and_equal_values(shape: tuple[int, ...], layout:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_sliced_layout_has_nan_between_elements(shape: tuple[int, ...]) -> None:
     """What lies between and around the elements of a slice is NaN, so that a read outside shows."""
-    placed = place(np.ones(shape, np.float32), "sliced")
+    memory, _ = surroundings(place(np.ones(shape, np.float32), "sliced"))
     count = int(np.prod(shape))
-    assert np.isnan(placed.buffer).sum() == placed.buffer.size - count
-    flat = np.flatnonzero(~np.isnan(placed.buffer))
+    assert np.isnan(memory).sum() == memory.size - count
+    flat = np.flatnonzero(~np.isnan(memory))
     assert (np.diff(flat) >= 2).all()
     assert flat[0] > 0
-    assert flat[-1] < placed.buffer.size - 1
+    assert flat[-1] < memory.size - 1
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_expanded_layout_has_stride_0(shape: tuple[int, ...]) -> None:
     """An expanded array has one sample in memory; one that varies along the batch is refused."""
     sample = np.arange(np.prod(shape[1:]), dtype=np.float32).reshape(1, *shape[1:])
-    placed = place(np.ascontiguousarray(np.broadcast_to(sample, shape)), "expanded").array
+    placed = place(np.ascontiguousarray(np.broadcast_to(sample, shape)), "expanded")
     assert placed.strides[0] == 0 or shape[0] == 1
     assert same(np.ascontiguousarray(placed[:1]), sample)
     if shape[0] > 1:

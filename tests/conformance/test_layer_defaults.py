@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from bnconform.identify import identify
 from bnconform_adapters import layer_defaults as module
 from bnconform_adapters.layer_defaults import LayerDefaults, layer_defaults
 from bnconform_adapters.registry import create, find
+
+CALLS = import_module(f"bnconform_adapters.{find('reference').module}")
+"""The module of calls of the reference."""
 
 
 def normalizing(*axes: int) -> Any:
@@ -50,7 +54,7 @@ def test_answers_are_read_from_the_layer() -> None:
 
 def test_layer_that_has_other_defaults_than_claimed_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A release that changes a default is told from its claim."""
-    monkeypatch.setitem(module.READ, "reference", lambda: LayerDefaults("made", 1e-3, 0.1, 0.0, 1.0, "axis 1"))
+    monkeypatch.setattr(CALLS, "defaults", lambda: {"made": "made", "eps": 1e-3, "momentum": 0.1, "mean": 0.0})
     found = answers()
     assert found["default eps"] == ("differs", "0.001")
     assert found["default momentum"][0] == "read"
@@ -59,10 +63,10 @@ def test_layer_that_has_other_defaults_than_claimed_differs(monkeypatch: pytest.
 def test_layer_that_cannot_be_read_leaves_the_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a framework raises does not end a run: the answer is then said to be from the claims."""
 
-    def raising() -> LayerDefaults:
+    def raising() -> dict[str, Any]:
         raise AttributeError("moving_mean")
 
-    monkeypatch.setitem(module.READ, "reference", raising)
+    monkeypatch.setattr(CALLS, "defaults", raising)
     assert layer_defaults(find("reference")) is None
     found = answers()
     assert found["default eps"] == ("documented", "1e-05")
@@ -72,9 +76,9 @@ def test_layer_that_cannot_be_read_leaves_the_claims(monkeypatch: pytest.MonkeyP
 def test_warnings_of_a_framework_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning on the way, an error in a session like this one, changes nothing."""
 
-    def warning() -> LayerDefaults:
+    def warning() -> dict[str, Any]:
         warnings.warn("old", DeprecationWarning, stacklevel=1)
-        return LayerDefaults("made", float(np.float32(0.5)))
+        return {"made": "made", "eps": np.float32(0.5)}
 
-    monkeypatch.setitem(module.READ, "reference", warning)
+    monkeypatch.setattr(CALLS, "defaults", warning)
     assert layer_defaults(find("reference")) == LayerDefaults("made", 0.5)

@@ -1,4 +1,4 @@
-"""The plain code that scripts are made of gives what the adapters give, bit for bit: each is a check of the other."""
+"""Plain code run by a script finds in a file what the suite found, and runs layers as the suite does."""
 
 from __future__ import annotations
 
@@ -12,30 +12,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from suite_runs import alone, names_apart, names_here, run_apart, starter
+from suite_runs import starter
 
 from bnconform.cases.build import build
 from bnconform.cases.case_file import same
 from bnconform.cases.recipe import Recipe
 from bnconform.scripts.writer import PARTS
 from bnconform_adapters import plain
-from bnconform_adapters.calls import forward_passes, jvp, quiet, run_steps, second_order, shards
+from bnconform_adapters.calls import forward_passes, quiet, run_steps
 from bnconform_adapters.contract import Adapter, Case, Outcome
-from bnconform_adapters.registry import create, find, load
+from bnconform_adapters.registry import REGISTRY, load
 
 OUTPUTS = ("y", "running_mean", "running_var", "dx", "dweight", "dbias", "ddy", "y_tangent")
 NEEDS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "module": "torch", "kernelbench": "torch"}
 FOREIGN = Path(__file__).parent / "foreign"
 SHAPES = {2: (5, 3), 3: (4, 3, 2), 4: (3, 2, 3, 2), 5: (2, 3, 2, 1, 2)}
 """Of few sizes, since some implementations compile for each."""
-
-
-def implementation(name: str) -> tuple[Adapter, Any]:
-    """An adapter and the plain code of the same implementation."""
-    if missing := find(name).missing():
-        pytest.skip(f"{name} needs {', '.join(missing)}: {find(name).install}")
-    with quiet():
-        return create(find(name)), import_module(f"bnconform_adapters.plain.{plain.MODULES[name]}")
 
 
 def cases(adapter: Adapter, **changes: Any) -> list[Case]:
@@ -70,115 +62,20 @@ def assert_same(outcome: Outcome, results: dict[str, Any]) -> None:
             assert same(results[f"{name} after"], array), f"{name} after"
 
 
-HERE = names_here(plain.MODULES)
-
-
-@pytest.mark.parametrize("name", names_apart(plain.MODULES))
-def test_implementations_of_their_own_process(name: str) -> None:
-    """What does not get along with the others is held against its plain code in a process of its own."""
-    run_apart(__file__, name)
-
-
-@pytest.mark.parametrize("name", HERE)
-def test_calls_give_the_same_bits(name: str) -> None:
-    """Training, training again and inference of one layer have the adapter's bits, state included."""
-    from bnconform_adapters.plain.calling import run
-
-    adapter, module = implementation(name)
-    for case in cases(adapter):
-        inference = replace(case, training=False, dy=case.dy if "inference" in adapter.claims.gradients else None)
-        steps = [case, replace(case, dy=None), inference]
-        with quiet():
-            results = run(module.Layer, *steps)
-        for outcome, found in zip(run_steps(adapter, steps), results, strict=True):
-            assert_same(outcome, found)
-
-
-@pytest.mark.parametrize("name", HERE)
-def test_restarts_give_the_same_bits(name: str) -> None:
-    """Loading and resetting a layer between calls leaves what the adapter leaves."""
-    from bnconform_adapters.plain.calling import run_restarting
-
-    adapter, module = implementation(name)
-    case = replace(cases(adapter)[0], dy=None)
-    other = replace(case, running_mean=case.running_mean + 1, bias=case.bias - 1, before="load")
-    initial = {"running_mean": np.zeros_like(case.running_mean), "running_var": np.ones_like(case.running_var)}
-    steps = [case, other, case, replace(case, **initial, before="reset"), case]
-    with quiet():
-        results = run_restarting(module.Layer, *steps)
-    for outcome, found in zip(run_steps(adapter, steps), results, strict=True):
-        assert_same(outcome, found)
-
-
-@pytest.mark.parametrize("name", HERE)
-def test_refused_calls_raise_the_same(name: str) -> None:
-    """A call that the adapter's implementation refuses is refused by the plain code, with the same kind of error."""
-    from bnconform_adapters.plain.calling import run
-
-    adapter, module = implementation(name)
-    case = replace(cases(adapter)[0], dy=None)
-    wide = replace(case, x=np.concatenate([case.x, case.x[:, :1]], axis=1))
-    short = replace(case, weight=case.weight[:1])
-    for steps in ([case, wide, case], [short, short]):
-        with quiet():
-            results = run(module.Layer, *steps)
-        for outcome, found in zip(run_steps(adapter, steps), results, strict=True):
-            assert_same(outcome, found)
-
-
-@pytest.mark.parametrize("name", HERE)
-@pytest.mark.parametrize("cotangents", ["all", "ddx"])
-def test_derivatives_give_the_same_bits(name: str, cotangents: str) -> None:
-    """Second-order gradients and forward mode have the adapter's bits."""
-    adapter, module = implementation(name)
-    for mode in adapter.claims.second_order:
-        for case in cases(adapter, cotangents=cotangents, training=mode == "training")[:2]:
-            with quiet():
-                found = module.second_order(case)
-            assert_same(second_order(adapter, case), found)
-            if mode in adapter.claims.forward_mode:
-                with quiet():
-                    found = module.jvp(case)
-                assert_same(jvp(adapter, case), found)
-
-
-SPLIT_FIRST = {"keras.tensorflow"}
-"""Whose framework has to be told to have several devices before anything uses it, as other tests here may."""
-
-
-@pytest.mark.parametrize("name", HERE)
-def test_shards_give_the_same_bits(name: str) -> None:
-    """Steps over several devices have the adapter's bits."""
-    if name in SPLIT_FIRST and not alone():
-        run_apart(f"{__file__}::test_shards_give_the_same_bits", name)
-        return
-    adapter, module = implementation(name)
-    for split in adapter.claims.shards:
-        for case in cases(adapter)[:2]:
-            assert case.dy is not None
-            n = {"equal": len(case.x), "unequal": 1, "empty": 0}[split]
-            steps = [case, replace(case, x=-2 * case.x[:n], dy=case.dy[:n] + 1)]
-            with quiet():
-                results = module.shards(*steps)
-            for outcome, found in zip(shards(adapter, steps), results, strict=True):
-                assert_same(outcome, found)
-
-
 def top_level(module: str) -> tuple[list[str], list[str]]:
     """Names that a module of the plain code defines, and its neighbours that it imports from."""
     body = ast.parse(plain.text(module)).body
     neighbours = [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
     defined = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     defined += [ast.unparse(node.targets[0]) for node in body if isinstance(node, ast.Assign)]
-    own = "bnconform_adapters.plain."
-    return defined, [name.removeprefix(own) for name in neighbours if name.startswith(own)]
+    return defined, [own for name in neighbours if (own := plain.module_of(name))]
 
 
-CALLED = ("Layer", "second_order", "jvp", "shards")
-"""What a script calls of the subject's own module, which is taken in last; a neighbour's is then of no use."""
+CALLED = ("Layer", "second_order", "jvp", "shards", "defaults")
+"""Names of the subject's own module, which is taken in last; a neighbour's is then of no use."""
 
 
-@pytest.mark.parametrize("module", [*plain.MODULES.values(), *plain.CANDIDATES])
+@pytest.mark.parametrize("module", [*{entry.module: 0 for entry in REGISTRY}, *plain.CANDIDATES])
 def test_names_are_defined_once(module: str) -> None:
     """A script takes in what it needs of several modules, and none hides a name of another, but for what it calls."""
     home: dict[str, str] = {}
@@ -193,11 +90,11 @@ def test_names_are_defined_once(module: str) -> None:
 
 
 FORMS = {
-    "numpy": "candidate_numpy",
-    "torch": "candidate_torch",
-    "jax": "candidate_jax",
-    "module": "candidate_module",
-    "kernelbench": "candidate_kernelbench",
+    "numpy": "plain.candidate_numpy",
+    "torch": "plain.candidate_torch",
+    "jax": "plain.candidate_jax",
+    "module": "plain.candidate_module",
+    "kernelbench": "plain.candidate_kernelbench",
 }
 SWITCHES = """
 import torch
@@ -229,18 +126,13 @@ def candidate(spec: str) -> Iterator[tuple[Adapter, Any]]:
     from bnconform_adapters.plain import kernel_file
 
     adapter: Any = load(spec)
-    kept = kernel_file.SPEC
-    module = import_module(f"bnconform_adapters.plain.{adapter.plain_code}")
-    cached = [kernel_file.kernel_file, *([module.device] if hasattr(module, "device") else [])]
-    kernel_file.SPEC = spec
+    kept, kernel_file.SPEC = kernel_file.SPEC, spec
+    kernel_file.kernel_file.cache_clear()
     try:
-        for function in cached:
-            function.cache_clear()
-        yield adapter, module
+        yield adapter, import_module(f"bnconform_adapters.{adapter.plain_code}")
     finally:
         kernel_file.SPEC = kept
-        for function in cached:
-            function.cache_clear()
+        kernel_file.kernel_file.cache_clear()
 
 
 def assert_same_calls(adapter: Adapter, module: Any, steps: list[Case]) -> None:
@@ -277,22 +169,6 @@ def test_starter_gives_the_same_bits(form: str, changes: dict[str, Any], tmp_pat
         assert_same_calls(adapter, module, restarts(replace(cases(adapter)[0], dy=None)))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_starter_refuses_the_same(form: str, tmp_path: Path) -> None:
-    """What the starter of each form refuses is refused through the plain code, with the same kind of error."""
-    pytest.importorskip(NEEDS[form])
-    path = tmp_path / "kernel.py"
-    path.write_text(starter(form))
-    with candidate(str(path)) as (adapter, module):
-        case = cases(adapter)[0]
-        wide = replace(case, x=np.concatenate([case.x, case.x[:, :1]], axis=1), dy=None)
-        short = replace(case, weight=case.weight[:1], dy=None)
-        flat = replace(case, dy=case.dy.reshape(-1), dy_layout="contiguous")
-        for steps in ([case, wide, case], [short, short], [flat], [replace(case, running_var=case.running_var[:1])]):
-            assert_same_calls(adapter, module, steps)
-            assert any(outcome.error for outcome in run_steps(adapter, steps))
-
-
 def test_interleaved_calls_that_are_refused(tmp_path: Path) -> None:
     """A forward pass that raises among several of one layer is an exception of its own call, as the adapter has it."""
     from bnconform_adapters.plain.calling import interleave
@@ -306,36 +182,6 @@ def test_interleaved_calls_that_are_refused(tmp_path: Path) -> None:
             finishes = forward_passes(adapter, steps)
             for found, i in zip(interleave(module.Layer, steps, order), order, strict=True):
                 assert_same(finishes[i](), found)
-
-
-@pytest.mark.parametrize("form", ["jax", "module"])
-@pytest.mark.parametrize("cotangents", ["all", "ddx"])
-def test_starter_has_the_same_derivatives(form: str, cotangents: str, tmp_path: Path) -> None:
-    """Second-order gradients and forward mode of a starter that has them have the adapter's bits."""
-    pytest.importorskip(NEEDS[form])
-    path = tmp_path / "kernel.py"
-    path.write_text(starter(form))
-    with candidate(str(path)) as (adapter, module):
-        assert adapter.claims.forward_mode
-        for mode in adapter.claims.forward_mode:
-            for case in cases(adapter, cotangents=cotangents, training=mode == "training"):
-                assert_same(jvp(adapter, case), module.jvp(case))
-                if mode in adapter.claims.second_order:
-                    assert_same(second_order(adapter, case), module.second_order(case))
-
-
-@pytest.mark.parametrize("form", ["numpy", "torch", "jax"])
-def test_double_backward_gives_the_same_bits(form: str, tmp_path: Path) -> None:
-    """What double_backward of a file returns comes back from the plain code with its bits."""
-    pytest.importorskip(NEEDS[form])
-    path = tmp_path / "kernel.py"
-    added = (
-        "\n\ndef double_backward(ddx, ddweight, ddbias, dy, saved):\n    return dy + ddx, ddx * 2, ddweight + ddbias\n"
-    )
-    path.write_text(starter(form) + added)
-    with candidate(str(path)) as (adapter, module):
-        for case in cases(adapter, cotangents="ddx"):
-            assert_same(second_order(adapter, case), module.second_order(case))
 
 
 @pytest.mark.parametrize(

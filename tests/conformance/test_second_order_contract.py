@@ -46,7 +46,7 @@ def loaded(folder: Path, text: str = CANDIDATE) -> tuple[Candidate, dict[str, An
     path = folder / "kernel.py"
     path.write_text(text)
     candidate = load_candidate(path)
-    return candidate, candidate._functions["double_backward"].__globals__["given"]
+    return candidate, candidate.file.tested.given
 
 
 def without(text: str, name: str) -> str:

@@ -133,6 +133,6 @@ def test_course_that_no_single_call_led_off_has_no_script(monkeypatch: pytest.Mo
     broken, _ = broken_by(adapter, "T1")
     assert broken is not None
     assert broken.finding.quantity.startswith("running_mean of layer 0 after step ")
-    text = script(broken, Subject.of_file(adapter.name, f"{FAULTS}:StatisticsLate", "candidate_numpy"))
+    text = script(broken, Subject.of_file(adapter.name, f"{FAULTS}:StatisticsLate", "plain.candidate_numpy"))
     assert "no single call is off" in text
     assert "sys.exit(125)" in text

@@ -22,8 +22,8 @@ from time import perf_counter
 from typing import Literal, TypeAlias
 
 from hunt import ZOO, correct_names, file_of, specimens, subject
+from layers import LayerAdapter
 
-from bnconform_adapters.reference_layer import LayerAdapter
 from bnconform_reports.records import read
 
 Command: TypeAlias = Literal["vet", "pytest"]

@@ -11,6 +11,7 @@ from time import perf_counter
 import correct
 from hypothesis import Phase
 from hypothesis import settings as Settings
+from layers import LayerAdapter
 from specimen import Specimen
 
 from bnconform.judging.findings import Broken, signature
@@ -20,7 +21,6 @@ from bnconform.running.profiles import settings_for
 from bnconform.running.search import search
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.contract import Adapter
-from bnconform_adapters.reference_layer import LayerAdapter
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 from bnconform_reference.layer import BatchNorm

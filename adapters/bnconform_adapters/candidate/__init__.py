@@ -15,7 +15,7 @@ torch.nn.BatchNorm (:mod:`~bnconform_adapters.candidate.module`), or as a task o
     A dict from weight, bias, running_mean and running_var to a module's own names of them.
 """
 
-from bnconform_adapters.candidate.functions import Candidate
+from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.load import load_candidate
 
 __all__ = ["Candidate", "load_candidate"]

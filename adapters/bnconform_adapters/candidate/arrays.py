@@ -1,103 +1,109 @@
-"""The arrays that a candidate's functions take and return; NumPy's here, and a description of what any kind offers."""
+"""Kinds of arrays that a candidate's functions may take and return, on which device, and what each kind can claim."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from dataclasses import dataclass
 
-import numpy as np
-
-from bnconform_adapters.contract import AnyArray, Case, Claims, Layout, wrong_kind
-from bnconform_adapters.memory import FarPlaced, Placed, place, shared_pairs
+from bnconform_adapters.candidate.statements import Statements
+from bnconform_adapters.contract import AdapterError, Claims, Layout, describe_error
+from bnconform_adapters.torch import LAYOUTS, layouts_on
 
 
-class InMemory(Protocol):
-    """An array as it was handed to a candidate."""
+@dataclass(frozen=True)
+class Arrays:
+    """One kind of arrays.
 
-    @property
-    def array(self) -> Any:
-        """What the candidate is given."""
+    Attributes
+    ----------
+    plain_code : str
+        The module below `bnconform_adapters` that calls functions on such arrays.
+    claims : Claims
+        What such functions claim where they state nothing; modes and gradients are not decided here.
+    layouts : tuple of str
+        Memory layouts that such arrays can have.
+    """
 
-    def overrun(self) -> bool:
-        """Whether memory outside the array was written."""
-
-
-class Arrays(Protocol):
-    """One kind of arrays, on one device."""
-
-    @property
-    def layouts(self) -> tuple[Layout, ...]:
-        """Memory layouts that such arrays can have."""
-
-    @property
-    def claims(self) -> Claims:
-        """What functions on such arrays claim where they state nothing; modes and gradients are not decided here."""
-
-    @property
-    def plain_code(self) -> str:
-        """The module of :mod:`bnconform_adapters.plain` that calls functions on such arrays."""
-
-    def settings(self, case: Case) -> AbstractContextManager[Any]:
-        """What must be set while arrays of the case's dtype are made and used."""
-
-    def place(self, array: AnyArray, layout: Layout) -> InMemory:
-        """A copy in the given layout."""
-
-    def handed(self, array: Any, *, read_only: bool) -> Any:
-        """The array, or one on the same memory that cannot be written, where there is such a thing."""
-
-    def written(self, array: Any, values: AnyArray) -> Any:
-        """The array with other contents, in place where arrays can be written."""
-
-    def to_numpy(self, found: Any, name: str) -> AnyArray | None:
-        """A copy of what a candidate returned as `name`, or None.
-
-        Raises
-        ------
-        TypeError
-            It is no such array.
-        """
-
-    def shared(self, results: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, ...]:
-        """Which results share memory with an input or with one another, as "y and x"."""
+    plain_code: str
+    claims: Claims
+    layouts: tuple[Layout, ...]
 
 
-class NumpyArrays:
-    """NumPy arrays: every layout, and views that cannot be written."""
+NUMPY = Arrays("plain.candidate_numpy", Claims(strided_statistics=True), Claims().layouts)
+JAX = Arrays(
+    "plain.candidate_jax",
+    Claims(
+        layouts=("contiguous",),
+        bitwise=False,  # XLA's vector loops and their tails round differently
+        cost="compiles per shape",  # also where nothing is jitted: every primitive is
+    ),
+    ("contiguous",),
+)
 
-    claims = Claims(strided_statistics=True)
-    layouts = claims.layouts
-    plain_code = "candidate_numpy"
 
-    def settings(self, case: Case) -> AbstractContextManager[Any]:
-        """See :class:`Arrays`."""
-        return nullcontext()
+def arrays_of(stated: Statements) -> Arrays:
+    """The kind of arrays that a file states.
 
-    def place(self, array: AnyArray, layout: Layout) -> Placed | FarPlaced:
-        """See :class:`Arrays`."""
-        return place(array, layout)
+    Raises
+    ------
+    AdapterError
+        There is no such kind or device, or what it needs is not installed.
+    """
+    kind, device = stated.chosen("ARRAYS", "numpy", ("numpy", "torch", "jax")), stated.chosen("DEVICE", "cpu")
+    if kind == "torch":
+        check_torch_device(device, stated.path)
+        claims = Claims(
+            layouts=layouts_on(device),
+            strided_statistics=True,
+            bitwise=False,  # torch's own vector loops and their tails round differently
+        )
+        return Arrays("plain.candidate_torch", claims, LAYOUTS)
+    if kind == "jax":
+        check_jax_device(device, stated.path)
+        return JAX
+    if device != "cpu":
+        raise AdapterError(
+            f"DEVICE in {stated.path} is {device!r}, but NumPy arrays are on the CPU; state ARRAYS = 'torch' or 'jax'"
+        )
+    return NUMPY
 
-    def handed(self, array: Any, *, read_only: bool) -> Any:
-        """See :class:`Arrays`."""
-        if array is None or not read_only:
-            return array
-        view = array.view()
-        view.flags.writeable = False
-        return view
 
-    def written(self, array: Any, values: AnyArray) -> Any:
-        """See :class:`Arrays`."""
-        array[...] = values
-        return array
+def check_torch_device(device: str, path: str) -> None:
+    """Refuse a device that torch does not have.
 
-    def to_numpy(self, found: Any, name: str) -> AnyArray | None:
-        """See :class:`Arrays`."""
-        masked = isinstance(found, np.ma.MaskedArray)  # a subclass whose values are not all there
-        if found is not None and (masked or not isinstance(found, np.ndarray | np.generic)):
-            raise wrong_kind(found, "NumPy array", name)
-        return None if found is None else np.array(found)
+    Raises
+    ------
+    AdapterError
+        It has not, or torch is not installed.
+    """
+    try:
+        import torch
 
-    def shared(self, results: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, ...]:
-        """See :class:`Arrays`."""
-        return shared_pairs(results, inputs)
+        torch.zeros(1, device=device)
+    except ImportError as error:
+        raise AdapterError(f"{path} needs torch: pip install 'bnconform[torch]' ({describe_error(error)})") from error
+    except Exception as error:  # each backend refuses in its own way
+        raise AdapterError(
+            f"DEVICE in {path} is {device!r}, which torch does not have here ({describe_error(error)}); "
+            "pass a device such as 'cpu' or 'cuda'"
+        ) from error
+
+
+def check_jax_device(platform: str, path: str) -> None:
+    """Refuse a platform that JAX does not have.
+
+    Raises
+    ------
+    AdapterError
+        It has not, or JAX is not installed.
+    """
+    try:
+        import jax
+
+        jax.devices(platform)
+    except ImportError as error:
+        raise AdapterError(f"{path} needs jax: pip install 'bnconform[jax]' ({describe_error(error)})") from error
+    except RuntimeError as error:
+        raise AdapterError(
+            f"DEVICE in {path} is {platform!r}, which JAX does not have here ({describe_error(error)}); "
+            "pass a platform such as 'cpu' or 'gpu'"
+        ) from error

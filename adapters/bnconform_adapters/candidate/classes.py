@@ -24,8 +24,8 @@ def module_candidate(title: str, where: str, stated: Statements) -> Adapter | No
     """
     own = _classes(stated.module)
     task = any(hasattr(stated.module, f) for f in ("get_inputs", "get_init_inputs"))
-    if stated.offered is not stated.module:
-        cls = stated.offered
+    if stated.tested is not stated.module:
+        cls = stated.tested
         if _is_module(cls, instance=True):
             raise AdapterError(f"{where} is a module that has been built; pass PATH.py:NAME of its class")
         if not _is_module(cls):

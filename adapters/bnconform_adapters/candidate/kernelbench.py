@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from bnconform_adapters.candidate.module import CHANNELS, RANKS, Constructor, adapter, built
+from bnconform_adapters.candidate.adapter import Candidate
+from bnconform_adapters.candidate.arrays import check_torch_device
+from bnconform_adapters.candidate.module import CHANNELS, RANKS, adapter, built
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.candidate.torch_functions import check_device
 from bnconform_adapters.contract import AdapterError
-from bnconform_adapters.pytorch import ModuleAdapter
 
 MODELS = ("ModelNew", "Model")
 """Class names, the first that there is counts."""
 
 
-def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) -> ModuleAdapter:
+def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) -> Candidate:
     """The adapter of a KernelBench file.
 
     Raises
@@ -29,36 +29,24 @@ def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) 
     AdapterError
         A part of the form is missing, or the model is not a batch norm alone.
     """
-    import torch
+    from bnconform_adapters.plain.candidate_kernelbench import device_of_models, init_inputs, model
 
-    device = stated.chosen("DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
-    check_device(device, stated.path)
+    device = stated.chosen("DEVICE", device_of_models())
+    check_torch_device(device, stated.path)
     for needed in ("get_inputs", "get_init_inputs"):
         if not callable(getattr(stated.module, needed, None)):
             raise AdapterError(f"{where} has {' or '.join(MODELS)} but no {needed}(); define it, as KernelBench does")
-    arguments, place = _init_inputs(stated.module, where)
-
-    def make(channels: int) -> Any:
-        return cls(*arguments[:place], channels, *arguments[place + 1 :])
-
-    constructor = Constructor(make, frozenset(), device, cls.__name__)
-    module = built(lambda: constructor(CHANNELS), f"{where}: {cls.__name__}(*get_init_inputs())")
+    arguments, whole = built(lambda: init_inputs(stated), f"{where}: get_init_inputs()")
+    if not whole:
+        raise AdapterError(
+            f"{where}: get_init_inputs() gives {arguments!r}, without a whole number for num_features; return it there"
+        )
+    stated.kind = cls
+    module = built(lambda: model(stated, CHANNELS), f"{where}: {cls.__name__}(*get_init_inputs())")
     rank = _rank(stated.module, where)
     gradients = ("training", "inference") if _differentiable(module, rank, device) else ()
-    return adapter(
-        title, where, constructor, module, stated, "candidate_kernelbench", ranks=(rank,), gradients=gradients
-    )
-
-
-def _init_inputs(module: Any, where: str) -> tuple[list[Any], int]:
-    """The constructor's arguments, and which of them is the number of channels."""
-    arguments = list(built(module.get_init_inputs, f"{where}: get_init_inputs()"))
-    for place, argument in enumerate(arguments):
-        if isinstance(argument, int) and not isinstance(argument, bool):
-            return arguments, place
-    raise AdapterError(
-        f"{where}: get_init_inputs() gives {arguments!r}, without a whole number for num_features; return it there"
-    )
+    form = {"ranks": (rank,), "gradients": gradients}
+    return adapter(title, where, frozenset(), device, module, stated, "plain.candidate_kernelbench", **form)
 
 
 def _rank(module: Any, where: str) -> int:

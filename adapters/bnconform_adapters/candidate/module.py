@@ -8,74 +8,26 @@ parameters, as in torch; float64 is asked for by `dtype`, or else by ``module.do
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from bnconform_adapters.candidate.module_state import built_with, check_parameters, find_state
+from bnconform_adapters.candidate.adapter import Candidate
+from bnconform_adapters.candidate.arrays import check_torch_device
+from bnconform_adapters.candidate.module_state import built_with, check_parameters
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.candidate.torch_functions import check_device
-from bnconform_adapters.contract import AdapterError, Case, Claims, Parameters, describe_error
-from bnconform_adapters.pytorch import ModuleAdapter, parameter_type
-from bnconform_adapters.torch_arrays import LAYOUTS, layouts_on
+from bnconform_adapters.contract import AdapterError, Claims, Parameters, describe_error
+from bnconform_adapters.torch import LAYOUTS, layouts_on
 from bnconform_reference.dialect import Dialect
 
-KEYWORDS = ("eps", "momentum", "affine", "bias", "track_running_stats", "dtype", "device")
 RANKS = (2, 3, 4, 5)
 DELIBERATE = (ValueError, AssertionError, NotImplementedError)
 """Exceptions by which a module says that it does not take an x of some rank."""
 CHANNELS = 3
-"""Of the module that is built to see what it is."""
+"""Channels of the module that is built to see what it has."""
 
 
-@dataclass(frozen=True)
-class Constructor:
-    """A module class, and which of BatchNorm's keywords it takes.
-
-    Attributes
-    ----------
-    make : callable
-        Takes the number of channels, and keywords.
-    names : frozenset of str
-        The keywords.
-    device : str
-    title : str
-        Name of the class.
-    """
-
-    make: Callable[..., Any]
-    names: frozenset[str]
-    device: str
-    title: str
-
-    def __call__(self, channels: int, **keywords: Any) -> Any:
-        """Build a module on the device; what the class does not name is left out."""
-        module = self.make(channels, **{name: keywords[name] for name in keywords if name in self.names})
-        return module.to(self.device)
-
-    def build(self, case: Case, claims: Claims) -> Any:
-        """Build a module for a case."""
-        import torch
-
-        momentum = case.momentum
-        if momentum is not None and claims.dialect.momentum_weighs == "old":
-            momentum = 1.0 - momentum
-        module = self(
-            case.channels,
-            eps=case.eps,
-            momentum=momentum,
-            affine=case.weight is not None or case.bias is not None,
-            bias=case.bias is not None,
-            track_running_stats=case.running_mean is not None,
-            dtype=parameter_type(case),
-            device=self.device,
-        )
-        wide = case.dtype == "float64" and "dtype" not in self.names
-        return module.to(torch.float64) if wide else module
-
-
-def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> ModuleAdapter:
+def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> Candidate:
     """The adapter of a class that stands in for torch.nn.BatchNorm.
 
     Raises
@@ -83,27 +35,19 @@ def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> M
     AdapterError
         It cannot be built, its state cannot be found, or what the file states of itself cannot be.
     """
+    from bnconform_adapters.plain.candidate_module import keywords, usual
+
     device = stated.chosen("DEVICE", "cpu")
-    check_device(device, stated.path)
-    constructor = Constructor(cls, _keywords(cls), device, cls.__name__)
-    switched_on = ", affine=True" if "affine" in constructor.names else ""
-    module = built(lambda: constructor(CHANNELS, affine=True), f"{where}: {cls.__name__}({CHANNELS}{switched_on})")
-    return adapter(title, where, constructor, module, stated, "candidate_module")
-
-
-def _keywords(cls: Any) -> frozenset[str]:
-    """BatchNorm's keywords that a class takes; `bias` only where it is a switch, as it is in torch."""
-    parameters = inspect.signature(cls).parameters
-    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
-        return frozenset(KEYWORDS) - {"bias"}
-    named = {name for name in KEYWORDS if name in parameters}
-    if "bias" in named and not isinstance(parameters["bias"].default, bool):
-        named.remove("bias")
-    return frozenset(named)
+    check_torch_device(device, stated.path)
+    stated.kind = cls
+    names = keywords(cls)
+    switched_on = ", affine=True" if "affine" in names else ""
+    module = built(lambda: usual(stated), f"{where}: {cls.__name__}({CHANNELS}{switched_on})")
+    return adapter(title, where, names, device, module, stated, "plain.candidate_module")
 
 
 def built(make: Callable[[], Any], what: str) -> Any:
-    """What a constructor gives.
+    """The result of a constructor.
 
     Raises
     ------
@@ -119,31 +63,40 @@ def built(make: Callable[[], Any], what: str) -> Any:
 def adapter(
     title: str,
     where: str,
-    constructor: Constructor,
+    names: frozenset[str],
+    device: str,
     module: Any,
     stated: Statements,
     plain_code: str,
     **forms_own: Any,
-) -> ModuleAdapter:
+) -> Candidate:
     """The adapter of a module class, whatever its form.
 
     Parameters
     ----------
+    names : set of str
+        BatchNorm's keywords that its constructor takes.
+    device : str
     module : torch.nn.Module
         One that has been built, to see what it is.
     plain_code : str
-        The module of :mod:`bnconform_adapters.plain` that calls this form.
+        The module of `bnconform_adapters` that calls this form.
     **forms_own
         Claims that the form decides.
     """
-    names = constructor.names
-    state = find_state(module, stated.mapping("STATE"), where)
+    from bnconform_adapters.plain.module_layer import own_names
+
+    try:
+        state: dict[str, str] = own_names(module, stated.mapping("STATE"), where)
+    except LookupError as error:
+        raise AdapterError(str(error)) from None
+    stated.names = state
     stated_claims = stated.mapping("CLAIMS")
     if "parameters" not in stated_claims:
         check_parameters(module, state, where, affine="affine" in names)
     base = Claims(
         dialect=Dialect(cumulative="momentum" in names),
-        layouts=layouts_on(constructor.device),
+        layouts=layouts_on(device),
         parameters=_parameters(state, names),
         untracked="track_running_stats" in names,
         gradient_subsets=True,
@@ -154,7 +107,7 @@ def adapter(
     if "gradients" in forms_own and not forms_own["gradients"] and "gradients" not in stated_claims:
         remarks = ("y has no gradient, so gradients are not claimed; CLAIMS = {'gradients': ['training']} claims them",)
     if "ranks" not in {*stated_claims, *forms_own}:
-        refused, failing = failing_ranks(module, constructor.device)
+        refused, failing = failing_ranks(module, device)
         taken = tuple(rank for rank in RANKS if rank not in refused)
         if taken:  # one that takes nothing is judged by all of them
             claims = replace(claims, ranks=taken)
@@ -168,17 +121,8 @@ def adapter(
         weighs_old = claims.dialect.momentum_weighs == "old"
         claims = replace(claims, fixed_momentum=1.0 - momentum if weighs_old else momentum)
     stated.refuse_contradictions(claims)
-    return ModuleAdapter(
-        title,
-        claims,
-        lambda case: constructor.build(case, claims),
-        constructor.device,
-        state,
-        composed=True,
-        plain_code=plain_code,
-        remarks=remarks,
-        what=f"class {constructor.title}",
-    )
+    assert stated.kind is not None
+    return Candidate.of(title, claims, plain_code, stated, f"class {stated.kind.__name__}", remarks)
 
 
 def _parameters(state: Mapping[str, str], names: frozenset[str]) -> tuple[Parameters, ...]:

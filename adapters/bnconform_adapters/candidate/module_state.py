@@ -1,4 +1,4 @@
-"""A module's own names of weight, bias and running statistics, and the eps and momentum that it was built with."""
+"""A module's parameters, and the eps and momentum that it was built with."""
 
 from __future__ import annotations
 
@@ -8,52 +8,8 @@ from typing import Any
 from bnconform_adapters.contract import AdapterError
 
 PARAMETERS = ("weight", "bias")
-STATISTICS = ("running_mean", "running_var")
 # What torch.nn.BatchNorm has, for modules without attributes that say so.
 USUAL = {"eps": 1e-5, "momentum": 0.1}
-
-
-def find_state(module: Any, stated: Mapping[str, Any], where: str) -> dict[str, str]:
-    """Find what a module calls its weight, bias, running_mean and running_var.
-
-    Each is what STATE says, or the entry of that name, or else the only one whose name ends in it, as in "bn.weight".
-
-    Returns
-    -------
-    dict of str to str
-        weight and bias are left out where the module has none.
-
-    Raises
-    ------
-    AdapterError
-        STATE names what there is not, a running statistic is missing, or a name is ambiguous.
-    """
-    own = _entries(module)
-    listed = ", ".join(own) or "nothing"
-    state = {}
-    for name in (*PARAMETERS, *STATISTICS):
-        if name in stated:
-            if stated[name] not in own:
-                raise AdapterError(f"STATE in {where} has {name} = {stated[name]!r}, but the module has {listed}")
-            state[name] = stated[name]
-            continue
-        found = [name] if name in own else [entry for entry in own if entry.endswith(f".{name}")]
-        if len(found) > 1:
-            raise AdapterError(
-                f"{where} has {len(found)} entries that end in {name}: {', '.join(found)}; say which is the batch "
-                f"norm's: STATE = {{{name!r}: {found[0]!r}}}"
-            )
-        if found:
-            state[name] = found[0]
-        elif name in STATISTICS:
-            raise AdapterError(
-                f"{where} has no {name}: its parameters and buffers are {listed}; name it so, or say what it is "
-                f"called: STATE = {{{name!r}: ...}}"
-            )
-    if unknown := set(stated) - set(PARAMETERS) - set(STATISTICS):
-        known = ", ".join((*PARAMETERS, *STATISTICS))
-        raise AdapterError(f"STATE in {where} has an unknown key {sorted(map(str, unknown))[0]!r}; known: {known}")
-    return state
 
 
 def check_parameters(module: Any, state: Mapping[str, str], where: str, *, affine: bool) -> None:

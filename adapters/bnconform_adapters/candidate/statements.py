@@ -1,14 +1,15 @@
-"""What a candidate file states of itself: CLAIMS, DEVICE and the like, checked."""
+"""Statements of a candidate file about itself: CLAIMS, DEVICE and the like, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
 from bnconform_adapters.claim_rules import RANKS, contradictions
 from bnconform_adapters.contract import AdapterError, Claims, Layout, with_values
+from bnconform_adapters.plain.kernel_file import KernelFile
 from bnconform_reference.dialect import Dialect
 
 NOT_OF_FUNCTIONS = frozenset(
@@ -21,27 +22,27 @@ _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
 _DIALECT = {field.name for field in fields(Dialect)}
 
 
-@dataclass(frozen=True)
-class Statements:
+class Statements(KernelFile):
     """The names of a candidate that state something: its own, or else those of its file.
 
-    Attributes
+    Parameters
     ----------
     path : str
         The file, as messages name it.
-    offered : object
+    tested : object
         The candidate: the file's module, or an object in it.
     module : object
         The file's module.
     """
 
-    path: str
-    offered: Any
     module: Any
+    tested: Any
+    kind: Any
+    names: Any
 
-    def get(self, name: str, default: Any) -> Any:
-        """What the candidate states under a name."""
-        return getattr(self.offered, name, getattr(self.module, name, default))
+    def __init__(self, path: str, tested: Any, module: Any) -> None:
+        super().__init__(module, tested)
+        self.path = path
 
     def chosen(self, name: str, default: str, alternatives: tuple[str, ...] = ()) -> str:
         """A word that the candidate states.
@@ -51,7 +52,7 @@ class Statements:
         AdapterError
             It is no string, or none of the alternatives.
         """
-        word = self.get(name, default)
+        word = self.stated(name, default)
         if not isinstance(word, str) or (alternatives and word not in alternatives):
             known = f"pass one of {', '.join(alternatives)}" if alternatives else f"pass a string such as {default!r}"
             raise AdapterError(f"{name} in {self.path} is {word!r}; {known}")
@@ -65,7 +66,7 @@ class Statements:
         AdapterError
             It is no dict.
         """
-        stated = self.get(name, {})
+        stated = self.stated(name, {})
         if not isinstance(stated, Mapping):
             raise AdapterError(f"{name} in {self.path} is a {type(stated).__name__}; make it a dict")
         return stated

@@ -1,8 +1,6 @@
 """Functions on NumPy arrays: a layer that keeps parameters and statistics for them."""
 
-import numpy as np
-
-from bnconform_adapters.plain.calling import place
+from bnconform_adapters.plain.calling import overrun, place, shared
 
 
 class ArrayLayer:
@@ -11,7 +9,7 @@ class ArrayLayer:
     def __init__(self, case):
         self.first = case
         names = ("weight", "bias", "running_mean", "running_var")
-        self.kept = {name: place(array) for name in names if (array := getattr(case, name)) is not None}
+        self.kept = {name: array.copy() for name in names if (array := getattr(case, name)) is not None}
 
     def forward(self, case):
         given = {"x": place(case.x, case.layout)} | {name: place(array) for name, array in self.kept.items()}
@@ -23,5 +21,6 @@ class ArrayLayer:
             self.kept["running_mean"], self.kept["running_var"] = (array.copy() for array in moved)
         results = {"y": y} | {name: self.kept[name].copy() for name in ("running_mean", "running_var")}
         results |= {f"{name} after": given[name].copy() for name in ("x", "weight", "bias") if name in given}
-        results["shares"] = [f"y and {name}" for name, one in given.items() if y.size and np.may_share_memory(y, one)]
+        results["shares"] = shared({"y": y}, given)
+        results["overrun"] = [name for name, array in given.items() if overrun(array)]
         return lambda: results

@@ -1,8 +1,11 @@
-"""What every script needs: cases, memory layouts, and one layer called several times."""
+"""Cases, memory layouts, and one layer called several times; every script needs these."""
 
+import math
 import mmap
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -16,37 +19,117 @@ class Case(SimpleNamespace):
     read_only, before, wanted = False, "nothing", "dx dweight dbias"
 
 
+AROUND = 32
+"""How many elements that are NaN lie before and behind every array."""
+FAR = 2**32 + AROUND // 2
+"""How many elements lie between the first and the last along the outermost axis in the layout "far": an index of 32
+bits, signed or not, comes round to NaN, or to another element of the first row."""
+
+
 def place(array, layout="contiguous"):
     """A copy of the array, or None, that lies in memory as `layout` says; around it is NaN."""
     if array is None:
         return None
     if layout == "expanded":  # stride 0 along the first axis
+        if array.tobytes() != np.broadcast_to(array[:1], array.shape).tobytes():
+            raise ValueError("an expanded layout needs equal values along axis 0")
         return np.broadcast_to(place(array[:1]), array.shape)
-    if layout == "far" and array.size > 1:  # an index into it needs more than 32 bits
-        axis = next(axis for axis, size in enumerate(array.shape) if size > 1)
-        strides = [stride // array.itemsize for stride in np.zeros(array.shape, array.dtype).strides]
-        strides[axis] = -(-(2**32 + 16) // (array.shape[axis] - 1))
-        length = (array.shape[axis] - 1) * strides[axis] + array.size
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # Linux's MAP_NORESERVE: only what is touched is there
-        memory = np.frombuffer(mmap.mmap(-1, length * array.itemsize, flags=flags), array.dtype)
-        memory[: array.size + 16] = np.nan
-        view = np.lib.stride_tricks.as_strided(memory, array.shape, [stride * array.itemsize for stride in strides])
-        view[...] = array
-        return view
+    if layout == "far" and array.size > 1:
+        return place_far(array)
     axes = tuple(range(array.ndim))
     order = {"channels_last": (0, *axes[2:], 1), "transposed": (1, 0, *axes[2:])}.get(layout, axes)
     *outer, inner = (array.shape[axis] for axis in order)
     step = 2 if layout == "sliced" else 1  # every second element
-    memory = np.full(array.size * step + 64, np.nan, array.dtype)
-    view = memory[32:-32].reshape(*outer, inner * step)[..., ::step].transpose(np.argsort(order))
+    memory = np.full(array.size * step + 2 * AROUND, np.nan, array.dtype)
+    view = memory[AROUND:-AROUND].reshape(*outer, inner * step)[..., ::step]
+    if order != axes:
+        view = view.transpose(np.argsort(order))
     if layout == "reversed":  # negative strides
         view = view[(slice(None, None, -1),) * array.ndim]
     view[...] = array
     return view
 
 
+def place_far(array):
+    """A copy in the layout "far", each row between NaN, in memory that is not there until it is touched."""
+    strides, length = far_strides(array.shape)
+    memory = np.frombuffer(untouched(length * array.itemsize), array.dtype)
+    strides = [stride * array.itemsize for stride in strides]
+    view = np.ndarray(array.shape, array.dtype, memory, AROUND * array.itemsize, strides)
+    for around in rows_in(memory, view):
+        around[...] = np.nan
+    view[...] = array
+    return view
+
+
+def far_strides(shape):
+    """Strides in the layout "far", and how many elements it needs with those around its rows."""
+    axis = outermost(shape)
+    strides = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    row, strides[axis] = strides[axis], -(-FAR // (shape[axis] - 1))
+    return strides, (shape[axis] - 1) * strides[axis] + row + 2 * AROUND
+
+
+def outermost(shape):
+    """The first axis that is longer than 1."""
+    return next(axis for axis, size in enumerate(shape) if size > 1)
+
+
+def untouched(size):
+    """Bytes of 0 that take memory only where they are touched."""
+    if sys.platform == "win32":
+        raise OSError("this system lends no memory without taking it")
+    no_reserve = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which has a name from Python 3.13 on
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
+
+
+def rows_in(memory, array):
+    """The parts of the memory that hold the rows of an array in the layout "far", and what is watched around them."""
+    axis = outermost(array.shape)
+    step, row = array.strides[axis] // array.itemsize, array.size // array.shape[axis]
+    return [memory[i * step :][: row + 2 * AROUND] for i in range(array.shape[axis])]
+
+
+def surroundings(array):
+    """The memory in which an array was placed, and how many of its elements lie before the array."""
+    memory = array
+    while isinstance(memory.base, np.ndarray):
+        memory = memory.base
+    first, start = (one.__array_interface__["data"][0] for one in (array, memory))
+    return memory, (first - start) // array.itemsize
+
+
+def overrun(array):
+    """Whether memory around a placed array was written."""
+    memory, _ = surroundings(array)
+    if memory.size < FAR:
+        return written_around(memory, array)
+    rows = np.moveaxis(array, outermost(array.shape), 0)
+    return any(written_around(around, rows[i, ...]) for i, around in enumerate(rows_in(memory, array)))
+
+
+def written_around(memory, array):
+    """Whether anything else in the memory, which was NaN, was written than the array."""
+    placed = np.full(memory.shape, np.nan, memory.dtype)
+    first, start = (one.__array_interface__["data"][0] for one in (array, memory))
+    np.ndarray(array.shape, array.dtype, placed, first - start, array.strides)[...] = array
+    return placed.tobytes() != memory.tobytes()
+
+
+def shared(outputs, inputs, alike=np.may_share_memory):
+    """Which outputs share memory with an input or with one another, as "y and x"."""
+    present = [(name, one) for name, one in outputs.items() if one is not None and math.prod(one.shape)]
+    others = present + [(name, one) for name, one in inputs.items() if one is not None and math.prod(one.shape)]
+    return [
+        f"{name} and {other}"
+        for i, (name, one) in enumerate(present)
+        for other, two in others[i + 1 :]
+        if alike(one, two)
+    ]
+
+
 def attempt(function, *arguments):
-    """What the function returns, or its exception."""
+    """Call the function; an exception becomes a result."""
     try:
         return function(*arguments)
     except Exception as error:
@@ -54,7 +137,7 @@ def attempt(function, *arguments):
 
 
 def attempt_all(function, cases):
-    """What the function returns for all of the cases together, or its exception for each."""
+    """Call the function with all cases; an exception becomes the result of each."""
     results = attempt(function, *cases)
     return [results] * len(cases) if isinstance(results, dict) else results
 
@@ -73,7 +156,8 @@ def run(layer_class, *cases):
 
 def run_restarting(layer_class, *cases):
     """As run; a case may load its parameters and statistics first, or reset them."""
-    layer, first = None, cases[0]
+    layer: Any = None
+    first = cases[0]
 
     def call(case):
         nonlocal layer, first
@@ -111,8 +195,13 @@ def run_together(layer_class, cases, threads):
 
 def run_in_spoilt_memory(layer_class, case):
     """Call a new layer once, just after memory of the sizes that it will ask for was full of NaN."""
+    spoil_memory(case)
+    return run(layer_class, case)
+
+
+def spoil_memory(case):
+    """Allocate and free blocks of the sizes that a call will ask for, full of NaN."""
     channels = case.x.shape[1]
     sizes = {case.x.size, channels, 2 * channels, case.x.size // max(1, channels)}
     blocks = [np.full(size, np.nan, dtype) for size in sizes for dtype in (case.x.dtype, np.float32) for _ in range(8)]
     blocks.clear()
-    return run(layer_class, case)

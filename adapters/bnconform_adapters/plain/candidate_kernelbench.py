@@ -1,39 +1,57 @@
 """A file in the form of KernelBench: ModelNew or Model, and get_init_inputs()."""
 
+from functools import cache
+
 import numpy as np
 import torch
 
 from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file
-from bnconform_adapters.plain.module_layer import ModuleLayer, double_backward, tangent
-from bnconform_adapters.plain.torch_device import device
+from bnconform_adapters.plain.module_layer import FileModuleLayer, double_backward, tangent
+from bnconform_adapters.plain.torch_device import device_of
 
 
-def model(channels):
-    """The model, with `channels` for the first whole number that get_init_inputs() gives."""
-    file, tested = kernel_file()
-    classes = [getattr(file, name) for name in ("ModelNew", "Model") if hasattr(file, name)]
-    if tested is not file:
-        classes = [tested]
-    if not classes or not hasattr(file, "get_init_inputs"):
-        cannot_tell("there is no ModelNew or Model with get_init_inputs()")
-    arguments = list(file.get_init_inputs())
-    place = [isinstance(one, int) and not isinstance(one, bool) for one in arguments].index(True)
-    arguments[place] = channels
-    return classes[0](*arguments)
+def model_class(file):
+    """The class that is named, or else ModelNew or Model."""
+    if file.kind is None:
+        classes = [getattr(file.module, name) for name in ("ModelNew", "Model") if hasattr(file.module, name)]
+        classes = classes if file.tested is file.module else [file.tested]
+        if not classes or not hasattr(file.module, "get_init_inputs"):
+            cannot_tell("there is no ModelNew or Model with get_init_inputs()")
+        file.kind = classes[0]
+    return file.kind
 
 
-def Layer(case):
+@cache
+def init_inputs(file):
+    """The model's arguments, and which of them are whole numbers; the first of these is the number of channels."""
+    arguments = list(file.module.get_init_inputs())
+    return arguments, [i for i, one in enumerate(arguments) if isinstance(one, int) and not isinstance(one, bool)]
+
+
+def model(file, channels):
+    """The model for so many channels."""
+    arguments, (place, *_) = init_inputs(file)
+    module = model_class(file)(*arguments[:place], channels, *arguments[place + 1 :])
+    return module.to(device_of(file, device_of_models()))
+
+
+def device_of_models():
+    """Where a model runs that says nothing of it."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def Layer(case, file=None):
     """The model, built for a case."""
-    where = device("cuda" if torch.cuda.is_available() else "cpu")
-    module = model(case.x.shape[1]).to(where)
+    file = file or kernel_file()
+    module = model(file, case.x.shape[1])
     if case.x.dtype == np.float64:
         module = module.double()
-    return ModuleLayer(module, model(3), where, case)
+    return FileModuleLayer(file, module, case, device_of(file, device_of_models()), lambda: model(file, 3))
 
 
-def second_order(case):
-    return double_backward(Layer(case), case)
+def second_order(case, file=None):
+    return double_backward(Layer(case, file), case)
 
 
-def jvp(case):
-    return tangent(Layer(case), case)
+def jvp(case, file=None):
+    return tangent(Layer(case, file), case)

@@ -1,67 +1,83 @@
 """A torch.nn.Module class in a file that stands in for torch.nn.BatchNorm."""
 
 import inspect
+from functools import cache
 
 import numpy as np
 import torch
 
-from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file, momentum_of
-from bnconform_adapters.plain.module_layer import ModuleLayer, double_backward, tangent
-from bnconform_adapters.plain.torch_device import device
-from bnconform_adapters.plain.torch_tensors import parameter_dtype
+from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file
+from bnconform_adapters.plain.module_layer import FileModuleLayer, double_backward, tangent
+from bnconform_adapters.plain.torch_device import device_of
+from bnconform_adapters.torch.tensors import parameter_dtype
 
 
-def module_class():
-    """The class that is named, or the only one of the file that takes num_features, or else ModelNew."""
-    file, tested = kernel_file()
-    found = {
-        name: one
-        for name, one in vars(file).items()
-        if isinstance(one, type) and issubclass(one, torch.nn.Module) and one.__module__.partition(".")[0] != "torch"
-    }
-    found = {name: one for name, one in found.items() if one.__module__ == file.__name__} or found
-    fitting = [one for one in found.values() if "num_features" in inspect.signature(one).parameters]
-    if tested is not file:
-        fitting = [tested] if isinstance(tested, type) else []
-    elif len(fitting) != 1 and "ModelNew" in found:
-        fitting = [found["ModelNew"]]
-    if len(fitting) != 1:
-        cannot_tell(f"there are {len(fitting)} module classes that take num_features; name one: PATH.py:NAME")
-    return fitting[0]
+def module_class(file):
+    """The class that is named, or ModelNew, or else the only one of the file that takes num_features."""
+    if file.kind is None:
+        found = {
+            name: one
+            for name, one in vars(file.module).items()
+            if isinstance(one, type)
+            and issubclass(one, torch.nn.Module)
+            and one.__module__.partition(".")[0] != "torch"
+        }
+        found = {name: one for name, one in found.items() if one.__module__ == file.module.__name__} or found
+        fitting = [one for one in found.values() if "num_features" in inspect.signature(one).parameters]
+        fitting = [found["ModelNew"]] if "ModelNew" in found else fitting
+        if file.tested is not file.module:
+            fitting = [file.tested] if isinstance(file.tested, type) else []
+        if len(fitting) != 1:
+            cannot_tell(f"there are {len(fitting)} module classes that take num_features; name one: PATH.py:NAME")
+        file.kind = fitting[0]
+    return file.kind
 
 
-def accepted(given):
-    """Those of BatchNorm's arguments that the class takes; `bias` only where it is a switch, as it is in torch."""
-    parameters = inspect.signature(module_class()).parameters
+@cache
+def keywords(kind):
+    """BatchNorm's keywords that a class takes; `bias` only where it is a switch, as it is in torch."""
+    names = {"eps", "momentum", "affine", "bias", "track_running_stats", "dtype", "device"}
+    parameters = inspect.signature(kind).parameters
     if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-        return {name: value for name, value in given.items() if name != "bias"}
-    taken = {name for name in given if name in parameters}
-    if "bias" in taken and not isinstance(parameters["bias"].default, bool):
-        taken.remove("bias")
-    return {name: value for name, value in given.items() if name in taken}
+        return names - {"bias"}
+    names &= set(parameters)
+    return names if "bias" not in names or isinstance(parameters["bias"].default, bool) else names - {"bias"}
 
 
-def Layer(case):
+def module_of(file, channels, **given):
+    """A new module on the device; what its class does not name is left out."""
+    accepted = keywords(module_class(file))
+    module = module_class(file)(channels, **{name: value for name, value in given.items() if name in accepted})
+    return module.to(device_of(file))
+
+
+def usual(file):
+    """A module with weight and bias, if there is a switch for them, and else by its defaults."""
+    return module_of(file, 3, affine=True)
+
+
+def Layer(case, file=None):
     """The module, built for a case."""
-    given = {
-        "eps": case.eps,
-        "momentum": momentum_of(case),
-        "affine": case.weight is not None or case.bias is not None,
-        "bias": case.bias is not None,
-        "track_running_stats": case.running_mean is not None,
-        "dtype": parameter_dtype(case),
-        "device": device(),
-    }
-    arguments = accepted(given)
-    module = module_class()(case.x.shape[1], **arguments).to(device())
-    if case.x.dtype == np.float64 and "dtype" not in arguments:
+    file = file or kernel_file()
+    module = module_of(
+        file,
+        case.x.shape[1],
+        eps=case.eps,
+        momentum=file.momentum_of(case),
+        affine=case.weight is not None or case.bias is not None,
+        bias=case.bias is not None,
+        track_running_stats=case.running_mean is not None,
+        dtype=parameter_dtype(case),
+        device=device_of(file),
+    )
+    if case.x.dtype == np.float64 and "dtype" not in keywords(module_class(file)):
         module = module.double()
-    return ModuleLayer(module, module_class()(3), device(), case)
+    return FileModuleLayer(file, module, case, device_of(file), lambda: usual(file))
 
 
-def second_order(case):
-    return double_backward(Layer(case), case)
+def second_order(case, file=None):
+    return double_backward(Layer(case, file), case)
 
 
-def jvp(case):
-    return tangent(Layer(case), case)
+def jvp(case, file=None):
+    return tangent(Layer(case, file), case)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
-from bnconform_adapters.plain.calling import place
+from bnconform_adapters.plain.calling import overrun, place, shared
+from bnconform_adapters.plain.kernel_file import wrong_kind
 
 
 class Layer(FunctionsLayer):
@@ -25,39 +26,27 @@ class Layer(FunctionsLayer):
             array[...] = new
         return array
 
-    def copied(self, array):
-        """A copy of the array, or None."""
-        if array is not None and not isinstance(array, (np.ndarray, np.generic)):
-            raise TypeError(f"returned a {type(array).__name__} where a NumPy array is asked for")
-        return None if array is None else np.array(array)
+    def copied(self, found, name):
+        """A copy of what a function returned as `name`, or None."""
+        masked = isinstance(found, np.ma.MaskedArray)  # a subclass whose values are not all there
+        if found is not None and (masked or not isinstance(found, (np.ndarray, np.generic))):
+            raise wrong_kind(found, "NumPy array", name)
+        return None if found is None else np.array(found)
 
     def shared(self, outputs, inputs):
-        """Pairs of an output and what else shares its memory."""
-        present = [(name, one) for name, one in outputs.items() if one is not None and one.size]
-        others = present + [(name, one) for name, one in inputs.items() if one is not None and one.size]
-        return [
-            f"{name} and {other}"
-            for i, (name, one) in enumerate(present)
-            for other, two in others[i + 1 :]
-            if np.may_share_memory(one, two)
-        ]
+        return shared(outputs, inputs)
 
     def overrun(self, array):
-        """Whether memory around it was written, which was NaN: more elements are numbers than the array has."""
-        memory = array
-        while isinstance(memory.base, np.ndarray):
-            memory = memory.base
-        own = array[:1] if array.strides[0] == 0 else array
-        return memory.size < 2**32 and np.count_nonzero(~np.isnan(memory)) > np.count_nonzero(~np.isnan(own))
+        return overrun(array)
 
 
-def second_order(case):
-    return double_backward(Layer(case), case)
+def second_order(case, file=None):
+    return double_backward(Layer(case, file), case)
 
 
-def jvp(case):
-    return tangent(Layer(case), case)
+def jvp(case, file=None):
+    return tangent(Layer(case, file), case)
 
 
-def shards(*cases):
-    return over_devices([Layer(case) for case in cases], cases)
+def shards(*cases, file=None):
+    return over_devices([Layer(case, file) for case in cases], cases)

@@ -3,45 +3,47 @@
 import torch
 
 from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
-from bnconform_adapters.plain.torch_device import device
-from bnconform_adapters.plain.torch_memory import guarded, overrun
-from bnconform_adapters.plain.torch_tensors import array, shared, tensor
+from bnconform_adapters.plain.calling import shared
+from bnconform_adapters.plain.kernel_file import wrong_kind
+from bnconform_adapters.plain.torch_device import device_of
+from bnconform_adapters.torch.tensors import array, laid_out, on_one_storage, tensor, tensor_overrun
 
 
 class Layer(FunctionsLayer):
     """The tensors that a caller keeps between calls."""
 
     def placed(self, given, layout):
-        return guarded(given, layout, device())
+        return laid_out(given, layout, device_of(self.file))
 
     def written(self, kept, new):
         """The tensor with other contents."""
         return None if kept is None else kept.detach().copy_(tensor(new.copy()))
 
-    def copied(self, found):
-        """A NumPy array of what a function returned, or None."""
+    def copied(self, found, name):
+        """A NumPy array of what a function returned as `name`, or None."""
         if found is None:
             return None
         if not isinstance(found, torch.Tensor):
-            raise TypeError(f"returned a {type(found).__name__} where a tensor is asked for")
-        if found.device.type != torch.device(device()).type:
-            raise TypeError(f"returned a tensor on {found.device} where x is on {device()}")
+            raise wrong_kind(found, "torch.Tensor", name)
+        device = device_of(self.file)
+        if found.device.type != torch.device(device).type:
+            raise TypeError(f"returned a tensor on {found.device} where x is on {device}, as {name}")
         return array(found)
 
     def shared(self, outputs, inputs):
-        return shared(outputs, {name: one for name, one in inputs.items() if one is not None})
+        return shared(outputs, inputs, on_one_storage)
 
     def overrun(self, given):
-        return overrun(given)
+        return tensor_overrun(given)
 
 
-def second_order(case):
-    return double_backward(Layer(case), case)
+def second_order(case, file=None):
+    return double_backward(Layer(case, file), case)
 
 
-def jvp(case):
-    return tangent(Layer(case), case)
+def jvp(case, file=None):
+    return tangent(Layer(case, file), case)
 
 
-def shards(*cases):
-    return over_devices([Layer(case) for case in cases], cases)
+def shards(*cases, file=None):
+    return over_devices([Layer(case, file) for case in cases], cases)

@@ -1,4 +1,4 @@
-"""For cases whose arrays are all contiguous, where it matters what is around them."""
+"""For scripts whose arrays are all contiguous, where it matters what is around them."""
 
 import numpy as np
 

@@ -37,7 +37,7 @@ def xhat(case):
 
 
 def derivatives(case):
-    """Of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), by dy, x and weight; ddy is the tangent of y, too."""
+    """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight; ddy is y's tangent."""
     axes = (0, *range(2, case.x.ndim))
 
     def column(vector, default):

@@ -1,88 +1,65 @@
 """A torch.nn.Module of a file, with its own names of what torch.nn.BatchNorm has."""
 
-from functools import partial
-from operator import attrgetter
-
 import torch
 
-from bnconform_adapters.plain.kernel_file import cannot_tell, stated
-from bnconform_adapters.plain.torch_memory import guarded, overrun
-from bnconform_adapters.plain.torch_tensors import differentiated, forward_mode, rest_of_call, tensor, twice
-
-HANDED_ON = {"dy", "dx", "dweight", "dbias"}  # autograd's gradient of a sum, or of a broadcast, may be dy itself
+from bnconform_adapters.plain.kernel_file import cannot_tell, wrong_kind
+from bnconform_adapters.torch.derivatives import forward_mode, twice
+from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
 
 
-def own_names(module):
-    """What a module calls its weight, bias, running_mean and running_var: as STATE says, or by how a name ends."""
-    entries = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
-    names = {}
-    for name in ("weight", "bias", "running_mean", "running_var"):
-        found = [entry for entry in entries if entry.endswith(f".{name}")]
-        if name in entries or name in stated("STATE", {}):
-            found = [stated("STATE", {}).get(name, name)]
-        if len(found) > 1 or not (found or name in ("weight", "bias")):
-            cannot_tell(f"the module has {len(found)} entries called {name}")
+class FileModuleLayer(ModuleLayer):
+    """A module of a file; it may be made of torch's operations. `usual` builds one by its defaults."""
+
+    composed = True
+
+    def __init__(self, file, module, case, device, usual):
+        if file.names is None:
+            try:
+                file.names = own_names(usual(), file.stated("STATE", {}), "the file")
+            except LookupError as error:
+                cannot_tell(error)
+        super().__init__(module, case, device, file.names)
+
+    def call(self, module, x):
+        y = module(x)
+        if not isinstance(y, torch.Tensor):
+            raise wrong_kind(y, "torch.Tensor", "y")
+        return y
+
+
+def own_names(module, stated, where):
+    """A module's own names of weight, bias, running_mean and running_var; the first two may be missing.
+
+    Each is what STATE says, or the entry of that name, or else the only one whose name ends in it, as in "bn.weight".
+    """
+    own, names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())], {}
+    listed, known = ", ".join(own) or "nothing", ("weight", "bias", "running_mean", "running_var")
+    for name in known:
+        if name in stated and stated[name] not in own:
+            raise LookupError(f"STATE in {where} has {name} = {stated[name]!r}, but the module has {listed}")
+        exact = [stated[name]] if name in stated else [name] if name in own else []
+        found = exact or [entry for entry in own if entry.endswith(f".{name}")]
+        if len(found) > 1:
+            raise LookupError(
+                f"{where} has {len(found)} entries that end in {name}: {', '.join(found)}; say which is the batch "
+                f"norm's: STATE = {{{name!r}: {found[0]!r}}}"
+            )
+        if not found and name not in ("weight", "bias"):
+            raise LookupError(
+                f"{where} has no {name}: its parameters and buffers are {listed}; name it so, or say what it is "
+                f"called: STATE = {{{name!r}: ...}}"
+            )
         if found:
             names[name] = found[0]
+    if unknown := set(stated) - set(known):
+        key = sorted(map(str, unknown))[0]
+        raise LookupError(f"STATE in {where} has an unknown key {key!r}; known: {', '.join(known)}")
     return names
 
 
-class ModuleLayer:
-    """A module for a case, with its parameters and statistics loaded; `usual` is one built by its defaults."""
-
-    def __init__(self, module, usual, device, case):
-        self.module, self.device, self.names = module, device, own_names(usual)
-        self.load(case)
-
-    def load(self, case):
-        arrays = {own: getattr(case, name) for name, own in self.names.items()}
-        state = {own: tensor(array.copy()) for own, array in arrays.items() if array is not None}
-        rest = {own: one for own, one in self.module.state_dict().items() if own not in arrays}
-        state |= {own: torch.zeros_like(t) if own.endswith("num_batches_tracked") else t for own, t in rest.items()}
-        self.module.load_state_dict(state)
-
-    def restart(self, case):
-        if case.before == "reset" and hasattr(self.module, "reset_running_stats"):
-            self.module.reset_running_stats()
-        else:
-            self.load(case)
-
-    def own(self, name):
-        """The module's tensor for one of BatchNorm's names, as it is now."""
-        return attrgetter(self.names[name])(self.module) if name in self.names else None
-
-    def forward(self, case):
-        placed = partial(guarded, device=self.device)
-        x, dy = placed(case.x, case.layout), placed(case.dy, case.dy_layout)
-        weight, bias = self.own("weight"), self.own("bias")
-        sources = differentiated(case, x, weight, bias)
-        y = self.module.train(case.training)(x)
-        if not isinstance(y, torch.Tensor):
-            raise TypeError(f"returned a {type(y).__name__} where a tensor is asked for")
-        inputs = {"x": x, "weight": weight, "bias": bias}
-        statistics = self.own("running_mean"), self.own("running_var")
-        finish = rest_of_call(case, sources, inputs, y, *statistics, dy)
-
-        def finish_and_look():
-            found = finish()
-            pairs = [pair for pair in found["shares"] if not set(pair.split(" and ")) <= HANDED_ON]
-            around = [name for name, one in (("x", x), ("dy", dy)) if one is not None and overrun(one)]
-            return found | {"shares": pairs, "overrun": around}
-
-        return finish_and_look
-
-
-def function_of(layer, case):
-    """y from x and the parameters."""
-    module = layer.module.train(case.training)
-    return lambda x, parameters: torch.func.functional_call(
-        module, {layer.names[name]: one for name, one in parameters.items()}, (x,)
-    )
-
-
 def double_backward(layer, case):
-    return twice(case, function_of(layer, case), partial(guarded, device=layer.device))
+    return twice(case, module_function(layer, case), layer.device)
 
 
 def tangent(layer, case):
-    return forward_mode(case, function_of(layer, case), partial(guarded, device=layer.device))
+    return forward_mode(case, module_function(layer, case), layer.device)

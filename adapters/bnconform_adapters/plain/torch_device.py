@@ -4,13 +4,13 @@ from functools import cache
 
 import torch
 
-from bnconform_adapters.plain.kernel_file import cannot_tell, stated
+from bnconform_adapters.plain.kernel_file import cannot_tell
 
 
 @cache
-def device(usual="cpu"):
+def device_of(file, usual="cpu"):
     """The device that the file states, or else the usual one, if torch has it here."""
-    named = stated("DEVICE", usual)
+    named = file.stated("DEVICE", usual)
     try:
         torch.zeros(1, device=named)
     except Exception as error:

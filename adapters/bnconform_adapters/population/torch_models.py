@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bnconform_adapters.population.settling import Record, inputs_of
-from bnconform_adapters.torch_arrays import to_array
 from bnconform_reference.running_statistics import Moments
 
 
@@ -66,7 +65,9 @@ class TorchPopulations:
 
 def _recorder(name: str, record: Record) -> Callable[[Any, Any, Any], None]:
     def hook(_: Any, inputs: Any, named: Any) -> None:
-        x = to_array(inputs[0] if inputs else next(iter(named.values())))
+        from bnconform_adapters.torch.tensors import array
+
+        x = array(inputs[0] if inputs else next(iter(named.values())))
         assert x is not None
         record.add(name, x)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bnconform_adapters.calls import Life, jvp, population, run_together, second_order, shards
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
-from bnconform_adapters.memory import spoil_memory
+from bnconform_adapters.plain.calling import spoil_memory
 from bnconform_adapters.registry import find, is_file, load
 from bnconform_adapters.stack import with_room
 from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case

@@ -15,7 +15,7 @@ from bnconform.judging.comparison import compare
 from bnconform.judging.judge import GRADIENTS
 from bnconform.judging.oracle import expect
 from bnconform_adapters.contract import AnyArray, Claims, Layout, Mode
-from bnconform_adapters.memory import place
+from bnconform_adapters.plain.calling import place
 
 DRAWS = 2
 """Cases in each layout; an output must be wrong in all of them, and right in all of them where they are contiguous."""
@@ -110,5 +110,5 @@ def _read_by_memory(claims: Claims, laid: Laid, quantity: str, probes: Sequence[
 
 
 def _in_memory_order(array: AnyArray, layout: Layout) -> AnyArray:
-    laid = place(array, layout).array
+    laid = place(array, layout)
     return np.ascontiguousarray(laid.ravel(order="K").reshape(array.shape))

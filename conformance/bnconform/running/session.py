@@ -97,7 +97,7 @@ class Implementation:
             return None
         try:
             if self.entry.environment is None:
-                for module, _ in self.entry.packages:
+                for module in self.entry.frameworks:
                     import_framework(module)
             else:
                 self.adapter  # noqa: B018  making it imports the framework, in its own process

@@ -35,8 +35,17 @@ class Calls:
     @property
     def contiguous(self) -> bool:
         """Whether all arrays of the cases spoken of are contiguous."""
-        layouts = [one.name for one in fields(Case) if "layout" in one.name]
-        return all(getattr(case, name) == "contiguous" for case in self._cases for name in layouts)
+        return self._layouts <= {"contiguous"}
+
+    @property
+    def far(self) -> bool:
+        """Whether an array of the cases spoken of is in the layout "far"."""
+        return "far" in self._layouts
+
+    @property
+    def _layouts(self) -> set[str]:
+        names = [one.name for one in fields(Case) if "layout" in one.name]
+        return {getattr(case, name) for case in self._cases for name in names}
 
     def _trimmed(self, log: CallLog) -> CallLog:
         """The log up to the last outcome that matters."""

@@ -1,4 +1,4 @@
-"""Plain code for scripts: what a script needs of the modules in `bnconform_adapters.plain`, taken in."""
+"""Plain code for scripts: what a script needs of the modules of calls, and of what they share, taken in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from symtable import SymbolTable, symtable
 
 from bnconform_adapters import plain
 
-_FOLDER = "bnconform_adapters.plain"
-
 
 class Parts:
-    """The top-level statements of some modules, and of those that they import from the same folder.
+    """The top-level statements of some modules, and of the plain code that they import.
 
     Parameters
     ----------
@@ -20,9 +18,16 @@ class Parts:
         Later ones override what earlier ones define.
     constants : mapping of str to str
         Other values, as Python text, for what the modules define at top level.
+    simpler : iterable of str
+        Modules whose functions stand for those of the same name, where there is one.
     """
 
-    def __init__(self, modules: Iterable[str], constants: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        modules: Iterable[str],
+        constants: Mapping[str, str] | None = None,
+        simpler: Iterable[str] = (),
+    ) -> None:
         self._imports: dict[str, str] = {}
         self._statements: dict[str, str] = {}
         self._needs: dict[str, set[str]] = {}
@@ -30,6 +35,10 @@ class Parts:
         self._constants = constants or {}
         for module in modules:
             self._take(module)
+        for module in simpler:
+            for node in ast.parse(source := plain.text(module)).body:
+                if isinstance(node, ast.FunctionDef) and self.defines(node.name):
+                    self._define(node.name, ast.get_source_segment(source, node) or "")
 
     def _take(self, module: str) -> None:
         if module in self._taken:
@@ -40,8 +49,8 @@ class Parts:
         for node in ast.parse(source).body:
             first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
             text = "\n".join(lines[first - 1 : node.end_lineno]).replace("  # noqa: N802", "")
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_FOLDER}."):
-                self._take((node.module or "").removeprefix(f"{_FOLDER}."))
+            if isinstance(node, ast.ImportFrom) and (neighbour := plain.module_of(node.module or "")):
+                self._take(neighbour)
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
                     renamed = f" as {alias.asname}" if alias.asname else ""

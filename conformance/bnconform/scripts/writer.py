@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import metadata, util
 from textwrap import wrap
 
@@ -26,7 +26,7 @@ from bnconform.scripts.verdict_lines import Verdict
 from bnconform_adapters import plain
 from bnconform_adapters.registry import Entry
 
-PARTS = ("calling", "verdict", "definition")
+PARTS = ("plain.calling", "plain.verdict", "plain.definition")
 """What a script may need beside the plain code that calls its subject."""
 
 READ_AT_START = ("GLIBC_TUNABLES",)
@@ -46,7 +46,7 @@ class Subject:
     spec : str
         As `--adapter` takes it.
     plain_code : str
-        The module of :mod:`bnconform_adapters.plain` that calls it; empty where there is none.
+        The module below `bnconform_adapters` that calls it; empty where there is none.
     versions : mapping of str to str
         Of the distributions that it needs.
     environment : mapping of str to str
@@ -62,8 +62,7 @@ class Subject:
     @classmethod
     def bundled(cls, entry: Entry) -> Subject:
         """A bundled implementation."""
-        module, environment = plain.MODULES.get(entry.name, ""), dict(entry.environment or ())
-        return cls(entry.name, entry.name, module, entry.versions(), environment)
+        return cls(entry.name, entry.name, entry.module, entry.versions(), dict(entry.environment or ()))
 
     @classmethod
     def of_file(cls, name: str, spec: str, plain_code: str) -> Subject:
@@ -98,8 +97,6 @@ class _Writer:
     """Puts one script together."""
 
     def __init__(self, finding: Finding, evidence: Evidence, subject: Subject, known: Deviation | None) -> None:
-        if finding.requirement == "P5" and not subject.is_file:
-            evidence = replace(evidence, got=None)  # the plain code of bundled implementations does not look there
         self._finding, self._evidence, self._subject, self._known = finding, evidence, subject, known
         # A side effect may be that of any earlier call.
         self._calls = Calls(evidence, everything=finding.requirement[0] == "P" or evidence.got is None)
@@ -109,10 +106,8 @@ class _Writer:
         body = "\n".join([*calls, "", *Verdict(self._finding, self._evidence, self._calls).lines()])
         cases = "\n".join(self._calls.case_lines())
         modules = [self._subject.plain_code, *PARTS]
-        if self._calls.contiguous:
-            modules.append("copying_into_nan" if self._subject.is_file else "copying")
         spec = f"sys.argv[1] if len(sys.argv) > 1 else {self._subject.spec!r}"
-        imports, definitions = Parts(modules, {"SPEC": spec}).text(f"{cases}\n{body}")
+        imports, definitions = Parts(modules, {"SPEC": spec}, self._simpler()).text(f"{cases}\n{body}")
         needed = {
             "import sys": True,
             "import numpy as np": True,
@@ -132,6 +127,14 @@ class _Writer:
         settings = ["import os", *settings, ""] if settings else []
         head = [f'"""{self._head()}"""', "", *settings, *_sorted_imports(imports), ""]
         return "\n".join([*head, *(f"\n{text}\n" for text in definitions), "", cases, "", body, ""])
+
+    def _simpler(self) -> list[str]:
+        """Plain code that may stand for other, since nobody asks for more in this script."""
+        watched = self._subject.is_file or self._finding.requirement == "P5"
+        if self._calls.contiguous:
+            return ["plain.copying_into_nan"] if watched else ["plain.copying", "plain.unwatched"]
+        near = [] if self._calls.far else ["plain.near"]
+        return near if watched else [*near, "plain.unwatched"]
 
     def _head(self) -> str:
         finding, subject, known = self._finding, self._subject, self._known
@@ -167,8 +170,6 @@ class _Writer:
 
     def _limits(self) -> list[str]:
         """What a plain script does not show of the finding."""
-        if self._finding.requirement == "P5" and not self._subject.is_file:
-            return ["Guard zones around the arrays show it; this script only makes the call."]
         kinds = {log.what for log in self._calls.logs}
         if "together" in kinds:
             return ["Calls from several threads: it may take several runs to show."]

@@ -1,0 +1,45 @@
+"""A candidate file as an implementation: its form's plain code calls what was loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from bnconform_adapters.call_adapter import CallAdapter
+from bnconform_adapters.contract import Claims
+from bnconform_adapters.plain.kernel_file import KernelFile
+
+CALLS = ("Layer", "second_order", "jvp", "shards")
+
+
+@dataclass(eq=False)
+class Candidate(CallAdapter):
+    """The adapter of a file.
+
+    Attributes
+    ----------
+    plain_code : str
+        The module below `bnconform_adapters` that calls a file of this form.
+    file : KernelFile
+    what : str
+        The part of the file that is judged: "class BatchNorm".
+    remarks : tuple of str
+        What a reader of the verdict must know of the claims.
+    """
+
+    plain_code: str = ""
+    file: KernelFile | None = None
+    what: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, name: str, claims: Claims, plain_code: str, file: KernelFile, what: str, remarks: tuple[str, ...] = ()
+    ) -> Candidate:
+        """The adapter of a file that has been loaded."""
+        form = import_module(f"bnconform_adapters.{plain_code}")
+        calls: Any = {one: partial(getattr(form, one), file=file) for one in CALLS if hasattr(form, one)}
+        return cls(name, claims, SimpleNamespace(**calls), (), plain_code, file, what, remarks)

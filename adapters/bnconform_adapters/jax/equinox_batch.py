@@ -1,0 +1,81 @@
+"""equinox.nn.BatchNorm with mode="batch"."""
+
+import equinox
+import jax
+
+from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode
+
+
+def new_layer(parameters, mean, momentum, eps, mode):
+    """The layer and its state; momentum weighs the new batch here, the old statistics in Equinox."""
+    layer, state = equinox.nn.make_with_state(equinox.nn.BatchNorm)(
+        mean.shape[0],
+        axis_name="batch",
+        eps=eps,
+        channelwise_affine=bool(parameters),
+        momentum=1 - momentum,
+        dtype=mean.dtype,
+        mode=mode,
+    )
+    if parameters:
+        given = parameters["weight"], parameters["bias"]
+        layer = equinox.tree_at(lambda layer: (layer.weight, layer.bias), layer, given)
+    return layer, state
+
+
+def over_batch(layer, x, state, training):
+    """y and the new state."""
+
+    def one(x, state):
+        return layer(x, state, inference=not training)
+
+    return jax.vmap(one, axis_name="batch", in_axes=(0, None), out_axes=(0, None))(x, state)
+
+
+def apply(parameters, x, state, momentum, eps, training):
+    """y and the new state: the statistics that inference uses, those that are stored, the number of batches seen."""
+    mean, var, stored_mean, stored_var, counter = state
+    layer, held = new_layer(parameters, mean, momentum, eps, "batch")
+    held = held.set(layer.batch_counter, counter).set(layer.batch_state_index, (stored_mean, stored_var))
+    y, held = over_batch(layer, x, held, training)
+    if training:
+        counter, (stored_mean, stored_var) = held.get(layer.batch_counter), held.get(layer.batch_state_index)
+        scale = jax.numpy.where(counter == 0, 1, 1 - layer.momentum**counter)  # as inference has it
+        mean, var = stored_mean / scale, stored_var / scale
+    return y, (mean, var, stored_mean, stored_var, counter)
+
+
+def state_of(case):
+    """These statistics, of a new layer or of one that has seen many batches."""
+    mean, var = case.running_mean, case.running_var
+    return mean, var, mean, var, 0 if case.before == "reset" else 1 << 30
+
+
+def Layer(case):
+    return JaxLayer(case, apply, state_of, last=False)
+
+
+def second_order(case):
+    return differentiate_twice(case, apply, state_of, last=False)
+
+
+def jvp(case):
+    return forward_mode(case, apply, state_of, last=False)
+
+
+def defaults():
+    """The values of a layer that is given nothing but its mode, and the function that trains it."""
+    return defaults_of("batch")
+
+
+def defaults_of(mode):
+    layer, state = equinox.nn.make_with_state(equinox.nn.BatchNorm)(4, "batch", mode=mode)
+    mean, var = state.get(layer.batch_state_index if mode == "batch" else layer.ema_state_index)
+    return {
+        "made": f'equinox.nn.BatchNorm(4, "batch", mode="{mode}")',
+        "eps": layer.eps,
+        "momentum": layer.momentum,
+        "mean": mean[0],
+        "variance": var[0],
+        "train": lambda x: over_batch(layer, jax.numpy.asarray(x), state, True)[0],
+    }

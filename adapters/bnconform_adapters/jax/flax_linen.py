@@ -1,0 +1,57 @@
+"""flax.linen.BatchNorm."""
+
+import jax
+from flax import linen
+
+from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode, over_devices
+
+
+def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True, axis_name=None):
+    """y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
+    module = linen.BatchNorm(
+        use_running_average=not training,
+        momentum=1 - momentum,
+        epsilon=eps,
+        dtype=x.dtype if x.dtype.itemsize == 2 else None,
+        use_scale="weight" in parameters,
+        use_bias="bias" in parameters,
+        use_fast_variance=fast_variance,
+        axis_name=axis_name,
+    )
+    names = {"weight": "scale", "bias": "bias"}
+    variables = {
+        "params": {names[name]: array for name, array in parameters.items()},
+        "batch_stats": {"mean": statistics[0], "var": statistics[1]},
+    }
+    y, updated = module.apply(variables, x, mutable=["batch_stats"])
+    return y, (updated["batch_stats"]["mean"], updated["batch_stats"]["var"])
+
+
+def Layer(case):
+    return JaxLayer(case, apply)
+
+
+def second_order(case):
+    return differentiate_twice(case, apply)
+
+
+def jvp(case):
+    return forward_mode(case, apply)
+
+
+def shards(*cases):
+    return over_devices(cases, apply)
+
+
+def defaults():
+    """The values of a layer that is given nothing, and the function that trains it."""
+    layer = linen.BatchNorm(use_running_average=False)
+    state = layer.init(jax.random.key(0), jax.numpy.zeros((4, 4)))
+    return {
+        "made": "flax.linen.BatchNorm()",
+        "eps": layer.epsilon,
+        "momentum": layer.momentum,
+        "mean": state["batch_stats"]["mean"][0],
+        "variance": state["batch_stats"]["var"][0],
+        "train": lambda x: layer.apply(state, x, mutable=["batch_stats"])[0],
+    }

@@ -1,0 +1,26 @@
+"""flax.linen.BatchNorm with use_fast_variance=False."""
+
+from bnconform_adapters.jax.flax_linen import apply
+from bnconform_adapters.jax.flax_linen import defaults as defaults
+from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode, over_devices
+
+
+def apply_slow(parameters, x, statistics, momentum, eps, training, axis_name=None):
+    """y and the new statistics, the variance from a second pass over x."""
+    return apply(parameters, x, statistics, momentum, eps, training, fast_variance=False, axis_name=axis_name)
+
+
+def Layer(case):
+    return JaxLayer(case, apply_slow)
+
+
+def second_order(case):
+    return differentiate_twice(case, apply_slow)
+
+
+def jvp(case):
+    return forward_mode(case, apply_slow)
+
+
+def shards(*cases):
+    return over_devices(cases, apply_slow)

@@ -1,0 +1,28 @@
+"""keras.layers.BatchNormalization on JAX: a step that calls the layer without state."""
+
+from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode
+from bnconform_adapters.keras.keras_arguments import policy_of
+from bnconform_adapters.keras.keras_layer import defaults as defaults
+from bnconform_adapters.keras.keras_layer import new_layer
+
+
+def apply(parameters, x, statistics, momentum, eps, training):
+    """y and the new statistics; momentum weighs the new batch here, the old statistics in Keras."""
+    layer = new_layer("jax", center="bias" in parameters, scale="weight" in parameters, dtype=policy_of(x.dtype))
+    layer.momentum, layer.epsilon = 1 - momentum, eps  # the constructor takes no tracers
+    layer.build(x.shape)
+    trainable = [parameters[name] for name in ("weight", "bias") if name in parameters]
+    y, (mean, var) = layer.stateless_call(trainable, list(statistics), x, training=training)
+    return y, (mean, var)
+
+
+def Layer(case):
+    return JaxLayer(case, apply)
+
+
+def second_order(case):
+    return differentiate_twice(case, apply)
+
+
+def jvp(case):
+    return forward_mode(case, apply)

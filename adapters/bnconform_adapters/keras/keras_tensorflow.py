@@ -1,0 +1,41 @@
+"""keras.layers.BatchNormalization on TensorFlow."""
+
+from itertools import count
+
+import keras
+
+from bnconform_adapters.keras.keras_arguments import arguments_of
+from bnconform_adapters.keras.keras_layer import defaults as defaults
+from bnconform_adapters.keras.keras_layer import new_layer
+from bnconform_adapters.keras.keras_variables import VariablesLayer, over_replicas
+from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, twice
+
+LAYERS_KEPT = 100
+"""Layers until Keras is asked to forget them: TensorFlow keeps kernels for each variable's name, 150 kB a layer."""
+LAYERS_BUILT = count(1)
+
+
+class Layer(VariablesLayer):
+    """The layer, with the case's parameters and statistics assigned."""
+
+    def __init__(self, case, **arguments):
+        if not arguments and next(LAYERS_BUILT) % LAYERS_KEPT == 0:  # not inside a strategy's scope
+            keras.backend.clear_session(free_memory=False)
+        super().__init__(case, new_layer("tensorflow", **arguments_of(case), **arguments))
+
+    def tensor(self, variable):
+        return variable.value
+
+
+def second_order(case):
+    built = Layer(case)
+    return twice(case, built.function(case.training), built.parameters)
+
+
+def jvp(case):
+    built = Layer(case)
+    return forward_mode(case, built.function(case.training), built.parameters)
+
+
+def shards(*cases):
+    return over_replicas(lambda: Layer(cases[0], synchronized=True), cases)

@@ -1,0 +1,42 @@
+"""tf_keras.layers.BatchNormalization: Keras 2."""
+
+import tf_keras
+
+from bnconform_adapters.keras.keras_arguments import arguments_of
+from bnconform_adapters.keras.keras_variables import VariablesLayer, over_replicas
+from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, twice
+
+
+class Layer(VariablesLayer):
+    """The layer, with the case's parameters and statistics assigned."""
+
+    def __init__(self, case, **arguments):
+        super().__init__(case, tf_keras.layers.BatchNormalization(**arguments_of(case), **arguments))
+
+
+def second_order(case):
+    built = Layer(case)
+    return twice(case, built.function(case.training), built.parameters)
+
+
+def jvp(case):
+    built = Layer(case)
+    return forward_mode(case, built.function(case.training), built.parameters)
+
+
+def shards(*cases):
+    return over_replicas(lambda: Layer(cases[0], synchronized=True), cases)
+
+
+def defaults():
+    """The values of a layer that is given nothing, and the function that trains it."""
+    layer = tf_keras.layers.BatchNormalization()
+    layer.build((None, 4, 4))
+    return {
+        "made": "tf_keras.layers.BatchNormalization()",
+        "eps": layer.epsilon,
+        "momentum": layer.momentum,
+        "mean": layer.moving_mean.numpy()[0],
+        "variance": layer.moving_variance.numpy()[0],
+        "train": lambda x: layer(x, training=True).numpy(),
+    }

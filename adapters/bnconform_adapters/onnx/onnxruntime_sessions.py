@@ -1,0 +1,11 @@
+"""ONNX Runtime: sessions on one thread."""
+
+import onnxruntime
+
+
+def session(serialized):
+    """A session for a model's bytes, which says nothing."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(serialized, options, providers=["CPUExecutionProvider"])

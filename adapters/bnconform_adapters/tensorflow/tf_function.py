@@ -1,0 +1,25 @@
+"""tf.compat.v1.nn.fused_batch_norm inside a tf.function."""
+
+from bnconform_adapters.tensorflow.tensorflow_steps import (
+    CompiledLayer,
+    compiled_forward_mode,
+    defaults_of_step,
+    differentiate_twice,
+)
+
+
+def Layer(case):
+    return CompiledLayer(case, xla=False)
+
+
+def second_order(case):
+    return differentiate_twice(case, xla=False)
+
+
+def jvp(case):
+    return compiled_forward_mode(case, xla=False)
+
+
+def defaults():
+    """The function's defaults; the moving average is the caller's."""
+    return defaults_of_step()

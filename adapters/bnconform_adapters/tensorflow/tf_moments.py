@@ -1,0 +1,49 @@
+"""tf.nn.moments and tf.nn.batch_normalization."""
+
+import numpy as np
+import tensorflow as tf
+
+from bnconform_adapters.plain.channels import channels_last
+from bnconform_adapters.plain.signatures import default_of
+from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, moved, rest_of_call, twice
+
+
+class Layer:
+    """The tensors and statistics that a caller keeps between calls."""
+
+    def __init__(self, case):
+        self.eps, self.momentum = case.eps, case.momentum
+        self.mean, self.var = case.running_mean, case.running_var
+        given = {"weight": case.weight, "bias": case.bias}
+        self.parameters = {name: tf.constant(array) for name, array in given.items() if array is not None}
+
+    def call(self, x, training):
+        mean, var = tf.nn.moments(x, list(range(len(x.shape) - 1))) if training else (self.mean, self.var)
+        offset, scale = self.parameters.get("bias"), self.parameters.get("weight")
+        return tf.nn.batch_normalization(x, mean, var, offset, scale, self.eps), mean, var
+
+    def forward(self, case):
+        x = tf.constant(channels_last(case.x))
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([x, *self.parameters.values()])
+            y, mean, var = self.call(x, case.training)
+        if case.training:  # momentum weighs the new batch
+            self.mean = np.array(moved(self.mean, mean, self.momentum))
+            self.var = np.array(moved(self.var, var, self.momentum))
+        return rest_of_call(case, tape, x, y, self.parameters, self.mean, self.var)
+
+
+def second_order(case):
+    layer = Layer(case)
+    return twice(case, lambda x: layer.call(x, case.training)[0], layer.parameters)
+
+
+def jvp(case):
+    layer = Layer(case)
+    return forward_mode(case, lambda x: layer.call(x, case.training)[0], layer.parameters)
+
+
+def defaults():
+    """The default of the only function that has one."""
+    eps = default_of(tf.nn.batch_normalization, "variance_epsilon")
+    return {"made": "tf.nn.moments and tf.nn.batch_normalization", "eps": eps}

@@ -1,0 +1,28 @@
+"""torch.nn.BatchNorm1d, 2d and 3d inside torch.autocast for bfloat16."""
+
+import torch
+
+from bnconform_adapters.torch.batch_norm_modules import built
+from bnconform_adapters.torch.batch_norm_modules import defaults as defaults
+from bnconform_adapters.torch.derivatives import forward_mode, twice
+from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
+
+
+class UnderAutocast(ModuleLayer):
+    """A module whose forward pass, not the backward pass, runs under autocast."""
+
+    def call(self, module, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return module(x)
+
+
+def Layer(case):
+    return UnderAutocast(built(case), case)
+
+
+def second_order(case):
+    return twice(case, module_function(Layer(case), case))
+
+
+def jvp(case):
+    return forward_mode(case, module_function(Layer(case), case))

@@ -1,0 +1,45 @@
+"""torch.nn.BatchNorm1d, 2d and 3d."""
+
+import torch
+
+from bnconform_adapters.torch.derivatives import forward_mode, twice
+from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
+from bnconform_adapters.torch.tensors import parameter_dtype
+
+
+def built(case):
+    """A new module for the case's channels, eps, momentum and dtypes."""
+    kind = {4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}.get(case.x.ndim, torch.nn.BatchNorm1d)
+    return kind(
+        case.x.shape[1],
+        eps=case.eps,
+        momentum=case.momentum,
+        affine=case.weight is not None,
+        track_running_stats=case.running_mean is not None,
+        dtype=parameter_dtype(case),
+    )
+
+
+def Layer(case):
+    return ModuleLayer(built(case), case)
+
+
+def second_order(case):
+    return twice(case, module_function(Layer(case), case))
+
+
+def jvp(case):
+    return forward_mode(case, module_function(Layer(case), case))
+
+
+def defaults():
+    """State of a new layer, and how it trains."""
+    layer = torch.nn.BatchNorm1d(4)
+    return {
+        "made": "torch.nn.BatchNorm1d(4)",
+        "eps": layer.eps,
+        "momentum": layer.momentum,
+        "mean": layer.running_mean[0],
+        "variance": layer.running_var[0],
+        "train": lambda x: layer(torch.from_numpy(x)).detach().numpy(),
+    }

@@ -1,0 +1,61 @@
+"""A torch.nn.Module that has the parameters and the buffers of torch.nn.BatchNorm, by names of its own."""
+
+from operator import attrgetter
+
+import torch
+
+from bnconform_adapters.torch.tensors import differentiated, laid_out, rest_of_call, tensor
+
+
+class ModuleLayer:
+    """A module that has been built, with a case's parameters and statistics loaded.
+
+    `names` has its own names of weight, bias, running_mean and running_var, as far as it has them; dots lead into
+    submodules.
+    """
+
+    composed = False
+
+    def __init__(self, module, case, device="cpu", names=None):
+        self.module, self.device = module.to(device), device
+        self.names = names or {name: name for name in ("weight", "bias", "running_mean", "running_var")}
+        self.load(case)
+
+    def load(self, case):
+        """Take parameters and statistics over; the batches that were seen are forgotten."""
+        arrays = {own: getattr(case, name) for name, own in self.names.items()}
+        state = {own: tensor(array.copy()) for own, array in arrays.items() if array is not None}
+        rest = {own: one for own, one in self.module.state_dict().items() if own not in arrays}
+        state |= {own: torch.zeros_like(t) if own.endswith("num_batches_tracked") else t for own, t in rest.items()}
+        self.module.load_state_dict(state)
+
+    def restart(self, case):
+        if case.before == "reset" and hasattr(self.module, "reset_running_stats"):
+            self.module.reset_running_stats()
+        else:
+            self.load(case)
+
+    def own(self, name):
+        """The module's tensor as it is now: a module may put a new one in a buffer's place."""
+        return attrgetter(self.names[name])(self.module) if name in self.names else None
+
+    def call(self, module, x):
+        return module(x)
+
+    def forward(self, case):
+        x, weight, bias = laid_out(case.x, case.layout, self.device), self.own("weight"), self.own("bias")
+        sources = differentiated(case, x, weight, bias)
+        y = self.call(self.module.train(case.training), x)
+        inputs = {"x": x, "weight": weight, "bias": bias}
+        return rest_of_call(case, sources, inputs, y, self.own("running_mean"), self.own("running_var"), self.composed)
+
+
+def module_function(layer, case):
+    """y from x and the parameters."""
+    module = layer.module.train(case.training)
+
+    def function(x, parameters):
+        given = {layer.names[name]: one for name, one in parameters.items()}
+        return layer.call(lambda x: torch.func.functional_call(module, given, (x,)), x)
+
+    return function
