@@ -123,10 +123,6 @@ class Expression:
         """That, or where, it is not equal to another expression or a constant."""
         return self._joined("!=", other, Binds.TEST)
 
-    def is_none(self) -> Expression:
-        """That it is not there."""
-        return Expression(*self._inside(Binds.SUM), " is None", binds=Binds.TEST)
-
     def is_not_none(self) -> Expression:
         """That it is there."""
         return Expression(*self._inside(Binds.SUM), " is not None", binds=Binds.TEST)
