@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from suite_runs import alone, names_apart, names_here, run_apart, starter
+from suite_runs import alone, names_here, run_apart, starter
 
 from bnconform.build import build
 from bnconform.case_file import same
@@ -71,12 +71,6 @@ def assert_same(outcome: Outcome, results: dict[str, Any]) -> None:
 
 
 HERE = names_here(plain.MODULES)
-
-
-@pytest.mark.parametrize("name", names_apart(plain.MODULES))
-def test_implementations_of_their_own_process(name: str) -> None:
-    """What does not get along with the others is held against its plain code in a process of its own."""
-    run_apart(__file__, name)
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -150,7 +144,7 @@ SPLIT_FIRST = {"keras.tensorflow"}
 def test_shards_give_the_same_bits(name: str) -> None:
     """Steps over several devices have the adapter's bits."""
     if name in SPLIT_FIRST and not alone():
-        run_apart(f"{__file__}::test_shards_give_the_same_bits", name)
+        run_apart(name, f"{__file__}::test_shards_give_the_same_bits")
         return
     adapter, module = implementation(name)
     for split in adapter.claims.shards:
