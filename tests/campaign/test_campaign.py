@@ -138,27 +138,28 @@ def test_more_cases_go_on_from_fewer(tmp_path: Path) -> None:
     assert sum(entry["cell"]["cases"] for entry in entries(out)) >= 400
 
 
-def test_another_campaign_is_refused(tmp_path: Path) -> None:
+def test_another_campaign_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder is for one kernel as it is, one set of requirements and one seed."""
     path, out = kernel(tmp_path, STARTER), tmp_path / "out"
     assert ran(path, out, "--cases", "1", requirements=("I1",))[0] == 0
 
     def refused(told: str, *more: str, path: Path = path, requirements: tuple[str, ...] = ("I1",)) -> None:
-        status, printed = ran(path, out, "--cases", "1", *more, requirements=requirements)
-        assert (status, printed) == (2, f"bnconform: {out} holds a campaign {told}; pass another -o\n")
+        _, _, _, *arguments = command(path, out, "--cases", "1", *more, requirements=requirements)
+        assert main(arguments) == 2
+        assert capsys.readouterr().err == f"bnconform: {out} holds a campaign {told}\n"
 
-    refused("of other requirements", requirements=("F1",))
-    refused("of another seed", "--seed", "12")
+    refused("of other requirements; pass another -o", requirements=("F1",))
+    refused("of another seed; pass another -o", "--seed", "12")
     (tmp_path / "other").mkdir()
-    status, printed = ran(kernel(tmp_path / "other", STARTER), out, "--cases", "1", requirements=("I1",))
-    assert (status, printed) == (2, f"bnconform: {out} holds a campaign on {path}; put it there, or pass another -o\n")
+    refused(f"on {path}; put it there, or pass another -o", path=kernel(tmp_path / "other", STARTER))
     path.write_text(FAULTY)
-    refused("of another kernel.py: here is another text of the file")
+    refused("of another kernel.py: here is another text of the file; pass another -o")
     kept = json.loads((out / "campaign.json").read_text())
     kept["implementations"]["kernel.py"]["hypothesis"] = "1.0"
     (out / "campaign.json").write_text(json.dumps(kept))
     path.write_text(STARTER)
-    refused(f"of another kernel.py: here is hypothesis {metadata.version('hypothesis')} (the campaign has 1.0)")
+    here = f"hypothesis {metadata.version('hypothesis')} (the campaign has 1.0)"
+    refused(f"of another kernel.py: here is {here}; pass another -o")
 
 
 def test_worker_that_dies_costs_its_item_once(tmp_path: Path) -> None:

@@ -49,13 +49,13 @@ def alone() -> bool:
     return _ONLY in os.environ
 
 
-def run_apart(tests: str, name: str) -> None:
-    """Run a module of tests in a process that is for this implementation alone."""
+def run_apart(name: str, *tests: str | Path) -> None:
+    """Run the implementation's part of some tests in a process that is for it alone."""
     entry = find(name)
     if missing := entry.missing():
         pytest.skip(f"{name} needs {', '.join(missing)}: {entry.install}")
     variables = dict(entry.environment or ()) | {_ONLY: name}
-    done = run("-m", "pytest", tests, "-q", "-p", "no:cacheprovider", "-k", name, cwd=ROOT, variables=variables)
+    done = run("-m", "pytest", *tests, "-q", "-p", "no:cacheprovider", "-k", name, cwd=ROOT, variables=variables)
     assert done.status == 0, done.out + done.err
 
 

@@ -12,7 +12,7 @@ import plain_torch_variants
 import pytest
 from plain_layers import PLAIN as LAYERS
 from plain_step import Plain
-from suite_runs import names_apart, names_here, run_apart
+from suite_runs import names_here
 
 from bnconform.deviations import ledger
 from bnconform_adapters.claim_rules import contradictions
@@ -32,12 +32,6 @@ UNTRAINED = ("equinox.ema",)
 """Those whose training is another layer than batch norm, and is not claimed."""
 NARROWED = ("torch.compile",)
 """Those that offer more than they claim: every choice takes seconds to compile."""
-
-
-@pytest.mark.parametrize("name", names_apart(PLAIN))
-def test_implementations_of_their_own_process(name: str) -> None:
-    """What does not get along with the others is held against its claims in a process of its own."""
-    run_apart(__file__, name)
 
 
 @pytest.fixture(params=[plain for plain in HERE if plain.name not in UNTRAINED], ids=lambda plain: plain.name)

@@ -28,6 +28,7 @@ def results(folder: Path, name: str, seed: int, *more: str) -> dict[str, Any]:
 
 
 FEW = ("F1", "G1", "N1", "P1", "S2", "S4")
+CHOSEN = [f"--bn-requirement={id}" for id in FEW]
 
 
 def verdicts(data: dict[str, Any]) -> dict[tuple[str, str], str]:
@@ -58,14 +59,14 @@ def test_equal_seeds_give_equal_results(folder: Path, first: dict[str, Any]) -> 
 
 def test_other_seeds_give_equal_verdicts(folder: Path, first: dict[str, Any]) -> None:
     """Another seed draws other cases and comes to the same verdicts."""
-    other = results(folder, "other", 8)
-    assert verdicts(other) == verdicts(first)
-    assert other["cells"] != first["cells"]
+    other = results(folder, "other", 8, *CHOSEN)
+    assert verdicts(other) == {key: verdict for key, verdict in verdicts(first).items() if key[0] in FEW}
+    assert other["cells"] != [cell for cell in first["cells"] if cell["requirement"] in FEW]
 
 
 def test_workers_give_equal_cells(folder: Path, first: dict[str, Any]) -> None:
     """pytest-xdist's workers draw the same cases and their cells arrive."""
-    workers = results(folder, "workers", 7, *(f"--bn-requirement={id}" for id in FEW), "-n", "2")
+    workers = results(folder, "workers", 7, *CHOSEN, "-n", "2")
     assert workers["cells"] == [cell for cell in first["cells"] if cell["requirement"] in FEW]
     assert workers["seed"] == first["seed"]
 

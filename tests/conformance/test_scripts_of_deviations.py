@@ -1,76 +1,21 @@
-"""Every known deviation shows in a script of its own, in a process that cannot import the suite."""
+"""What a script of a known deviation says, and how it is asked for; `test_bundled.py` runs those of all entries."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-from suite_runs import run, run_scripts
+from suite_runs import run
 
 from bnconform.commands.reproduce import reproduce
 from bnconform.deviations import ledger
 from bnconform_adapters.contract import UserError
-from bnconform_adapters.registry import environment, find
-
-FRAMEWORKS = {
-    name: name if find(name).environment is not None else name.partition(".")[0].replace("keras", "tf")
-    for name in dict.fromkeys(entry.implementation for entry in ledger.deviations())
-}
-"""The framework of each implementation: scripts of one run in one process, since importing it takes seconds. What needs
-variables of its own is alone."""
-
-# A reason that names a signal is that of a crash.
-CRASHES = tuple(entry for entry in ledger.deviations() if entry.requirement == "E2" or "(SIG" in entry.reason)
-SHOWN = tuple(entry for entry in ledger.deviations() if entry not in CRASHES)
-
-
-@cache
-def shown(framework: str, folder: Path) -> dict[tuple[str, str], tuple[Any, str]]:
-    """Exit status and output of the script of every entry of a framework's implementations."""
-    paths = {}
-    for entry in ledger.deviations():
-        if (
-            FRAMEWORKS[entry.implementation] == framework
-            and entry not in CRASHES
-            and not find(entry.implementation).missing()
-        ):
-            path = reproduce(entry.implementation, entry.requirement, folder)
-            paths[str(path)] = (entry.implementation, entry.requirement)
-    alone = framework in FRAMEWORKS
-    found = run_scripts([[path] for path in paths], environment(framework) if alone else {})
-    return dict(zip(paths.values(), found, strict=True))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the scripts are written."""
     return tmp_path_factory.mktemp("scripts")
-
-
-@pytest.mark.parametrize("entry", CRASHES, ids=lambda entry: f"{entry.implementation}-{entry.requirement}")
-def test_script_of_a_crash_crashes(entry: ledger.Deviation, folder: Path) -> None:
-    """Where a call does not come back, the script of it ends by a signal, and says before which call it makes."""
-    if missing := find(entry.implementation).missing():
-        pytest.skip(f"{entry.implementation} needs {', '.join(missing)}: {find(entry.implementation).install}")
-    done = run(reproduce(entry.implementation, entry.requirement, folder), cwd=folder)
-    assert done.status < 0, done.out + done.err
-    assert done.out.splitlines()[-1].startswith("results_"), done.out
-
-
-@pytest.mark.parametrize("entry", SHOWN, ids=lambda entry: f"{entry.implementation}-{entry.requirement}")
-def test_script_shows_the_deviation(entry: ledger.Deviation, folder: Path) -> None:
-    """The script of every entry exits with 1, and what it computes by the definition is what the oracle expects."""
-    if missing := find(entry.implementation).missing():
-        pytest.skip(f"{entry.implementation} needs {', '.join(missing)}: {find(entry.implementation).install}")
-    status, output = shown(FRAMEWORKS[entry.implementation], folder)[entry.implementation, entry.requirement]
-    assert (status, output.splitlines()[-1:]) == (1, ["the defect is there"]), output
-    lines = dict(line.split(None, 1) for line in output.splitlines() if len(line.split()) > 1)
-    assert lines.get("index") != "[]"  # no finding is about a single number
-    if "definition" in lines:
-        expected, defined, allowed = (float(lines[name].split()[0]) for name in ("expected", "definition", "allowed"))
-        assert abs(defined - expected) * 1000 < allowed
 
 
 def test_script_imports_nothing_of_the_project(folder: Path) -> None:

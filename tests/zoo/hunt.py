@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -15,12 +16,15 @@ from layers import LayerAdapter
 from specimen import Specimen
 
 from bnconform.judging.findings import Broken, signature
+from bnconform.judging.histories import Histories
+from bnconform.judging.judge import Judge
 from bnconform.judging.law import Law
 from bnconform.judging.tally import Tally
 from bnconform.running.profiles import settings_for
+from bnconform.running.replay import replay
 from bnconform.running.search import search
 from bnconform_adapters.candidate import load_candidate
-from bnconform_adapters.contract import Adapter
+from bnconform_adapters.contract import Adapter, Case, Claims
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 from bnconform_reference.layer import BatchNorm
@@ -114,6 +118,49 @@ def _hunt(path: Path, name: str, candidate: Adapter, law: Law, seed: int, profil
         return None
     first, cases = tally.broken_at - start, (tally.broken_after or 0) + 1
     return Kill(law.requirement, cases, first, perf_counter() - start, *_told(broken))
+
+
+@cache
+def correct_makes() -> tuple[dict[str, Adapter], ...]:
+    """The correct implementations under their names, in groups for which every law draws the same cases.
+
+    Claims decide what is drawn, apart from the grade and `bitwise`: these two only decide how it is judged.
+    """
+    groups: dict[Claims, dict[str, Adapter]] = {}
+    for name in correct_names():
+        make = subject(ZOO / "correct.py", name)
+        groups.setdefault(replace(make.claims, grade="TW", bitwise=True), {})[name] = make
+    return tuple(groups.values())
+
+
+def alarm(makes: dict[str, Adapter], law: Law, seed: int, profile: str) -> Broken | None:
+    """Set one law on correct implementations of one group; None where it holds on all of them.
+
+    Every case is drawn once and judged on each. Histories are drawn while one layer is called, so each has its own.
+    """
+    specs = {name: f"{ZOO / 'correct.py'}:{name}" for name in makes}
+    (first, make), *others = makes.items()
+    if isinstance(law.source, Histories):
+        found = [alarm({name: other}, law, seed, profile) for name, other in others]
+        if alarms := [broken for broken in found if broken]:
+            return alarms[0]
+        others = []
+
+    def on_each(judge: Judge, *steps: Case) -> None:
+        law.function(judge, *steps)
+        for name, other in others:
+            if (broken := replay(law, other, other.claims, steps, specs[name])) is not None:
+                raise broken
+
+    return search(
+        replace(law, function=on_each),
+        make,
+        make.claims,
+        tally=Tally(),
+        settings=settings_for(profile, make.claims.cost),
+        seed=seed,
+        spec=specs[first],
+    )
 
 
 class _Timed(Tally):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hunt import ZOO, correct_names, file_of
 
@@ -66,6 +68,7 @@ STATED = {
 CONTRADICTION = ("differs", "known", "undecided")
 
 
+@cache
 def identified(family: str, name: str) -> Identity:
     """What is found out about a specimen."""
     return identify(load_candidate(file_of(family) if family else ZOO / "correct.py", name))

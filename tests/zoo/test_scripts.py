@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hunt import ZOO, file_of, specimens, subject
+from suite_runs import run_scripts
 
 from bnconform.judging.tally import Tally
 from bnconform.running.all_laws import laws
@@ -63,22 +61,20 @@ SHOWN = (
 )
 """A few of every family: values, bits, relations, states, exceptions, derivatives."""
 
-_BLOCK = """
-import runpy, sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0].startswith("bnconform"):
-            raise ImportError(f"{name} must not be needed")
-sys.meta_path.insert(0, Blocked())
-"""
 
-
-def status(path: Path, *arguments: str) -> tuple[int, str]:
-    """Run a script in a new process in which this project cannot be imported; give its exit status and output."""
-    runner = f"{_BLOCK}sys.argv = {[str(path), *arguments]}\nrunpy.run_path({str(path)!r}, run_name='__main__')"
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, "-c", runner], env=kept, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout or done.stderr
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Any]:
+    """What the script of each fault says of the specimen, and of a correct one: status and output."""
+    folder, commands = tmp_path_factory.mktemp("scripts"), list[list[str]]()
+    for law, name, family in SHOWN:
+        adapter, path = subject(file_of(family), name), folder / f"{law}_{name}.py"
+        settings, spec = settings_for("default", "cheap"), f"{file_of(family)}:{name}"
+        broken = search(laws()[law], adapter, adapter.claims, tally=Tally(), settings=settings, seed=SEED, spec=spec)
+        assert broken is not None, (law, name)
+        path.write_text(script(broken, Subject.of_file(adapter.name, spec, adapter.plain_code)))
+        commands += [[str(path)], [str(path), CORRECT]]
+    found = run_scripts(commands)
+    return dict(zip(SHOWN, zip(found[::2], found[1::2], strict=True), strict=True))
 
 
 def test_specimens_are_known() -> None:
@@ -87,15 +83,9 @@ def test_specimens_are_known() -> None:
     assert set(SHOWN) <= known
 
 
-@pytest.mark.parametrize(("law", "name", "family"), SHOWN, ids=lambda one: one)
-def test_script_tells_faulty_from_correct(law: str, name: str, family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", SHOWN, ids="-".join)
+def test_script_tells_faulty_from_correct(fault: tuple[str, str, str], shown: dict[Any, Any]) -> None:
     """The script of what a law finds exits with 1 on the specimen, and with 0 when pointed at a correct one."""
-    adapter, path = subject(file_of(family), name), tmp_path / "script.py"
-    settings, spec = settings_for("default", "cheap"), f"{file_of(family)}:{name}"
-    broken = search(laws()[law], adapter, adapter.claims, tally=Tally(), settings=settings, seed=SEED, spec=spec)
-    assert broken is not None
-    path.write_text(script(broken, Subject.of_file(adapter.name, spec, adapter.plain_code)))
-    code, output = status(path)
-    assert (code, output.splitlines()[-1]) == (1, "the defect is there"), output
-    code, output = status(path, CORRECT)
-    assert (code, output.splitlines()[-1]) == (0, "the defect is gone"), output
+    (code, output), (correct, cured) = shown[fault]
+    assert (code, output.splitlines()[-1:]) == (1, ["the defect is there"]), output
+    assert (correct, cured.splitlines()[-1:]) == (0, ["the defect is gone"]), cured
