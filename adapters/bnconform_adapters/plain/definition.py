@@ -37,7 +37,7 @@ def xhat(case):
 
 
 def derivatives(case):
-    """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight; ddy is the tangent of y."""
+    """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x, weight; and the tangent of y."""
     axes = (0, *range(2, case.x.ndim))
 
     def column(vector, default):
