@@ -17,6 +17,7 @@ import pytest
 from campaigns import FAULTY, STARTER, kernel
 from hypothesis.database import ExampleDatabase
 
+from bnconform.campaign import begin as command
 from bnconform.campaign import judge_item as judging
 from bnconform.campaign import progress
 from bnconform.campaign.fingerprint import identity
@@ -26,8 +27,7 @@ from bnconform.campaign.pool import LocalWorkers, Lost
 from bnconform.campaign.session_cache import KeptSessions
 from bnconform.cases.strategies import signature_pool
 from bnconform.cli import main
-from bnconform.commands import campaign as command
-from bnconform.running import examiner
+from bnconform.running import search
 from bnconform.running import session as session_module
 from bnconform.running.example_database import open_database
 from bnconform.running.options import RunOptions
@@ -81,7 +81,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
             raise ZeroDivisionError("a mistake\nof the suite")
         return signature_pool(claims, seed)
 
-    monkeypatch.setattr(examiner, "signature_pool", pool)
+    monkeypatch.setattr(search, "signature_pool", pool)
 
 
 def test_failure_of_the_suite_costs_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_failure_of_the_suite_costs_its_seed(monkeypatch: pytest.MonkeyPatch) ->
     assert entry["broken"] == []
     (cell,) = entry["failed"]
     assert (cell["verdict"], cell["seeds"]) == ("not judged", 1)
-    assert cell["reason"].startswith("bnconform failed: ZeroDivisionError: a mistake (examiner.py line ")
+    assert cell["reason"].startswith("bnconform failed: ZeroDivisionError: a mistake (search.py line ")
     assert cell["again"].endswith(f"--bn-requirement I1 --hypothesis-profile=default --hypothesis-seed={SEED + 1}")
 
 

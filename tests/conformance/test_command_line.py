@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from suite_runs import FRAMEWORKS, Run, conformance, run, run_pytest_and_look, starter
 
-from bnconform_adapters import registry
+from bnconform_adapters import entry
 from bnconform_adapters.contract import AdapterError
-from bnconform_adapters.registry import load
+from bnconform_adapters.registry import REGISTRY, load
 from bnconform_reports.records import ResultsError, read
 
 FILES = {
@@ -159,7 +159,7 @@ def test_unknown_commands_are_usage_errors(arguments: tuple[str, ...], tmp_path:
 
 def test_framework_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An adapter whose framework is missing names the command that installs it."""
-    monkeypatch.setattr(registry.util, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(entry.util, "find_spec", lambda name: None if name == "torch" else object())
     with pytest.raises(AdapterError, match=r"adapter 'torch' needs torch: pip install 'bnconform\[torch\]'"):
         load("torch")
 
@@ -202,8 +202,8 @@ def test_list_adapters_imports_no_framework(tmp_path: Path) -> None:
     """--bn-list-adapters names every implementation with its versions, and imports no framework."""
     found = run_pytest_and_look("--bn-list-adapters", cwd=tmp_path)
     assert found.status == 0
-    for entry in registry.REGISTRY:
-        assert entry.name in found.out
+    for row in REGISTRY:
+        assert row.name in found.out
     assert "bnconform.plugin" in found.imported()
     assert not found.imported() & set(FRAMEWORKS)
 

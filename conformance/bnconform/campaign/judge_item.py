@@ -128,12 +128,13 @@ def _check(session: Session, orders: Orders) -> None:
 
 def _judged(session: Session, requirement: str) -> list[dict[str, Any]]:
     """What a seed gave: the examiner's cell, or one that says how the suite failed each time that it was tried."""
+    law = laws()[requirement]
     for _ in range(TRIES):
         cells: list[dict[str, Any]] = []
         examiner = Examiner(session, session.implementations[0], cells.append)
         try:
             with suppress(pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception):  # the cell says it
-                examiner.judge(laws()[requirement])
+                examiner.judge(law)
             return cells
         except AdapterError:  # of this machine
             raise
