@@ -52,8 +52,13 @@ class CallModule(Protocol):
 
 def outcome_of(results: Results) -> Outcome:
     """The Outcome of a call's results, see the head of this file."""
-    after = {name.removesuffix(AFTER): array for name, array in results.items() if name.endswith(AFTER)}
-    rest = {name: value for name, value in results.items() if not name.endswith(AFTER)}
+    after: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, value in results.items():
+        if name.endswith(AFTER):
+            after[name[: -len(AFTER)]] = value
+        else:
+            rest[name] = value
     shared, overrun = tuple(rest.pop("shares", ())), tuple(rest.pop("overrun", ()))
     return Outcome(**rest, inputs_after=after, shared=shared, overrun=overrun)
 

@@ -43,7 +43,7 @@ def place(array, layout="contiguous"):
     memory = np.full(array.size * step + 2 * AROUND, np.nan, array.dtype)
     view = memory[AROUND:-AROUND].reshape(*outer, inner * step)[..., ::step]
     if order != axes:
-        view = view.transpose(np.argsort(order))
+        view = view.transpose([order.index(axis) for axis in axes])
     if layout == "reversed":  # negative strides
         view = view[(slice(None, None, -1),) * array.ndim]
     view[...] = array
@@ -101,18 +101,17 @@ def surroundings(array):
 
 def overrun(array):
     """Whether memory around a placed array was written."""
-    memory, _ = surroundings(array)
+    memory, before = surroundings(array)
     if memory.size < FAR:
-        return written_around(memory, array)
+        return written_around(memory, array, before)
     rows = np.moveaxis(array, outermost(array.shape), 0)
-    return any(written_around(around, rows[i, ...]) for i, around in enumerate(rows_in(memory, array)))
+    return any(written_around(around, rows[i, ...], AROUND) for i, around in enumerate(rows_in(memory, array)))
 
 
-def written_around(memory, array):
+def written_around(memory, array, before):
     """Whether anything else in the memory, which was NaN, was written than the array."""
     placed = np.full(memory.shape, np.nan, memory.dtype)
-    first, start = (one.__array_interface__["data"][0] for one in (array, memory))
-    np.ndarray(array.shape, array.dtype, placed, first - start, array.strides)[...] = array
+    np.ndarray(array.shape, array.dtype, placed, before * array.itemsize, array.strides)[...] = array
     return placed.tobytes() != memory.tobytes()
 
 
