@@ -89,8 +89,11 @@ def shown(framework: str, folder: Path) -> dict[tuple[str, str], tuple[Any, str]
         if FRAMEWORKS[entry.implementation] == framework and not find(entry.implementation).missing()
     ]
     alone = framework in FRAMEWORKS
-    found = run_scripts([[written(entry, folder)] for entry in entries], environment(framework) if alone else {})
-    return dict(zip([(entry.implementation, entry.requirement) for entry in entries], found, strict=True))
+    paths = {(entry.implementation, entry.requirement): written(entry, folder) for entry in entries}
+    # A script that tells TensorFlow to have two CPUs must come before any that uses TensorFlow.
+    paths = dict(sorted(paths.items(), key=lambda item: "set_logical_device" not in item[1].read_text()))
+    found = run_scripts([[path] for path in paths.values()], environment(framework) if alone else {})
+    return dict(zip(paths, found, strict=True))
 
 
 @pytest.mark.parametrize("entry", REGISTRY, ids=lambda entry: entry.name)
