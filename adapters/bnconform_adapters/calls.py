@@ -21,7 +21,7 @@ from bnconform_adapters.contract import (
     RunsShards,
     describe_error,
 )
-from bnconform_adapters.fates import fate_of
+from bnconform_adapters.exits import exit_of
 from bnconform_adapters.plain.calling import spoil_memory
 
 
@@ -52,7 +52,7 @@ CAUGHT: Caught = (Exception, SystemExit)
 """What ends a call and not the run, where the implementation runs in this process."""
 
 
-class Life:
+class LayerCalls:
     """One layer and its calls, one after the other.
 
     Parameters and statistics come from the first case, and from those that load or reset them. An exception ends
@@ -102,12 +102,12 @@ class Life:
 
 
 def run_steps(adapter: Adapter, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
-    """Call one new layer with each case in turn, see :class:`Life`; `spoilt` fills memory with NaN just before."""
+    """Call one new layer with each case in turn; `spoilt` fills memory with NaN just before."""
     if isinstance(adapter, Remote):
         return adapter.run_steps(cases, spoilt=spoilt)
     if spoilt:
         spoil_memory(cases[0])
-    life = Life(adapter)
+    life = LayerCalls(adapter)
     return [life.call(case) for case in cases]
 
 
@@ -125,7 +125,7 @@ def quiet() -> Iterator[None]:
 def failure(error: BaseException) -> Outcome:
     """The Outcome of a call that raised."""
     message = describe_error(error)
-    return Outcome(error=message, fate=fate_of(error, message))
+    return Outcome(error=message, exit=exit_of(error, message))
 
 
 def _failed(error: BaseException) -> Finish:
@@ -148,7 +148,7 @@ def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
     """Run the forward passes of one new layer; the caller finishes them in whatever order, and how often it likes."""
     if isinstance(adapter, Remote):
         return adapter.forward_passes(cases)
-    life = Life(adapter)
+    life = LayerCalls(adapter)
     return [life.forward(case) for case in cases]
 
 
@@ -161,7 +161,7 @@ def run_together(adapter: Adapter, cases: Sequence[Case], threads: int, caught: 
     if isinstance(adapter, Remote):
         return adapter.run_together(cases, threads)
     with quiet(), ThreadPoolExecutor(threads) as pool:
-        finishes = list(pool.map(lambda case: Life(adapter, caught=caught).forward(case), cases))
+        finishes = list(pool.map(lambda case: LayerCalls(adapter, caught=caught).forward(case), cases))
         return list(pool.map(lambda finish: finish(), finishes))
 
 

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform_adapters.fates import Fate
+from bnconform_adapters.exits import Exit
 from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Grade
 
@@ -160,10 +160,10 @@ class Outcome:
     y, dx : arrays of x's shape
     running_mean, running_var, dweight, dbias : arrays, shape (C,)
     error : str or None
-        Type and message of the exception, if it raised; where there is a fate, what is known of that.
-    fate : str
+        Type and message of the exception, if it raised; where there is a exit, what is known of that.
+    exit : str
         What became of the process, where the call did not come back or must not be followed by another; see
-        :data:`~bnconform_adapters.fates.Fate`.
+        :data:`~bnconform_adapters.exits.Exit`.
     inputs_after : mapping of str to array
         The input arrays as the implementation left them, under the names of the Case's fields.
     shared : tuple of str
@@ -183,7 +183,7 @@ class Outcome:
     dweight: AnyArray | None = None
     dbias: AnyArray | None = None
     error: str | None = None
-    fate: Fate = ""
+    exit: Exit = ""
     inputs_after: Mapping[str, AnyArray] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     overrun: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ def first_difference(adapter: Adapter, cases: Sequence[Case], same: Same, only: 
     biased = claims.dialect.stored_variance == "biased"
     for number, (case, outcome) in enumerate(zip(offered, run_steps(adapter, offered), strict=True), 1):
         if outcome.error is not None:
-            return f"call {number}: {outcome.fate or RAISED}, {outcome.error.splitlines()[0]}"
+            return f"call {number}: {outcome.exit or RAISED}, {outcome.error.splitlines()[0]}"
         for name in _different(outcome, expected(case, running, biased=biased), same, only):
             return f"call {number}: {name}"
     return ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from bnconform.running.failures import SUITE_FAILED
 from bnconform.running.options import LEVELS, Level
-from bnconform_adapters.fates import FATES
+from bnconform_adapters.exits import EXITS
 from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results
 
@@ -38,7 +38,7 @@ def verdict(results: Results, implementation: str) -> str:
         reason = next((cell.reason for cell in cells if cell.reason), "no requirement was asked for")
         return f"{implementation} is NOT JUDGED: {reason}"
     sound = levels["core"] and not any(is_new(cell) for level in ARITHMETIC for cell in levels[level])
-    if broken and sound and not any(fate(cell) for cell in broken):
+    if broken and sound and not any(exit(cell) for cell in broken):
         arithmetic = ", ".join(told[level] for level in ARITHMETIC if level in told)
         beyond = [_beyond(level, levels[level]) for level in LEVELS if level not in ARITHMETIC and levels[level]]
         return f"{implementation}: " + "; ".join([f"arithmetic right ({arithmetic})", *beyond, *rest])
@@ -84,14 +84,14 @@ def suite_failed(cells: Iterable[Cell]) -> bool:
     return any(cell.verdict == "not judged" and "time budget" not in cell.reason for cell in cells)
 
 
-def fate(cell: Cell) -> bool:
+def exit(cell: Cell) -> bool:
     """Whether a call crashed, hung or ended its process otherwise."""
-    return cell.finding is not None and str(cell.finding["problem"]).startswith(FATES)
+    return cell.finding is not None and str(cell.finding["problem"]).startswith(EXITS)
 
 
 def _word(cells: Sequence[Cell], broken: Sequence[Cell]) -> str:
     if broken:
-        return "CRASHES" if any(fate(cell) for cell in broken) else "BREAKS"
+        return "CRASHES" if any(exit(cell) for cell in broken) else "BREAKS"
     grade = next((f" at grade {cell.grade}" for cell in cells if cell.grade), "")
     known = any(cell.known is not None for cell in cells)
     return f"CONFORMS{' BUT FOR WHAT IS KNOWN' if known else ''}{grade}"

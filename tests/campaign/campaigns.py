@@ -43,8 +43,8 @@ _right = forward_inference
 def forward_inference(*arrays, **scalars):
     if not (ONCE and FLAG.exists()):
         FLAG.touch()
-        keeper = os.getppid()  # whose parent judges
-        os.kill(int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+        forkserver = os.getppid()  # whose parent judges
+        os.kill(int(Path(f"/proc/{forkserver}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
     return _right(*arrays, **scalars)
 """
 )
@@ -73,18 +73,18 @@ def ran(path: Path, out: Path, *more: str, requirements: tuple[str, ...] = REQUI
 
 
 def entries(out: Path) -> list[dict[str, Any]]:
-    """The lines of a campaign's ledger, the last one aside where it has no end."""
-    data = (out / "ledger.jsonl").read_bytes()
+    """The lines of a campaign's journal, the last one aside where it has no end."""
+    data = (out / "journal.jsonl").read_bytes()
     return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
 
 
 def seeds(found: list[dict[str, Any]]) -> Counter[tuple[str, int]]:
-    """How often each seed of each requirement is on the ledger."""
+    """How often each seed of each requirement is on the journal."""
     items = [entry["item"] for entry in found]
     return Counter((item["requirement"], seed) for item in items for seed in range(item["start"], item["stop"]))
 
 
 def findings(found: list[dict[str, Any]]) -> list[Any]:
-    """What the ledger says is broken, with the smallest case of each, in a form that compares."""
+    """What the journal says is broken, with the smallest case of each, in a form that compares."""
     cells = gathered(cell for entry in found for cell in entry["broken"])
     return json.loads(json.dumps([[*key, cell["finding"], cell.get("witness")] for key, cell in cells.items()]))

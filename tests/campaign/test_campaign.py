@@ -59,12 +59,12 @@ def test_campaign_killed_at_any_moment_loses_and_repeats_nothing(faulty: Path) -
     """With SIGKILL after random times, the campaign that goes on ends with the seeds and findings of a whole one."""
     out, chance, kills = faulty / "killed", random.Random(0), 0
     while kills < 4:
-        lines = len(entries(out)) if (out / "ledger.jsonl").exists() else 0
+        lines = len(entries(out)) if (out / "journal.jsonl").exists() else 0
         child = subprocess.Popen(
             command(faulty / "kernel.py", out, "--cases", CASES), start_new_session=True, stdout=subprocess.DEVNULL
         )
         more = chance.randint(0, 2)  # lines that it gets to write, whatever the machine's speed; then some time
-        while child.poll() is None and (not out.joinpath("ledger.jsonl").exists() or len(entries(out)) < lines + more):
+        while child.poll() is None and (not out.joinpath("journal.jsonl").exists() or len(entries(out)) < lines + more):
             time.sleep(0.01)
         time.sleep(chance.random() * 0.3)
         if child.poll() is not None:
@@ -185,9 +185,9 @@ def test_worker_that_dies_again_is_a_finding(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time_has_a_folder(faulty: Path) -> None:
     """A campaign that another process is at work on is refused."""
-    from bnconform.campaign.journal import Ledger
+    from bnconform.campaign.journal import Journal
 
-    with Ledger(faulty / "whole" / "ledger.jsonl"):
+    with Journal(faulty / "whole" / "journal.jsonl"):
         status, printed = ran(faulty / "kernel.py", faulty / "whole", "--cases", CASES)
     assert status == 2
     assert "another process is at work on" in printed
@@ -221,8 +221,8 @@ def test_end_has_to_be_named(tmp_path: Path) -> None:
     [
         ({"out": ""}, [], "-o: cannot make the folder"),
         ({"file": ""}, ["-o", "file/out"], "-o: cannot make the folder file/out: Not a directory"),
-        ({"out/ledger.jsonl": "1\n"}, [], "is damaged in line 1"),
-        ({"out/ledger.jsonl": ENTRY}, [], "campaign.json is missing"),
+        ({"out/journal.jsonl": "1\n"}, [], "is damaged in line 1"),
+        ({"out/journal.jsonl": ENTRY}, [], "campaign.json is missing"),
         ({"out/campaign.json": "[1]"}, [], "campaign.json is damaged"),
         ({"file": ""}, ["--database", "file/examples"], "--database: cannot make the folder file/examples"),
         ({}, ["--scheduler", "tcp://127.0.0.1:9", "--processes", "2"], "pass one of them"),
@@ -293,7 +293,7 @@ def test_stopped_campaign_tells_what_it_has(tmp_path: Path, by: signal.Signals) 
         text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
     )
-    while child.poll() is None and not (out.joinpath("ledger.jsonl").exists() and entries(out)):
+    while child.poll() is None and not (out.joinpath("journal.jsonl").exists() and entries(out)):
         time.sleep(0.01)
     child.send_signal(by)
     _, told = child.communicate(timeout=60)

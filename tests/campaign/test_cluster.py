@@ -75,7 +75,7 @@ def test_cluster_that_ends_is_no_finding(tmp_path: Path) -> None:
         wanted = ("--minutes", "5", "--scheduler", found.scheduler_address)
         campaign = command(kernel(tmp_path, STARTER), out, *wanted)
         child = subprocess.Popen(campaign, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        while child.poll() is None and not ((out / "ledger.jsonl").exists() and entries(out)):
+        while child.poll() is None and not ((out / "journal.jsonl").exists() and entries(out)):
             time.sleep(0.01)
     told = child.communicate()[1]  # Dask logs there, too
     assert child.returncode == 2

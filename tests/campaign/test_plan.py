@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bnconform.campaign.items import SECONDS, Item, Pair, packed
-from bnconform.campaign.journal import Ledger, LedgerError
+from bnconform.campaign.journal import Journal, JournalError
 from bnconform.campaign.rounds import next_round
 
 CALM, HIGH, BROKEN, VOID = (Pair("kernel.py", id) for id in ("F1", "F2", "G1", "G10"))
@@ -18,7 +18,7 @@ PAIRS = (CALM, HIGH, BROKEN, VOID)
 
 
 def judged(pair: Pair, start: int, stop: int) -> dict[str, Any]:
-    """An entry of the ledger: every seed of a pair gives the same each time, as it does in truth."""
+    """An entry of the journal: every seed of a pair gives the same each time, as it does in truth."""
     cases = 0 if pair == VOID else 60 * (stop - start)
     ratio = {CALM: 0.1, HIGH: 0.9}.get(pair, 0.0)
     cell = {"requirement": pair.requirement, "implementation": "kernel.py", "verdict": "meets", "worst_ratio": ratio}
@@ -113,22 +113,22 @@ def test_nothing_to_judge_is_an_end() -> None:
 @pytest.mark.parametrize("at", range(0, 400, 7))
 def test_ledger_cut_at_any_byte_keeps_whole_lines(tmp_path: Path, at: int) -> None:
     """What a kill left of the last line is cut off, and the next entry follows the whole ones."""
-    path, entries = tmp_path / "ledger.jsonl", [judged(CALM, i, i + 1) for i in range(2)]
+    path, entries = tmp_path / "journal.jsonl", [judged(CALM, i, i + 1) for i in range(2)]
     data = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
     path.write_bytes(data[:at])
-    with Ledger(path) as ledger:
-        assert ledger.entries == entries[: data[:at].count(b"\n")]
-        ledger.append(entries[1])
-    with Ledger(path) as ledger:
-        assert ledger.entries == [*entries[: data[:at].count(b"\n")], entries[1]]
+    with Journal(path) as journal:
+        assert journal.entries == entries[: data[:at].count(b"\n")]
+        journal.append(entries[1])
+    with Journal(path) as journal:
+        assert journal.entries == [*entries[: data[:at].count(b"\n")], entries[1]]
 
 
 @pytest.mark.parametrize("line", ["nonsense", "1", "{}", '{"item": {}}'])
 def test_damaged_ledger_is_refused(tmp_path: Path, line: str) -> None:
-    """A whole line that is none of a ledger's is not passed over."""
-    path, sound = tmp_path / "ledger.jsonl", json.dumps(judged(CALM, 0, 1))
+    """A whole line that is none of a journal's is not passed over."""
+    path, sound = tmp_path / "journal.jsonl", json.dumps(judged(CALM, 0, 1))
     text = f"{sound}\n{line}\n{sound}\n"
     path.write_text(text)
-    with pytest.raises(LedgerError, match="damaged in line 2"):
-        Ledger(path)
+    with pytest.raises(JournalError, match="damaged in line 2"):
+        Journal(path)
     assert path.read_text() == text

@@ -252,7 +252,7 @@ class Watched:
 @pytest.mark.parametrize("last", [1, 5, 20, 60, 150])
 def test_no_call_follows_one_that_did_not_come_back(last: int) -> None:
     """A call that hangs is the last one, wherever it comes; what was found before may be said."""
-    hung = Outcome(error="hung after 10 s", fate="hung")
+    hung = Outcome(error="hung after 10 s", exit="hung")
     watched = Watched(specimen("statistics", "BiasedStored"), lambda number: hung if number == last else None)
     assert set(diagnose(watched)) <= {MISTAKES["statistics", "BiasedStored"]}
     assert watched.calls == last

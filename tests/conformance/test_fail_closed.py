@@ -20,7 +20,7 @@ STAGES = {
     "oracle": "bnconform_reference.definition:forward_training",
     "bounds": "bnconform_reference.error_bounds:training_forward_bounds",
     "calling": "bnconform_adapters.worker.process:Process.send",
-    "starting a worker": "bnconform_adapters.worker.keeping:Keeper.fork",
+    "starting a worker": "bnconform_adapters.worker.forkserver_client:ForkServer.fork",
     "judging": "bnconform.judging.comparison:compare",
     "counting": "bnconform.judging.tally:Tally.note_example",
     "explaining": "bnconform.running.examiner:explain",

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from suite_runs import judge, replaced, starter
 
-from bnconform.judging.chronicle import Chronicle
 from bnconform.judging.difference import HERE, differences
+from bnconform.judging.expected_state import ExpectedState
 from bnconform.judging.findings import Broken, Finding, describe_steps, explain
 from bnconform.judging.judge import Judge
 from bnconform.judging.tally import Tally
@@ -144,15 +144,15 @@ def test_history_marks_what_was_taken_and_what_was_refused() -> None:
     found = Judge(adapter, adapter.claims, "S11", Tally())
     steps = (NARROW, WIDE, replace(WIDE, training=False), replace(NARROW, before="load"))
     found.begin(())
-    chronicle, right = Chronicle(found, NARROW), run_steps(adapter, [NARROW])[0]
+    expected_state, right = ExpectedState(found, NARROW), run_steps(adapter, [NARROW])[0]
     taken = Outcome(y=WIDE.x, running_mean=np.zeros(2), running_var=np.ones(2))
     wrong = replace(right, y=np.zeros((2, 1)))
     outcomes = iter([right, Outcome(error="ValueError: no"), taken, wrong])
     for step in steps[:-1]:
-        chronicle.enter(step, found.extend(step, lambda case: next(outcomes)))
+        expected_state.enter(step, found.extend(step, lambda case: next(outcomes)))
     last = found.extend(steps[-1], lambda case: next(outcomes))
     with pytest.raises(Broken) as broken:
-        chronicle.enter(steps[-1], last)
+        expected_state.enter(steps[-1], last)
     assert broken.value.finding.marks == (
         "",
         "was refused",

@@ -22,7 +22,7 @@ from bnconform.cases.strategies import signature_pool
 from bnconform_adapters.calls import forward_passes, run, run_steps, run_together
 from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome
 from bnconform_adapters.registry import load
-from bnconform_adapters.worker import keeper
+from bnconform_adapters.worker import forkserver
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 
@@ -120,11 +120,11 @@ def test_what_a_lost_worker_kept_is_lost(tmp_path: Path) -> None:
     """Layers and passes that a crashed worker kept tell of the crash; new ones work."""
     with WorkerAdapter(faulty(tmp_path, "import os; os.abort()")) as there:
         layer, (kept,) = there.layer(case()), forward_passes(there, [case()])
-        assert layer(case())().fate == ""
+        assert layer(case())().exit == ""
         first, lost = run_steps(there, [case((2, 4)), case((2, 4))])
-        assert first.fate == lost.fate == "crashed"
+        assert first.exit == lost.exit == "crashed"
         for outcome in (kept(), layer(case())()):
-            assert (outcome.fate, outcome.error) == ("crashed", first.error)
+            assert (outcome.exit, outcome.error) == ("crashed", first.error)
         assert run(there, case()).error is None
 
 
@@ -132,7 +132,7 @@ def test_steps_before_a_crash_count(tmp_path: Path) -> None:
     """Steps that came back before one that crashed keep their outcomes."""
     with WorkerAdapter(faulty(tmp_path, "import os; os._exit(1)", "x.shape[0] == 2")) as there:
         found = run_steps(there, [case(), replace(case(), x=case().x[:2], dy=None), case()])
-        assert [outcome.fate for outcome in found] == ["", "exited", "exited"]
+        assert [outcome.exit for outcome in found] == ["", "exited", "exited"]
 
 
 def test_forgotten_passes_are_dropped(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_nothing_is_left_behind(end: str, tmp_path: Path) -> None:
         adapter = WorkerAdapter(spec)
         kept = forward_passes(adapter, [case()])
         if end == "crashed":
-            assert run(adapter, case((2, 5))).fate == "crashed"
+            assert run(adapter, case((2, 5))).exit == "crashed"
         if end == "forgotten":
             del adapter, kept
             gc.collect()
@@ -228,7 +228,7 @@ from test_worker_adapter import case
 from bnconform_adapters.calls import run
 from bnconform_adapters.worker.client import WorkerAdapter
 adapter = WorkerAdapter(sys.argv[1])
-print(adapter._process._pid, adapter._starter.keeper._process.pid, flush=True)
+print(adapter._process._pid, adapter._starter.forkserver._process.pid, flush=True)
 run(adapter, case((2, 4)))
 """
 
@@ -248,16 +248,16 @@ def test_worker_ends_with_its_client(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CLIENT, spec, ":".join(filter(None, sys.path))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout is not None
-        worker, keeper = map(int, client.stdout.readline().split())
+        worker, forkserver = map(int, client.stdout.readline().split())
         time.sleep(0.2)
         assert alive(worker)
         client.send_signal(signal.SIGKILL)
         client.wait()
         deadline = time.monotonic() + 10
-        while (alive(worker) or alive(keeper)) and time.monotonic() < deadline:
+        while (alive(worker) or alive(forkserver)) and time.monotonic() < deadline:
             time.sleep(0.01)
     assert not alive(worker)
-    assert not alive(keeper)
+    assert not alive(forkserver)
 
 
 @linux
@@ -278,8 +278,8 @@ def test_what_the_worker_starts_ends_with_it(tmp_path: Path) -> None:
 
 def test_keeper_of_a_client_that_is_gone_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is stopped while it waits for an answer leaves no traceback behind."""
-    monkeypatch.setattr(keeper, "_end", lambda *_: {"code": 0, "killed": False})
+    monkeypatch.setattr(forkserver, "_end", lambda *_: {"code": 0, "killed": False})
     ours, theirs = socket.socketpair()
     ours.sendall(json.dumps({"grace": 0.0, "abort": False}).encode())
     ours.close()
-    keeper.main(theirs.detach())
+    forkserver.main(theirs.detach())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bnconform_adapters.fates import corrupts_device, fate_of
+from bnconform_adapters.exits import corrupts_device, exit_of
 from bnconform_adapters.worker.limits import LEAST_MEMORY, LEAST_SECONDS, MANY_TIMES, CallOptions, Limits
 
 
@@ -72,10 +72,10 @@ def test_memory_limit_is_lowered_after_growth() -> None:
 def test_sticky_device_errors(message: str, lost: bool) -> None:
     """Errors after which CUDA serves the process no more are told from those that pass."""
     assert corrupts_device(message) is lost
-    assert fate_of(RuntimeError(), message) == ("corrupted device" if lost else "")
+    assert exit_of(RuntimeError(), message) == ("corrupted device" if lost else "")
 
 
 def test_leaving_is_a_fate() -> None:
     """SystemExit would end the caller's program; other exceptions are just raised."""
-    assert fate_of(SystemExit(3), "SystemExit: 3") == "exited"
-    assert fate_of(KeyboardInterrupt(), "KeyboardInterrupt") == ""
+    assert exit_of(SystemExit(3), "SystemExit: 3") == "exited"
+    assert exit_of(KeyboardInterrupt(), "KeyboardInterrupt") == ""

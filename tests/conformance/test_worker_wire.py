@@ -85,7 +85,7 @@ def test_origin_stays_at_home() -> None:
 
 
 def test_outcome_arrives_whole() -> None:
-    """Results, errors, fates, inputs as they were left, shared and overrun memory arrive; so does absence."""
+    """Results, errors, exits, inputs as they were left, shared and overrun memory arrive; so does absence."""
     y = np.array([[np.nan, -0.0]])
     full = Outcome(y, None, y[0], y, None, y[0], "E: m", "hung", {}, ("y and x",), ("x", "dy"))
     assert_same(to_outcome(sent(from_outcome(full))), full)

@@ -19,9 +19,9 @@ from bnconform.running.profiles import settings_for
 from bnconform.running.replay import replay
 from bnconform.running.search import search
 from bnconform.scripts.writer import Subject, script
-from bnconform.training.drawn_runs import Courses, course_of, first_call
+from bnconform.training.drawn_runs import TrainingRuns, first_call, training_run_of
 from bnconform.training.norms import Settings
-from bnconform.training.training_run import KINDS, Course
+from bnconform.training.training_run import KINDS, TrainingRun
 from bnconform_adapters.contract import Adapter, Case, Claims, Finish, Layer, Outcome
 from bnconform_adapters.registry import load
 from bnconform_adapters.worker.limits import CallOptions
@@ -50,28 +50,28 @@ def test_implementations_train_as_the_oracle_does(name: str, id: str) -> None:
 
 
 def test_course_is_told_by_its_first_case(tmp_path: Path) -> None:
-    """A case that went through a file names the course that it came from, settings included."""
-    course = Course("convolutional", 17, Settings(0.3, 1e-3, "float64", "channels_last"))
-    case_file.write(tmp_path / "case.json", (first_call(course, Claims()),))
+    """A case that went through a file names the training run that it came from, settings included."""
+    training_run = TrainingRun("convolutional", 17, Settings(0.3, 1e-3, "float64", "channels_last"))
+    case_file.write(tmp_path / "case.json", (first_call(training_run, Claims()),))
     (case,) = case_file.read(tmp_path / "case.json")
-    assert course_of(case) == course
+    assert training_run_of(case) == training_run
     assert case.x.shape == (4, 6, 8, 8)
 
 
 @pytest.mark.parametrize("origin", ["", "shape=(4,3)", "network=recurrent salt=1", "network=dense salt=x"])
 def test_other_cases_name_no_course(origin: str) -> None:
-    """A case that no course made is refused with a line that says what to write."""
-    case = replace(first_call(Course("dense", 0), Claims()), origin=origin)
-    with pytest.raises(CaseFileError, match="names no course of training; write network=dense"):
-        course_of(case)
+    """A case that no training run made is refused with a line that says what to write."""
+    case = replace(first_call(TrainingRun("dense", 0), Claims()), origin=origin)
+    with pytest.raises(CaseFileError, match="names no training run; write network=dense"):
+        training_run_of(case)
 
 
 def test_only_what_can_be_trained_is_asked() -> None:
     """Without gradients, ranks 2 and 4, or float32 and float64, the laws are not claimed, and say why."""
-    assert Courses().why_not(Claims()) is None
-    assert Courses().why_not(Claims(gradients=("inference",))) == "gradients in training are not claimed"
-    assert Courses().why_not(Claims(ranks=(3, 5))) == "neither rank 2 nor rank 4 is claimed"
-    assert Courses().why_not(Claims(dtypes=("float16",))) == "dtypes float32 or float64 are not claimed"
+    assert TrainingRuns().why_not(Claims()) is None
+    assert TrainingRuns().why_not(Claims(gradients=("inference",))) == "gradients in training are not claimed"
+    assert TrainingRuns().why_not(Claims(ranks=(3, 5))) == "neither rank 2 nor rank 4 is claimed"
+    assert TrainingRuns().why_not(Claims(dtypes=("float16",))) == "dtypes float32 or float64 are not claimed"
 
 
 def test_call_that_led_off_the_course_is_named(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_errors_of_one_direction_are_no_alarm(kind: str) -> None:
     """Errors that are all as large as a call allows, in one direction at every number of every step, are let pass."""
     pytest.importorskip("torch")
     leaning = Leaning()
-    assert replay(laws()["T1"], leaning, leaning.claims, (first_call(Course(kind, 0), leaning.claims),)) is None
+    assert replay(laws()["T1"], leaning, leaning.claims, (first_call(TrainingRun(kind, 0), leaning.claims),)) is None
 
 
 def test_course_that_no_single_call_led_off_has_no_script(monkeypatch: pytest.MonkeyPatch) -> None:

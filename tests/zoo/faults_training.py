@@ -1,4 +1,4 @@
-"""Faults that a course of training shows: what moves little from step to step is taken for unmoved, or comes late."""
+"""Faults that a training run shows: what moves little from step to step is taken for unmoved, or comes late."""
 
 import numpy as np
 from batch_norm_steps import BatchNormSteps

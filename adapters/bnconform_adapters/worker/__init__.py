@@ -5,7 +5,7 @@ from ending or spoiling the suite's process by mistake, not by intent. The oracl
 frames, modules or memory there shows a kernel its own inputs and nothing of what is expected.
 
 Three processes take part. The *client* (:mod:`.client`, in the suite's process) sends cases and gets outcomes. The
-*keeper* (:mod:`.keeper`) has NumPy imported and never runs foreign code; it forks a *worker* (:mod:`.serve`) whenever
-one is needed, in milliseconds, and tells how the last one ended. The worker loads the implementation and calls it.
-POSIX only.
+*forkserver* (:mod:`.forkserver`) has NumPy imported and never runs foreign code. It forks a *worker* (:mod:`.serve`)
+in milliseconds when one is needed, and reports how the last one ended. The worker loads the implementation and calls
+it. POSIX only.
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome, StartError
 from bnconform_adapters.registry import environment, find, is_file, load, own_process
-from bnconform_adapters.worker.keeping import Keeper
+from bnconform_adapters.worker.forkserver_client import ForkServer
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
 from bnconform_adapters.worker.process import Ending, Lost, Process
 from bnconform_adapters.worker.serve import imported_early
@@ -20,10 +20,10 @@ from bnconform_adapters.worker.wire import from_case, to_claims
 
 
 class Starter:
-    """What forks workers for an implementation: a keeper, and what that is to import before, since a worker had it."""
+    """The forkserver of an implementation, and the modules that it imports before it forks the next worker."""
 
     def __init__(self, spec: str, modules: list[str] | None = None) -> None:
-        self.keeper, self.modules = Keeper(environment(spec)), modules or []
+        self.forkserver, self.modules = ForkServer(environment(spec)), modules or []
 
 
 _kept: tuple[object, Starter] | None = None
@@ -34,9 +34,9 @@ def _starter_of(spec: str) -> Starter:
     """A starter for fresh processes that has imported what `spec` needs, if the last one was for the like."""
     global _kept
     key = spec if is_file(spec) else (find(spec).packages, find(spec).environment)
-    if _kept is None or _kept[0] != key or not _kept[1].keeper.close.alive:
+    if _kept is None or _kept[0] != key or not _kept[1].forkserver.close.alive:
         if _kept is not None:
-            _kept[1].keeper.close()
+            _kept[1].forkserver.close()
         _kept = key, Starter(spec, [] if is_file(spec) else imported_early(spec))
     return _kept[1]
 
@@ -44,7 +44,7 @@ def _starter_of(spec: str) -> Starter:
 class WorkerAdapter:
     """The implementation of a `--adapter` specification, called in a process of its own.
 
-    A call whose Outcome has a fate ends the process; the next call finds a new one.
+    A call whose Outcome has a exit ends the process; the next call finds a new one.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class WorkerAdapter:
             self._process = self._start()
         except Lost as lost:
             self._close_starter()
-            raise AdapterError(f"{spec} cannot be imported: {lost.ending.fate}: {lost.ending.text}") from None
+            raise AdapterError(f"{spec} cannot be imported: {lost.ending.exit}: {lost.ending.text}") from None
         except AdapterError:
             self._close_starter()
             raise
@@ -93,13 +93,13 @@ class WorkerAdapter:
         self._limits.longest = longest
 
     def _start(self) -> Process:
-        process = Process(self._starter.keeper, self._spec, self._limits, self._starter.modules)
+        process = Process(self._starter.forkserver, self._spec, self._limits, self._starter.modules)
         self._starter.modules = process.about["modules"]
         return process
 
     def _close_starter(self) -> None:
         if self._own:
-            self._starter.keeper.close()
+            self._starter.forkserver.close()
 
     def __enter__(self) -> WorkerAdapter:
         return self
@@ -195,8 +195,8 @@ class WorkerAdapter:
                 while len(outcomes) < answers:
                     outcome = process.receive()
                     outcomes.append(outcome)
-                    if outcome.fate:
-                        process.end(Ending(outcome.fate, outcome.error or ""))
+                    if outcome.exit:
+                        process.end(Ending(outcome.exit, outcome.error or ""))
                         break
             except Lost as lost:
                 outcomes.append(_outcome(lost))
@@ -232,7 +232,7 @@ def run_once(spec: str, case: Case, limits: Limits | None = None) -> Outcome:
 
 
 def _outcome(lost: Lost) -> Outcome:
-    return Outcome(error=lost.ending.text, fate=lost.ending.fate)
+    return Outcome(error=lost.ending.text, exit=lost.ending.exit)
 
 
 class _RemoteLayer:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bnconform_adapters.contract import AdapterError, Outcome
-from bnconform_adapters.fates import Fate
-from bnconform_adapters.worker.keeping import Keeper
+from bnconform_adapters.exits import Exit
+from bnconform_adapters.worker.forkserver_client import ForkServer
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.wire import FAILED, Frames, WireError, pack, to_outcome
 
@@ -33,9 +33,9 @@ LAST_WORD = 0.2
 
 @dataclass(frozen=True)
 class Ending:
-    """What became of a worker: its fate, and what is known of it."""
+    """What became of a worker: its exit, and what is known of it."""
 
-    fate: Fate
+    exit: Exit
     text: str
 
 
@@ -68,13 +68,13 @@ class Process:
 
     Parameters
     ----------
-    keeper : Keeper
+    forkserver : ForkServer
     spec : str
         The implementation as `--adapter` takes it.
     limits : Limits
         Are asked, and told what was needed.
     modules : list of str
-        What the keeper imports before it forks.
+        What the forkserver imports before it forks.
 
     Raises
     ------
@@ -84,8 +84,8 @@ class Process:
         It took its process along when it was loaded.
     """
 
-    def __init__(self, keeper: Keeper, spec: str, limits: Limits, modules: list[str]) -> None:
-        self._keeper, self._spec, self._limits = keeper, spec, limits
+    def __init__(self, forkserver: ForkServer, spec: str, limits: Limits, modules: list[str]) -> None:
+        self._keeper, self._spec, self._limits = forkserver, spec, limits
         self._frames, self._printed = Frames(), b""
         self._answers, self._base, self._peak, self._looked = 0, 0, 0, 0.0
         self.ending: Ending | None = None
@@ -96,7 +96,7 @@ class Process:
         os.set_blocking(self._output, False)
         try:
             with theirs:
-                self._pid = keeper.fork(spec, modules, [theirs.fileno(), output])
+                self._pid = forkserver.fork(spec, modules, [theirs.fileno(), output])
         finally:
             os.close(output)
         self._poll = select.poll()
@@ -207,10 +207,10 @@ class Process:
             self._keeper.end()
             self._ended(ending)
 
-    def _given_up(self, fate: Fate, text: str, *, abort: bool = False) -> Lost:
+    def _given_up(self, exit: Exit, text: str, *, abort: bool = False) -> Lost:
         self._keeper.end(LAST_WORD if abort else 0.0, abort=abort)
         self._drain_all()
-        return self._ended(Ending(fate, text + (self._place() if abort else "")))
+        return self._ended(Ending(exit, text + (self._place() if abort else "")))
 
     def _lost(self) -> Lost:
         code, killed = self._keeper.end(GRACE)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from bnconform_adapters.calls import Life, jvp, population, run_together, second_order, shards
+from bnconform_adapters.calls import LayerCalls, jvp, population, run_together, second_order, shards
 from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
 from bnconform_adapters.plain.calling import spoil_memory
 from bnconform_adapters.registry import find, is_file, load
@@ -20,7 +20,7 @@ from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_
 
 CHUNK = 1 << 18
 IMPORTED_EARLY = ("torch", "jax", "tensorflow")
-"""What the keeper imports before it forks the next worker, if this one has it: slow to import, safe to fork unused."""
+"""Modules that the forkserver imports early if a worker has imported them: slow to import, safe to fork unused."""
 SETTLED_EARLY = ("keras",)
 """And this of a bundled implementation: of a file nobody knows which backend it asks for before it imports it."""
 CAUGHT = BaseException
@@ -72,7 +72,7 @@ def interpreted() -> bool:
 
 
 def imported_early(spec: str) -> list[str]:
-    """What the keeper may import for an implementation: of a file what it has imported by now."""
+    """What the forkserver may import for an implementation: of a file what it has imported by now."""
     if is_file(spec):
         return [name for name in IMPORTED_EARLY if name in sys.modules]
     return [name for name in IMPORTED_EARLY + SETTLED_EARLY if name in dict(find(spec).packages)]
@@ -104,7 +104,7 @@ class _Worker:
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._lives: dict[int, Life] = {}
+        self._lives: dict[int, LayerCalls] = {}
         self._finishes: dict[int, Finish] = {}
 
     def answers(self, request: dict[str, Any]) -> Iterator[Outcome]:
@@ -117,7 +117,7 @@ class _Worker:
             case "steps":
                 if request["spoilt"]:
                     spoil_memory(cases[0])
-                life = Life(self._adapter, caught=CAUGHT)
+                life = LayerCalls(self._adapter, caught=CAUGHT)
                 for case in cases:
                     yield life.call(case)
             case "together":
@@ -138,7 +138,7 @@ class _Worker:
 
     def _forward(self, layer: int, cases: list[Case], numbers: list[int]) -> None:
         """Run forward passes of a kept layer, or of a new one, which is built for the first case."""
-        life = self._lives.setdefault(layer, Life(self._adapter, cases[0], CAUGHT))
+        life = self._lives.setdefault(layer, LayerCalls(self._adapter, cases[0], CAUGHT))
         # A number fewer than cases: the first only says what the layer is built for.
         steps = cases[len(cases) - len(numbers) :]
         self._finishes |= zip(numbers, map(life.forward, steps), strict=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from bnconform.campaign.fingerprint import difference, identity
 from bnconform.campaign.items import Pair
-from bnconform.campaign.journal import Ledger, LedgerError
+from bnconform.campaign.journal import Journal, JournalError
 from bnconform.campaign.judge_item import Orders
 from bnconform.campaign.loop import Budget, run
 from bnconform.campaign.pool import LocalWorkers, Workers
@@ -65,23 +65,23 @@ def campaign(options: CampaignOptions) -> int:
             options.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AdapterError(f"-o: cannot make the folder {options.out}: {error.strerror}; pass another") from None
-        with Ledger(options.out / "ledger.jsonl") as ledger:
-            orders = _orders(options, session, begun=bool(ledger.entries))
+        with Journal(options.out / "journal.jsonl") as journal:
+            orders = _orders(options, session, begun=bool(journal.entries))
             names = {one.spec: one.name for one in session.implementations}
-            if moved := sorted({entry["item"]["spec"] for entry in ledger.entries} - names.keys()):
-                raise LedgerError(f"{options.out} holds a campaign on {moved[0]}; put it there, or pass another -o")
+            if moved := sorted({entry["item"]["spec"] for entry in journal.entries} - names.keys()):
+                raise JournalError(f"{options.out} holds a campaign on {moved[0]}; put it there, or pass another -o")
             wanted = [id for id in laws() if not options.requirement or id in options.requirement]
             pairs = [Pair(spec, id) for spec in names for id in wanted]
             workers = _workers(options, orders)
             ended: BaseException | None = None
             try:
                 with shown(options.budget) as show, _stopped_by_sigterm():
-                    run(ledger, pairs, names, orders, workers, options.budget, show)
+                    run(journal, pairs, names, orders, workers, options.budget, show)
             except (KeyboardInterrupt, AdapterError) as error:
                 ended = error
             finally:
                 workers.close()
-            status = tell(ledger.entries, session, options.out) if ledger.entries or ended is None else HOLDS
+            status = tell(journal.entries, session, options.out) if journal.entries or ended is None else HOLDS
     finally:
         session.close()
     if isinstance(ended, AdapterError):
@@ -124,14 +124,14 @@ def _orders(options: CampaignOptions, session: Session, *, begun: bool) -> Order
             known = json.loads(path.read_text())
             seed = int(known.pop("seed"))
         except (ValueError, KeyError, AttributeError, TypeError):
-            raise LedgerError(f"{path} is damaged; pass another -o") from None
+            raise JournalError(f"{path} is damaged; pass another -o") from None
         # One that was refused before it judged anything, as by a cluster of other versions, is not begun.
         if begun and (known != what or options.seed not in (None, seed)):
-            raise LedgerError(f"{options.out} holds a campaign of {_other(known, what)}; pass another -o")
+            raise JournalError(f"{options.out} holds a campaign of {_other(known, what)}; pass another -o")
         if begun:
             session.seed = seed
     elif begun:
-        raise LedgerError(f"{options.out} has a ledger, but {path.name} is missing; put it back, or pass another -o")
+        raise JournalError(f"{options.out} has a journal, but {path.name} is missing; put it back, or pass another -o")
     if not begun:
         new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
         new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")

@@ -39,7 +39,7 @@ class Item:
         return Pair(self.spec, self.requirement)
 
     def as_data(self) -> dict[str, Any]:
-        """For the ledger."""
+        """For the journal."""
         return asdict(self)
 
 

@@ -1,4 +1,4 @@
-"""The ledger of a campaign: one line for each finished item, on the disk before anything else is done with it.
+"""The journal of a campaign: one line for each finished item, on the disk before anything else is done with it.
 
 It is only ever appended to. A process that is killed while it writes leaves a line without an end, which is cut off
 when the campaign goes on: its item was not finished, and is done again.
@@ -17,12 +17,12 @@ from bnconform.campaign.items import Item
 from bnconform_adapters.contract import UserError
 
 
-class LedgerError(UserError):
-    """A ledger cannot be had; the message is one line that says what to do."""
+class JournalError(UserError):
+    """A journal cannot be had; the message is one line that says what to do."""
 
 
-class Ledger:
-    """The ledger in a campaign's folder, for one process at a time.
+class Journal:
+    """The journal in a campaign's folder, for one process at a time.
 
     Parameters
     ----------
@@ -30,20 +30,20 @@ class Ledger:
 
     Raises
     ------
-    LedgerError
-        It cannot be written, another process has it open, or a line in it is none of a ledger's.
+    JournalError
+        It cannot be written, another process has it open, or a line in it is none of a journal's.
     """
 
     def __init__(self, path: Path) -> None:
         try:
             self._file = path.open("a+b")
         except OSError as error:
-            raise LedgerError(f"cannot write {path}: {error.strerror}; pass another -o") from None
+            raise JournalError(f"cannot write {path}: {error.strerror}; pass another -o") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise LedgerError(f"another process is at work on {path}; wait for it, or pass another -o") from None
+            raise JournalError(f"another process is at work on {path}; wait for it, or pass another -o") from None
         self._file.seek(0)
         data = self._file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -55,7 +55,9 @@ class Ledger:
                 self.entries.append(_entry(json.loads(line)))
             except ValueError as error:
                 self._file.close()
-                raise LedgerError(f"{path} is damaged in line {number}: {error}; mend it, or pass another -o") from None
+                raise JournalError(
+                    f"{path} is damaged in line {number}: {error}; mend it, or pass another -o"
+                ) from None
 
     def append(self, entry: dict[str, Any]) -> None:
         """Write an entry, and see it to the disk."""
@@ -64,7 +66,7 @@ class Ledger:
         self.entries.append(entry)  # before the wait, in which Ctrl-C would come between the two
         os.fsync(self._file.fileno())
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Journal:
         return self
 
     def __exit__(

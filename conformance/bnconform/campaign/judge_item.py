@@ -71,7 +71,7 @@ def _session(spec: str, orders: Orders) -> Session:
 
 
 def judge_item(item: Item, orders: Orders) -> dict[str, Any]:
-    """Judge all seeds of an item; give the ledger's entry for it, without what the ledger adds.
+    """Judge all seeds of an item; give the journal's entry for it, without what the journal adds.
 
     Returns
     -------

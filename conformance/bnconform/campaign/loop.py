@@ -1,4 +1,4 @@
-"""Running a campaign: plan a round, have its items judged, write each on the ledger as it comes in."""
+"""Running a campaign: plan a round, have its items judged, write each on the journal as it comes in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bnconform.campaign.items import Item, Pair, packed
-from bnconform.campaign.journal import Ledger
+from bnconform.campaign.journal import Journal
 from bnconform.campaign.judge_item import TRIES, Orders
 from bnconform.campaign.pool import Lost, Workers
 from bnconform.campaign.rounds import DRY, next_round
@@ -65,7 +65,7 @@ class Progress:
 
 
 def run(
-    ledger: Ledger,
+    journal: Journal,
     pairs: Sequence[Pair],
     names: dict[str, str],
     orders: Orders,
@@ -82,16 +82,16 @@ def run(
     tell : callable
         Is told of every item.
     """
-    start, known = time.monotonic(), len(ledger.entries)
+    start, known = time.monotonic(), len(journal.entries)
     lost: Counter[Item] = Counter()
 
     def over() -> bool:
         return budget.seconds is not None and time.monotonic() - start > budget.seconds
 
-    while not over() and (plan := next_round(ledger.entries, pairs, budget.cases)):
+    while not over() and (plan := next_round(journal.entries, pairs, budget.cases)):
         if budget.until_dry and plan.dry >= DRY:
             return
-        pending = deque(packed(plan.due, _seconds_a_seed(ledger.entries)))
+        pending = deque(packed(plan.due, _seconds_a_seed(journal.entries)))
         while workers.busy or (pending and not over()):
             if not over():
                 workers.fill(pending)
@@ -102,8 +102,8 @@ def run(
                         pending.append(item)
                         continue
                     result = _came_to_nothing(item, names[item.spec], result, orders)
-                ledger.append({"item": item.as_data(), "round": plan.number} | result)
-                tell(_progress(ledger.entries, known, plan.number, time.monotonic() - start))
+                journal.append({"item": item.as_data(), "round": plan.number} | result)
+                tell(_progress(journal.entries, known, plan.number, time.monotonic() - start))
 
 
 def _seconds_a_seed(entries: Sequence[dict[str, Any]]) -> dict[Pair, float]:

@@ -1,4 +1,4 @@
-"""What a campaign does next, told from its ledger alone: rounds, and how many seeds each pair gets in them.
+"""What a campaign does next, told from its journal alone: rounds, and how many seeds each pair gets in them.
 
 A round is planned when all rounds before it are finished. Its plan depends on what their seeds gave, not on who judged
 them, when, or in what pieces; so a campaign that was killed, or runs elsewhere, does the same seeds.
@@ -91,7 +91,7 @@ def next_round(entries: Iterable[dict[str, Any]], pairs: Sequence[Pair], cases: 
     Parameters
     ----------
     entries : dicts
-        The ledger's.
+        The journal's.
     pairs : sequence of Pair
     cases : int or None
         After how many the campaign ends, the first round aside: it gives every pair a seed in any case.

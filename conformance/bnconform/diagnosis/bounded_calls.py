@@ -103,7 +103,7 @@ class Prober:
             raise Stopped
         self.calls += 1
         (outcome,) = run_steps(self._adapter, [case], spoilt=spoilt)
-        if outcome.fate:
+        if outcome.exit:
             self._stopped = True
             raise Stopped
         return outcome

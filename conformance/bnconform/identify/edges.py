@@ -27,7 +27,7 @@ def one_value(probe: Probe, averaging: Averaging) -> Answer:
     case = _case(probe, [[1.0], [-3.0], [5.0]])
     outcome = probe.attempt(case)[0]
     if outcome.error is not None:
-        value, evidence = ("raises" if not outcome.fate else trouble(outcome)), f"n = 1: {trouble(outcome)}"
+        value, evidence = ("raises" if not outcome.exit else trouble(outcome)), f"n = 1: {trouble(outcome)}"
     else:
         value = _of_one_value(case, outcome, averaging)
         y, var = (few(got(outcome, name, case).ravel()[:1]) for name in ("y", "running_var"))
@@ -78,7 +78,7 @@ def empty_batch(probe: Probe, averaging: Averaging) -> Answer:
     case = _case(probe, [[], [], []])
     outcome = probe.attempt(case)[0]
     if outcome.error is not None:
-        value = "raises" if not outcome.fate else trouble(outcome)
+        value = "raises" if not outcome.exit else trouble(outcome)
         evidence = f"N = 0: {trouble(outcome)}"
     else:
         y, mean, var = (got(outcome, name, case) for name in ("y", "running_mean", "running_var"))

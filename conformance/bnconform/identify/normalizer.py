@@ -164,7 +164,7 @@ def normalizer(probe: Probe, mode: Mode) -> Normalizer:
         outcome = probe.attempt(case)[0]
         if outcome.error is not None:
             refused[eps] = trouble(outcome)
-            fatal = fatal or bool(outcome.fate)
+            fatal = fatal or bool(outcome.exit)
             continue
         seen.append(_Seen(case, outcome, got(outcome, "y", case), a**2))
     if not seen:

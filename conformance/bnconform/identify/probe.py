@@ -112,7 +112,7 @@ def returned(outcomes: list[Outcome]) -> list[Outcome]:
     """
     for outcome in outcomes:
         if outcome.error is not None:
-            raise Unanswered(trouble(outcome), fatal=bool(outcome.fate))
+            raise Unanswered(trouble(outcome), fatal=bool(outcome.exit))
     return outcomes
 
 
@@ -127,7 +127,7 @@ _FATES = {
 
 def trouble(outcome: Outcome) -> str:
     """What became of a call that gave no values, in words."""
-    return f"{_FATES.get(outcome.fate, 'raises')}: {outcome.error}"
+    return f"{_FATES.get(outcome.exit, 'raises')}: {outcome.error}"
 
 
 def got(outcome: Outcome, name: str, case: Case) -> NDArray[Any]:

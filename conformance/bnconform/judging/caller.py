@@ -14,7 +14,7 @@ from bnconform.judging.findings import Broken, Finding, brief, other_memory, sig
 from bnconform.judging.refusals import accident
 from bnconform.judging.tally import Tally
 from bnconform_adapters.calls import (
-    Life,
+    LayerCalls,
     forward_passes,
     jvp,
     population,
@@ -136,7 +136,7 @@ class Caller:
 
         An exception breaks the law.
         """
-        note, layer = CallLog("steps", []), Life(self.adapter)
+        note, layer = CallLog("steps", []), LayerCalls(self.adapter)
         self._logs.append(note)
 
         def call(case: Case) -> Outcome:
@@ -189,9 +189,9 @@ class Caller:
         return outcome
 
     def _ended(self, case: Case, outcome: Outcome) -> None:
-        if outcome.fate:
+        if outcome.exit:
             called = "" if case in self._steps else f"; it was called with {brief(case)}"
-            self.broken("call", f"{outcome.fate}: {outcome.error}{called}")
+            self.broken("call", f"{outcome.exit}: {outcome.error}{called}")
 
     def answered(self, case: Case, outcome: Outcome, when: str = "") -> Outcome:
         """Break the law unless a call returned, with all that its case asks for and in the right shapes.

@@ -18,9 +18,9 @@ from bnconform.cases.recipe import Recipe
 from bnconform.cases.shapes import at_least_two_values
 from bnconform.cases.spaces import Space
 from bnconform.cases.strategies import SALTS, Signature, recipes
-from bnconform.judging.chronicle import Chronicle
+from bnconform.judging.expected_state import ExpectedState
 from bnconform.judging.judge import Judge
-from bnconform_adapters.calls import Life
+from bnconform_adapters.calls import LayerCalls
 from bnconform_adapters.contract import Before, Case, Claims
 
 LONGEST = 8
@@ -90,19 +90,19 @@ def _machine(
         def __init__(self) -> None:
             super().__init__()
             self._steps: tuple[Case, ...] = ()
-            self._life = Life(judges[-1].adapter)
+            self._life = LayerCalls(judges[-1].adapter)
 
         @initialize(recipe=recipes(space, claims, pool))
         def build(self, recipe: Recipe) -> None:
             """Choose what the layer is built with; the calls follow."""
             self._recipe = recipe
             self._loaded = build(recipe)
-            self._chronicle = Chronicle(judges[-1], self._loaded)
+            self._expected_state = ExpectedState(judges[-1], self._loaded)
             judges[-1].begin(())
 
         def _call(self, case: Case) -> None:
             self._steps = (*self._steps, case)
-            self._chronicle.enter(case, judges[-1].extend(case, self._life.call))
+            self._expected_state.enter(case, judges[-1].extend(case, self._life.call))
 
         def _next(self, shape: tuple[int, ...], *, training: bool = True, before: Before = "nothing") -> Case:
             salt = self._recipe.salt + SALTS * (len(self._steps) + 1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from bnconform.cases.spaces import TRAINING
 from bnconform.cases.strategies import Cases, Sequences
-from bnconform.judging.chronicle import Chronicle
+from bnconform.judging.expected_state import ExpectedState
 from bnconform.judging.expression import shown
 from bnconform.judging.histories import Histories
 from bnconform.judging.judge import STATISTICS, Judge
@@ -54,9 +54,9 @@ def test_stored_variance_has_the_declared_divisor(judge: Judge, case: Case) -> N
 
 def follow(judge: Judge, steps: Sequence[Case], outcomes: Sequence[Outcome]) -> None:
     """Hold each step against the recurrence."""
-    chronicle = Chronicle(judge, steps[0])
+    expected_state = ExpectedState(judge, steps[0])
     for case, outcome in zip(steps, outcomes, strict=True):
-        chronicle.enter(case, outcome)
+        expected_state.enter(case, outcome)
 
 
 @requirement(

@@ -17,7 +17,7 @@ from bnconform.running.options import Examples
 from bnconform.running.profiles import examples_of
 from bnconform_adapters.calls import run
 from bnconform_adapters.contract import Adapter, Case, Claims
-from bnconform_adapters.fates import Fate
+from bnconform_adapters.exits import Exit
 
 CALLS = 132
 """Calls of all laws together for one example each, by their shares: 7,939 for 60 (counted on the NumPy starter)."""
@@ -147,19 +147,19 @@ def _costs(adapter: Adapter) -> tuple[float, float, float]:
     if small > TOO_SLOW:
         return small, small / LARGE, compiling
     large = _case(adapter.claims, LARGE)
-    seconds, fate = _timed(adapter, large)
-    if adapter.claims.cost != "cheap" and not fate:
-        seconds, fate = _timed(adapter, large)
-    if fate not in ("", "hung"):
+    seconds, exit = _timed(adapter, large)
+    if adapter.claims.cost != "cheap" and not exit:
+        seconds, exit = _timed(adapter, large)
+    if exit not in ("", "hung"):
         return small, 0.0, compiling
     return small, max(0.0, seconds - small) / large.x.size, compiling
 
 
-def _timed(adapter: Adapter, case: Case) -> tuple[float, Fate]:
+def _timed(adapter: Adapter, case: Case) -> tuple[float, Exit]:
     """Seconds of a call, and what became of it; what it gives, laws judge."""
     start = time.monotonic()
     outcome = run(adapter, case)
-    return time.monotonic() - start, outcome.fate
+    return time.monotonic() - start, outcome.exit
 
 
 def _case(claims: Claims, n: int) -> Case:

@@ -13,7 +13,7 @@ from bnconform.judging.evidence import Evidence
 from bnconform.judging.findings import Broken, Finding
 from bnconform.judging.judge import Judge
 from bnconform_adapters.contract import Case, Outcome
-from bnconform_adapters.fates import FATES
+from bnconform_adapters.exits import EXITS
 
 _LIMIT = re.compile(r"(within|than) \S+ (s|GiB)")
 """The limit that was reached, which changes from call to call; the place of a hang does not."""
@@ -66,12 +66,12 @@ class Watch:
         self.look()
         if self.smallest is not None:
             self._tried += 1
-            if self._tried > self.shrinks / (DEAR if _fate(self.smallest) else 1):
+            if self._tried > self.shrinks / (DEAR if _exit(self.smallest) else 1):
                 raise Ended
 
     def found(self, broken: Broken) -> None:
         """Take a broken example in; end the search where its kind has been shrunk for another law."""
-        before = self.known.setdefault(signature, self.requirement) if (signature := _fate(broken)) else ""
+        before = self.known.setdefault(signature, self.requirement) if (signature := _exit(broken)) else ""
         if before and before != self.requirement:
             problem = f"{broken.finding.problem}; as in {before}, whose case is the smallest found"
             self.smallest = Broken(replace(broken.finding, problem=problem), broken.steps, broken.evidence)
@@ -80,10 +80,10 @@ class Watch:
             self.smallest = broken
 
 
-def _fate(broken: Broken) -> str:
+def _exit(broken: Broken) -> str:
     """The signature of a crash or a hang: how the process ended and where; empty for anything else."""
     problem = broken.finding.problem.partition(";")[0]
-    return _LIMIT.sub("", problem) if problem.startswith(FATES) else ""
+    return _LIMIT.sub("", problem) if problem.startswith(EXITS) else ""
 
 
 def _size(broken: Broken) -> int:

@@ -102,7 +102,7 @@ class _Writer:
         self._calls = Calls(evidence, everything=finding.requirement[0] == "P" or evidence.got is None)
 
     def text(self) -> str:
-        calls = self._calls.lines(announced=self._fate)  # they name the cases in their order
+        calls = self._calls.lines(announced=self._exit)  # they name the cases in their order
         body = "\n".join([*calls, "", *Verdict(self._finding, self._evidence, self._calls).lines()])
         cases = "\n".join(self._calls.case_lines())
         modules = [self._subject.plain_code, *PARTS]
@@ -177,16 +177,16 @@ class _Writer:
             return ["The two answers come from two processes; this script makes both calls in one, which is new."]
         if "steps in spoilt memory" in kinds:
             return ["It depends on what memory held before, which this script cannot force."]
-        if self._fate:
+        if self._exit:
             return ["A call that does not come back ends this script, too, or never ends: it is the last one printed."]
         if self._subject.is_file:
             return ["It was found after other calls in one process; a fault that those left behind does not show here."]
         return []
 
     @property
-    def _fate(self) -> bool:
+    def _exit(self) -> bool:
         """Whether what was found is that a call did not come back."""
-        return self._evidence.got is None and any(outcome.fate for log in self._calls.logs for outcome in log.outcomes)
+        return self._evidence.got is None and any(outcome.exit for log in self._calls.logs for outcome in log.outcomes)
 
 
 def _wrapped(line: str) -> list[str]:

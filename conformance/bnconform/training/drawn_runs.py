@@ -1,4 +1,4 @@
-"""Where the examples of the training laws come from: courses, each told by the first call of its first batch norm."""
+"""Examples of the training laws: training runs, each identified by the first call of its first batch norm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bnconform.cases.strategies import Signature, Steps
 from bnconform.cases.tape import BYTE
 from bnconform.training.network import batches
 from bnconform.training.norms import Settings
-from bnconform.training.training_run import KINDS, Course
+from bnconform.training.training_run import KINDS, TrainingRun
 from bnconform_adapters.contract import Case, Claims, Layout, Outcome
 
 SPACE = Space(gradients=True, also=("inference",), parameters=("both",), dtypes=("float32", "float64"))
@@ -24,38 +24,38 @@ _RANKS = {"dense": 2, "convolutional": 4}
 _UNSUITABLE = {"dense": ("expanded", "far", "channels_last"), "convolutional": ("expanded", "far")}
 
 
-def first_call(course: Course, claims: Claims) -> Case:
-    """The first call of a course's first batch norm; its origin says which course that is."""
-    kind, start, data = KINDS[course.kind], course.start(), to_train_on()
-    first = batches(kind.batch, len(data), np.random.default_rng((course.salt, 1)))[0]
+def first_call(training_run: TrainingRun, claims: Claims) -> Case:
+    """The first call of a training run's first batch norm; its origin says which training run that is."""
+    kind, start, data = KINDS[training_run.kind], training_run.start(), to_train_on()
+    first = batches(kind.batch, len(data), np.random.default_rng((training_run.salt, 1)))[0]
     rows = start["linear0.weight"] @ kind.architecture.input(data.images[first])
     channels, spatial = kind.architecture.hidden[0], kind.architecture.spatial(0)
-    norm = course.norm(lambda case: Outcome(), channels, spatial, claims)
+    norm = training_run.norm(lambda case: Outcome(), channels, spatial, claims)
     case = norm.case(rows, start["norm0.weight"], start["norm0.bias"], training=True)
-    return replace(case, origin=f"values=digits network={course.kind} salt={course.salt}")
+    return replace(case, origin=f"values=digits network={training_run.kind} salt={training_run.salt}")
 
 
-def course_of(case: Case) -> Course:
-    """The course whose first call a case is.
+def training_run_of(case: Case) -> TrainingRun:
+    """The training run whose first call a case is.
 
     Raises
     ------
     CaseFileError
-        Its origin names no course.
+        Its origin names no training run.
     """
     told = dict(word.split("=", 1) for word in case.origin.split() if "=" in word)
     kind, salt = told.get("network", ""), told.get("salt", "")
     if kind not in KINDS or not salt.isdecimal() or case.momentum is None:
         raise CaseFileError(
-            f"the case was made by {case.origin!r}, which names no course of training; "
+            f"the case was made by {case.origin!r}, which names no training run; "
             f"write network={'|'.join(KINDS)} salt=NUMBER there"
         )
-    return Course(kind, int(salt), Settings(case.momentum, case.eps, case.dtype, case.layout))
+    return TrainingRun(kind, int(salt), Settings(case.momentum, case.eps, case.dtype, case.layout))
 
 
 @dataclass(frozen=True)
-class Courses:
-    """Courses of training with what the implementation claims; float64 only where there is no float32."""
+class TrainingRuns:
+    """Training runs of training with what the implementation claims; float64 only where there is no float32."""
 
     def why_not(self, claims: Claims) -> str | None:
         """See :class:`~bnconform.cases.strategies.Source`."""
@@ -71,7 +71,7 @@ class Courses:
         def steps(kind: str, momentum: float | None, eps: float, salt: int) -> Steps:
             assert momentum is not None, "there is always a nearest number"
             settings = Settings(momentum, eps, dtype, _layout(kind, claims))
-            return (first_call(Course(kind, salt, settings), claims),)
+            return (first_call(TrainingRun(kind, salt, settings), claims),)
 
         return st.builds(
             steps,

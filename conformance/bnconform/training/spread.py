@@ -1,6 +1,6 @@
-"""How far a correct implementation's course of training may be from the oracle's.
+"""How far a correct implementation's training run may be from the oracle's.
 
-A course is a smooth map of all numbers that its batch norms round. To first order a noted value is off by
+A training run is a smooth map of all numbers that its batch norms round. To first order a noted value is off by
 sum(J_i e_i), where |e_i| <= a_i: every call's own allowed error, derived as ever. J is not computed. Members of the
 oracle's network that err by a_i in random directions show what comes of it: their values have variance
 sigma^2 = sum(J_i^2 a_i^2), and by Hoeffding's inequality (1963, Theorem 2) errors that are independent and centred, as
@@ -9,7 +9,7 @@ those of its mean, are one error with another J: members that err by channels sh
 
 Sigma is estimated from J members, whose mean square falls below q sigma^2 with probability (q exp(1 - q))^(J/2) at
 most (Chernoff's bound for chi-squared, which the squares of sums of many terms have). What is allowed is t / sqrt(q)
-times the estimate, with t and q such that a course of a correct implementation fails once in a billion times.
+times the estimate, with t and q such that a training run of a correct implementation fails once in a billion times.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from bnconform.judging.oracle import Quantity
 from bnconform.training.network import Array, Norm
 from bnconform.training.norms import OracleNorm, RoundingNorm
-from bnconform.training.training_run import Course, Notes
+from bnconform.training.training_run import Notes, TrainingRun
 from bnconform_adapters.contract import Claims
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.precision import Grade
@@ -31,7 +31,7 @@ from bnconform_reference.precision import Grade
 HALF = 32
 """Members that draw a sign for every number, and as many that draw one for every channel."""
 ALARM = 1e-9
-"""Probability that a course of a correct implementation is failed."""
+"""Probability that a training run of a correct implementation is failed."""
 COURSES = 64
 """Of so many the spread is kept: more than a run's implementations share, and little beside what a campaign draws."""
 
@@ -50,19 +50,19 @@ def multiple(values: int, half: int = HALF, alarm: float = ALARM) -> float:
     return far / sqrt(low)
 
 
-def expected_course(course: Course, claims: Claims) -> Mapping[str, Quantity]:
-    """What an implementation of these claims should note on a course, and how far it may be off."""
-    return _expected(course, claims.dialect, claims.grade)
+def expected_run(training_run: TrainingRun, claims: Claims) -> Mapping[str, Quantity]:
+    """What an implementation of these claims should note on a training run, and how far it may be off."""
+    return _expected(training_run, claims.dialect, claims.grade)
 
 
 @lru_cache(maxsize=COURSES)
-def _expected(course: Course, dialect: Dialect, grade: Grade) -> Mapping[str, Quantity]:
-    claims, rng = Claims(dialect=dialect, grade=grade), np.random.default_rng((course.salt, 2))
+def _expected(training_run: TrainingRun, dialect: Dialect, grade: Grade) -> Mapping[str, Quantity]:
+    claims, rng = Claims(dialect=dialect, grade=grade), np.random.default_rng((training_run.salt, 2))
 
     def make_norm(channels: int, spatial: tuple[int, ...]) -> Norm:
-        return RoundingNorm(HALF, channels, spatial, course.settings, claims, rng)
+        return RoundingNorm(HALF, channels, spatial, training_run.settings, claims, rng)
 
-    notes = course.run(make_norm, 1 + 2 * HALF)
+    notes = training_run.run(make_norm, 1 + 2 * HALF)
     factor = multiple(sum(value[0].size for value in notes.values()))
     # A view would keep all members.
     return {name: Quantity(value[0].copy(), factor * _sigma(value)) for name, value in notes.items()}
@@ -74,7 +74,7 @@ def _sigma(members: Array) -> Array:
     return np.asarray(np.sqrt(np.maximum(off[:HALF].mean(axis=0), off[HALF:].mean(axis=0))))
 
 
-def oracle_course(course: Course, dialect: Dialect) -> Notes:
+def oracle_run(training_run: TrainingRun, dialect: Dialect) -> Notes:
     """What the oracle's own layer notes, in a dialect."""
     claims = Claims(dialect=dialect)
-    return course.run(lambda channels, spatial: OracleNorm(1, channels, course.settings, claims))
+    return training_run.run(lambda channels, spatial: OracleNorm(1, channels, training_run.settings, claims))

@@ -1,4 +1,4 @@
-"""A course of training: which network, data and settings, and what is noted along the way."""
+"""A training run: which network, data and settings, and what is noted along the way."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Course:
-    """A course that can be run again: equal ones start from equal values and see equal batches.
+class TrainingRun:
+    """A training run that can be run again: equal ones start from equal values and see equal batches.
 
     Attributes
     ----------
     kind : str
         One of :data:`KINDS`.
     salt : int
-        Tells courses of equal choices apart.
+        Tells training runs of equal choices apart.
     settings : Settings
     """
 
@@ -68,14 +68,14 @@ class Course:
         """The network."""
         return KINDS[self.kind].architecture
 
-    def swapped(self) -> Course:
-        """The course of a layer that takes momentum in the other sense, or half of it where both senses are alike."""
+    def swapped(self) -> TrainingRun:
+        """The run of a layer that takes momentum in the other sense, or half of it if both senses are alike."""
         momentum = self.settings.momentum
         other = 1 - momentum if momentum != 0.5 else momentum / 2
         return replace(self, settings=replace(self.settings, momentum=other))
 
     def norm(self, call: Call, channels: int, spatial: tuple[int, ...], claims: Claims) -> ImplementationNorm:
-        """An implementation's layer with the course's settings."""
+        """An implementation's layer with the training run's settings."""
         return ImplementationNorm(call, channels, spatial, self.settings, claims)
 
     def start(self) -> Parameters:

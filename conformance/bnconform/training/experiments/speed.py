@@ -30,14 +30,14 @@ def speed(subjects: Sequence[Subject], effort: Effort) -> list[Experiment]:
     maps = Trial(
         CONVOLUTIONAL, effort.seeds, effort.steps, BATCH, (ORDINARY_RATE / 4, ORDINARY_RATE, 4 * ORDINARY_RATE)
     )
-    courses: dict[str, dict[str, Array]] = {"fully connected": {}, "convolutional": {}}
+    training_runs: dict[str, dict[str, Array]] = {"fully connected": {}, "convolutional": {}}
     reached = {}
     for subject in (*subjects, alternative("no normalization")):
-        network, courses["fully connected"][subject.name] = dense.train(subject)
+        network, training_runs["fully connected"][subject.name] = dense.train(subject)
         reached[subject.name] = dense.held_out_accuracy(network)
-        courses["convolutional"][subject.name] = maps.train(subject)[1]
+        training_runs["convolutional"][subject.name] = maps.train(subject)[1]
     panels, facts = [], []
-    for (kind, of), trial in zip(courses.items(), (dense, maps), strict=True):
+    for (kind, of), trial in zip(training_runs.items(), (dense, maps), strict=True):
         more = _convergence(kind, of, trial)
         panels += more[0]
         facts += more[1]
@@ -76,11 +76,11 @@ def speed(subjects: Sequence[Subject], effort: Effort) -> list[Experiment]:
     ]
 
 
-def _convergence(kind: str, courses: Mapping[str, Array], trial: Trial) -> tuple[list[Panel], list[Fact]]:
+def _convergence(kind: str, training_runs: Mapping[str, Array], trial: Trial) -> tuple[list[Panel], list[Fact]]:
     """Charts of the losses, and how many times the steps it takes without normalization."""
     ordinary = int(np.argmin(np.abs(np.log2(trial.rates) - np.log2(ORDINARY_RATE))))
     same, best, steps = [], [], {}
-    for name, losses in courses.items():
+    for name, losses in training_runs.items():
         smooth = _smooth(losses)
         lasts = np.where(np.isfinite(smooth[-1]), smooth[-1], np.inf).mean(axis=0)
         fittest = int(np.argmin(lasts))

@@ -15,7 +15,7 @@ from bnconform.training.alternatives import ALTERNATIVES
 from bnconform.training.network import Architecture, Array, MakeNorm, Network, accuracy, initial
 from bnconform.training.norms import ImplementationNorm, Settings
 from bnconform.training.recurrent import Recurrent
-from bnconform_adapters.calls import Life
+from bnconform_adapters.calls import LayerCalls
 from bnconform_adapters.contract import Adapter, Case, Outcome, UserError
 
 
@@ -101,7 +101,7 @@ def implementation(adapter: Adapter) -> Subject:
 
     def make(members: int, settings: Settings) -> MakeNorm:
         def make_norm(channels: int, spatial: tuple[int, ...]) -> ImplementationNorm:
-            life = Life(adapter)
+            life = LayerCalls(adapter)
 
             def call(case: Case) -> Outcome:
                 outcome = life.call(case)

@@ -1,4 +1,4 @@
-"""The keeper: forks workers, and tells how they ended.
+"""The forkserver: forks workers, and tells how they ended.
 
 It runs no foreign code, so that it stays whole and a fork of it is as good as a new process, but there at once. It
 answers one request at a time, and ends with the client, taking the last worker along.

@@ -1,4 +1,4 @@
-"""The client's end of the keeper: have workers forked and reaped."""
+"""The client's end of the forkserver: have workers forked and reaped."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LONGEST = 1 << 12
 _KEEPER = """
 import sys
 sys.path[:0] = [root for root in sys.argv[2:] if root not in sys.path]
-from bnconform_adapters.worker.keeper import main
+from bnconform_adapters.worker.forkserver import main
 main(int(sys.argv[1]))
 """
 
 
-class Keeper:
+class ForkServer:
     """The process that forks workers and reaps them; it has one at a time.
 
     Parameters

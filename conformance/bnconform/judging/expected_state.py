@@ -9,7 +9,7 @@ from bnconform_adapters.contract import Case, Outcome
 from bnconform_reference.running_statistics import cumulative_momentum
 
 
-class Chronicle:
+class ExpectedState:
     """Holds each call of one layer against the recurrence, applied to the statistics that the call before left.
 
     Call by call this is the whole recurrence, by induction, and allowed errors do not pile up. An empty batch, or a

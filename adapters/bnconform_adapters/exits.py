@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
-Fate: TypeAlias = Literal["", "crashed", "hung", "exited", "out of memory", "corrupted device"]
+Exit: TypeAlias = Literal["", "crashed", "hung", "exited", "out of memory", "corrupted device"]
 """Empty where the call came back: it returned, or raised an exception."""
-FATES = tuple(fate for fate in get_args(Fate) if fate)
-"""The fates of a call that did not come back; a finding's problem begins with one."""
+EXITS = tuple(exit for exit in get_args(Exit) if exit)
+"""The exits of a call that did not come back; a finding's problem begins with one."""
 
 # As the CUDA runtime words them; after one of these every later call of the process fails, too.
 STICKY = (
@@ -41,7 +41,7 @@ def corrupts_device(message: str) -> bool:
     return runtime or any(name in message for name in STICKY_NAMES)
 
 
-def fate_of(error: BaseException, message: str) -> Fate:
+def exit_of(error: BaseException, message: str) -> Exit:
     """What an exception says of the process: leaving it, or having lost its device; mostly nothing."""
     if isinstance(error, SystemExit):
         return "exited"
