@@ -17,7 +17,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias, cast
 
-from bnconform_adapters.contract import Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Case, Finish, Layer, Outcome
 from bnconform_adapters.frameworks import import_framework
 
 Results: TypeAlias = Mapping[str, Any]
@@ -88,19 +89,19 @@ class CallAdapter:
         return RestartableLayer(built) if hasattr(built, "restart") else BuiltLayer(built)
 
     def second_order(self, case: Case) -> Outcome:
-        """See :class:`~bnconform_adapters.contract.Claims`."""
+        """See :class:`~bnconform_adapters.claims.Claims`."""
         return outcome_of(self._calls().second_order(case))
 
     def jvp(self, case: Case) -> Outcome:
-        """See :class:`~bnconform_adapters.contract.Claims`."""
+        """See :class:`~bnconform_adapters.claims.Claims`."""
         return outcome_of(self._calls().jvp(case))
 
     def shards(self, cases: Sequence[Case]) -> list[Outcome]:
-        """See :class:`~bnconform_adapters.contract.Claims`."""
+        """See :class:`~bnconform_adapters.claims.Claims`."""
         return [outcome_of(results) for results in self._calls().shards(*cases)]
 
     def population(self, cases: Sequence[Case]) -> Outcome:
-        """See :class:`~bnconform_adapters.contract.Claims`."""
+        """See :class:`~bnconform_adapters.claims.Claims`."""
         return outcome_of(self._calls().population(*cases))
 
     def _calls(self) -> CallModule:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from math import isfinite
 from typing import get_type_hints
 
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.precision import LARGEST, SMALLEST_NORMAL, UNIT_ROUNDOFF
 

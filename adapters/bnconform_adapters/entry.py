@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import metadata, util
 
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from bnconform.running.options import Examples
-from bnconform_adapters.contract import DTYPES, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import DTYPES
 from bnconform_reference.dialect import PYTORCH
 from bnconform_reports.headline import JUDGED
 from bnconform_reports.records import Cell, Results

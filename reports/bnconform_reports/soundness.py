@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from bnconform.cases.case_file import CaseFileError, from_json
 from bnconform.cases.fixed_cases import Handed
-from bnconform_adapters.contract import DTYPES, Parameters
+from bnconform_adapters.claims import Parameters
+from bnconform_adapters.contract import DTYPES
 from bnconform_reference.dialect import Dialect
 
 if TYPE_CHECKING:

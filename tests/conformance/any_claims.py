@@ -8,9 +8,7 @@ from typing import Any, get_args, get_type_hints
 from hypothesis import strategies as st
 
 from bnconform_adapters.claim_rules import LARGEST_EPS, RANKS, contradictions
-from bnconform_adapters.contract import (
-    Claims,
-)
+from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import Dialect
 
 EPS = st.sampled_from((1e-12, 0.0, 1e-5, 1e-3, 0.01, 0.1, 1.0)) | st.floats(0, LARGEST_EPS)

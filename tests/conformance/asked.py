@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Claims, Mode
+from bnconform_adapters.claims import Claims, Mode
+from bnconform_adapters.contract import Case
 
 VECTORS = ("weight", "bias", "running_mean", "running_var")
 PARAMETERS = {(True, True): "both", (True, False): "weight", (False, True): "bias", (False, False): "neither"}

@@ -9,16 +9,8 @@ from typing import Any
 import numpy as np
 from asked import unclaimed, wrong
 
-from bnconform_adapters.contract import (
-    DTYPES,
-    AnyArray,
-    Case,
-    Claims,
-    Finish,
-    Layer,
-    Outcome,
-    parameter_dtype,
-)
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import DTYPES, AnyArray, Case, Finish, Layer, Outcome, parameter_dtype
 from bnconform_adapters.plain.calling import overrun, place, shared
 from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.definition import (

@@ -31,7 +31,8 @@ from bnconform.running.measurement import measure
 from bnconform.running.options import RunOptions
 from bnconform.running.session import Implementation, Session
 from bnconform_adapters.calls import run
-from bnconform_adapters.contract import Adapter, Case, Claims, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, Case, Outcome
 from bnconform_adapters.registry import load
 from bnconform_reference.dialect import Dialect
 

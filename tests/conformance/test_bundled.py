@@ -18,7 +18,7 @@ from bnconform.identify import Identity, identify
 from bnconform.judging.findings import Broken
 from bnconform.running.replay import replay
 from bnconform.scripts.writer import Subject, script, script_name
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_adapters.registry import REGISTRY, Entry, environment, find
 from bnconform_adapters.worker.client import opened
 

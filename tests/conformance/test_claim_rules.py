@@ -15,7 +15,8 @@ from suite_runs import run, starter
 
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.claim_rules import contradictions
-from bnconform_adapters.contract import AdapterError, Claims, with_values
+from bnconform_adapters.claims import Claims, with_values
+from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import load
 from bnconform_reference.dialect import Dialect
 

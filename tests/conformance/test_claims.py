@@ -16,7 +16,8 @@ from suite_runs import names_here
 
 from bnconform.deviations import ledger
 from bnconform_adapters.claim_rules import contradictions
-from bnconform_adapters.contract import DTYPES, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import DTYPES
 from bnconform_adapters.layer_defaults import layer_defaults
 from bnconform_adapters.registry import REGISTRY, create, find
 

@@ -12,7 +12,8 @@ import pytest
 
 from bnconform.cases.fixed_cases import Handed, fixed_case
 from bnconform.judging.drift import trajectory
-from bnconform_adapters.contract import AnyArray, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import AnyArray, Case
 from bnconform_reference.dialect import FLAX, HAIKU, PYTORCH, Dialect
 from bnconform_reference.double_double import DoubleDouble, distance, high
 from bnconform_reference.precision import DtypeName

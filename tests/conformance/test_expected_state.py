@@ -12,7 +12,8 @@ from bnconform.judging.findings import Broken
 from bnconform.judging.judge import Judge
 from bnconform.judging.tally import Tally
 from bnconform_adapters.calls import run_steps
-from bnconform_adapters.contract import Case, Claims, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Case, Outcome
 from bnconform_adapters.registry import create, find
 from bnconform_reference.dialect import PADDLE
 

@@ -22,7 +22,8 @@ from bnconform.cases.spaces import TRAINING, TRAINING_GRADIENTS
 from bnconform.cases.strategies import POOL_SIZE, recipes, signature_pool
 from bnconform.judging.histories import Histories
 from bnconform.running.profiles import settings_for
-from bnconform_adapters.contract import DTYPES, Case, Claims, Cost, Finish, Layer, Layout, Mode, parameter_dtype
+from bnconform_adapters.claims import Claims, Cost, Layout, Mode
+from bnconform_adapters.contract import DTYPES, Case, Finish, Layer, parameter_dtype
 from bnconform_adapters.plain.calling import place, surroundings
 from bnconform_adapters.registry import load
 from bnconform_reference.precision import UNIT_ROUNDOFF

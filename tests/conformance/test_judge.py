@@ -19,7 +19,8 @@ from bnconform.judging.oracle import Quantity, expect, expect_at
 from bnconform.judging.tally import Tally
 from bnconform.running.profiles import settings_for
 from bnconform.running.search import search
-from bnconform_adapters.contract import DTYPES, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import DTYPES, Case
 from bnconform_adapters.registry import load
 from bnconform_reference.double_double import high
 from bnconform_reference.precision import GRADES, LARGEST

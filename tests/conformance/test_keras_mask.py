@@ -13,7 +13,8 @@ from suite_runs import ROOT, run
 from bnconform.judging.comparison import compare
 from bnconform.judging.judge import STATISTICS
 from bnconform.judging.oracle import expect
-from bnconform_adapters.contract import Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import find
 from bnconform_reference.dialect import KERAS
 

@@ -12,7 +12,8 @@ import pytest
 from suite_runs import judge, laws, replaced, starter
 
 from bnconform.judging.due import missing_output
-from bnconform_adapters.contract import Adapter, Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, Case, Finish, Layer, Outcome
 from bnconform_adapters.registry import create, find, load
 
 ASKS_FOR_NO_OUTPUT = {

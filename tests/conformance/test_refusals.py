@@ -9,7 +9,7 @@ import pytest
 from suite_runs import judge, replaced, starter
 
 from bnconform.judging.refusals import accident
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_adapters.registry import load
 
 REFUSAL = '            raise ValueError(f"a parameter has shape {parameter.shape}; x needs ({x.shape[1]},)")\n'

@@ -15,7 +15,8 @@ from bnconform.cases.recipe import Recipe
 from bnconform.judging.findings import describe_case
 from bnconform_adapters.calls import jvp, second_order
 from bnconform_adapters.candidate import Candidate, load_candidate
-from bnconform_adapters.contract import Case, Mode, Outcome
+from bnconform_adapters.claims import Mode
+from bnconform_adapters.contract import Case, Outcome
 from bnconform_adapters.registry import REGISTRY, create, load
 from bnconform_adapters.worker.client import opened
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from bnconform_adapters import worker
-from bnconform_adapters.contract import DTYPES, Case, Claims, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import DTYPES, Case, Outcome
 from bnconform_adapters.registry import REGISTRY, create
 from bnconform_adapters.worker.wire import (
     Frames,

@@ -11,7 +11,8 @@ import numpy as np
 from bnconform.cases.case_file import to_json
 from bnconform.cases.fixed_cases import Handed
 from bnconform.requirements import BY_ID
-from bnconform_adapters.contract import Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Case
 from bnconform_reference.dialect import FLAX, PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName
 from bnconform_reports.records import Cell, Results

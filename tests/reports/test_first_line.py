@@ -10,7 +10,7 @@ import pytest
 from sample_runs import KNOWN, broken, cell, run
 
 from bnconform.running.options import LEVELS
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import Dialect
 from bnconform_reports.first_line import exit_status, explains_failure, verdict
 from bnconform_reports.records import Cell

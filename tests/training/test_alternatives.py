@@ -12,7 +12,7 @@ from bnconform.training import recurrent
 from bnconform.training.alternatives import InGroups, OwnStatistics, instance_norm, layer_norm, without_norm
 from bnconform.training.network import Architecture, Array, Norm
 from bnconform.training.norms import OracleNorm, Settings
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 
 torch = pytest.importorskip("torch")
 

@@ -20,7 +20,7 @@ from bnconform.training.network import (
 )
 from bnconform.training.norms import OracleNorm, Settings
 from bnconform.training.training_run import KINDS
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 
 torch = pytest.importorskip("torch")
 

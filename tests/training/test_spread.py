@@ -15,7 +15,7 @@ from bnconform.training.network import Array, Norm, batches
 from bnconform.training.norms import RoundingNorm, Settings
 from bnconform.training.spread import HALF, expected_run, multiple, oracle_run
 from bnconform.training.training_run import KINDS, RATE, STEPS, TrainingRun
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import FLAX, PYTORCH, Dialect
 
 COURSES = [TrainingRun(kind, salt) for kind in KINDS for salt in (0, 1)]

@@ -22,7 +22,8 @@ from bnconform.scripts.writer import Subject, script
 from bnconform.training.drawn_runs import TrainingRuns, first_call, training_run_of
 from bnconform.training.norms import Settings
 from bnconform.training.training_run import KINDS, TrainingRun
-from bnconform_adapters.contract import Adapter, Case, Claims, Finish, Layer, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, Case, Finish, Layer, Outcome
 from bnconform_adapters.registry import load
 from bnconform_adapters.worker.limits import CallOptions
 from bnconform_reference.double_double import high

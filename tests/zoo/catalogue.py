@@ -42,7 +42,7 @@ def page() -> str:
     for requirement in CATALOGUE:
         function = laws()[requirement.id].function
         module = function.__module__.rpartition(".")[2]
-        test = f"[{function.__name__}](bnconform/{module}.py)"
+        test = f"[{function.__name__}](bnconform/laws/{module}.py)"
         statement = requirement.statement.replace("|", "\\|")
         caught = ", ".join(row.name for _, row in specimens() if requirement.id in row.laws)
         told = f"| {requirement.id} | {statement} | {requirement.level} | {requirement.source} | {test} | {caught} |"

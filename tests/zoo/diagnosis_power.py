@@ -27,7 +27,8 @@ from bnconform.judging.tally import Tally
 from bnconform.running.all_laws import laws
 from bnconform.running.profiles import settings_for
 from bnconform.running.search import search
-from bnconform_adapters.contract import Adapter, Case, Claims, Layer
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, Case, Layer
 from bnconform_adapters.worker.client import WorkerAdapter
 
 FORMS: dict[str, dict[str, Any]] = {

@@ -25,7 +25,8 @@ from bnconform.running.all_laws import laws
 from bnconform.running.profiles import settings_for
 from bnconform.running.search import search
 from bnconform_adapters.candidate import load_candidate
-from bnconform_adapters.contract import Adapter, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import load
 
 SLOW = {"P8"}

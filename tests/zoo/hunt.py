@@ -24,7 +24,8 @@ from bnconform.running.profiles import settings_for
 from bnconform.running.replay import replay
 from bnconform.running.search import search
 from bnconform_adapters.candidate import load_candidate
-from bnconform_adapters.contract import Adapter, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, Case
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 from bnconform_reference.layer import BatchNorm

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bnconform_adapters.call_adapter import CallAdapter
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_adapters.plain.kernel_file import KernelFile
 
 CALLS = ("Layer", "second_order", "jvp", "shards")

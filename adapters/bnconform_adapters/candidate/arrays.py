@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.contract import AdapterError, Claims, Layout, describe_error
+from bnconform_adapters.claims import Claims, Layout
+from bnconform_adapters.contract import AdapterError, describe_error
 from bnconform_adapters.torch import LAYOUTS, layouts_on
 
 

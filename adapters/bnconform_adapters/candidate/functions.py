@@ -42,7 +42,7 @@ from typing import Any
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import arrays_of
 from bnconform_adapters.candidate.statements import NOT_OF_FUNCTIONS, Statements
-from bnconform_adapters.contract import Mode
+from bnconform_adapters.claims import Mode
 from bnconform_reference.dialect import Dialect
 
 OVER_DEVICES = ("partial_statistics", "forward_merged", "partial_gradients", "backward_merged")

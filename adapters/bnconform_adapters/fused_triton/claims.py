@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnconform_adapters.call_adapter import CallAdapter
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_adapters.torch import layouts_on
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_adapters.entry import Entry
 
 REFERENCE = Claims(

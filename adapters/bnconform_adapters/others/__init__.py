@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from shutil import which
 
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_adapters.entry import Entry
 from bnconform_reference.dialect import PADDLE as PADDLE_DIALECT
 from bnconform_reference.dialect import Dialect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bnconform_adapters.contract import Claims, Layout
+from bnconform_adapters.claims import Claims, Layout
 from bnconform_adapters.entry import Entry
 from bnconform_reference.dialect import Dialect
 

@@ -10,7 +10,8 @@ from threading import RLock
 from types import TracebackType
 from typing import Any
 
-from bnconform_adapters.contract import Adapter, AdapterError, Case, Claims, Finish, Layer, Outcome, StartError
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Layer, Outcome, StartError
 from bnconform_adapters.registry import environment, find, is_file, load, own_process
 from bnconform_adapters.worker.forkserver_client import ForkServer
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits

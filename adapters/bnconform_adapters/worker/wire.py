@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import DTYPES, AnyArray, Case, Claims, Outcome, with_values
+from bnconform_adapters.claims import Claims, with_values
+from bnconform_adapters.contract import DTYPES, AnyArray, Case, Outcome
 from bnconform_reference.dialect import Dialect
 
 FAILED = 70

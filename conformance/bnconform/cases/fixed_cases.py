@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform_adapters.contract import DTYPES, Case, Claims, Layout, Parameters, parameter_dtype
+from bnconform_adapters.claims import Claims, Layout, Parameters
+from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
 from bnconform_reference.precision import DtypeName
 from bnconform_reference.shapes import from_channel_rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 
-from bnconform_adapters.contract import Layout, Parameters
+from bnconform_adapters.claims import Layout, Parameters
 from bnconform_reference.precision import DtypeName
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bnconform.cases.shapes import KINDS, Kind
-from bnconform_adapters.contract import Claims, Layout, Mode
+from bnconform_adapters.claims import Claims, Layout, Mode
 from bnconform_reference.precision import DtypeName
 
 # The first alternative is what shrinking ends at: simple, and informative all the same.

@@ -29,7 +29,8 @@ from bnconform.cases.shapes import (
 )
 from bnconform.cases.spaces import Space
 from bnconform.cases.tape import Tape, tapes
-from bnconform_adapters.contract import Case, Claims, Layout, Parameters, Split
+from bnconform_adapters.claims import Claims, Layout, Parameters, Split
+from bnconform_adapters.contract import Case
 from bnconform_reference.precision import DtypeName
 
 T = TypeVar("T")

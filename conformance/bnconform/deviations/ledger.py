@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 from bnconform.cases.case_file import from_json
 from bnconform.requirements import BY_ID
-from bnconform_adapters.contract import Case, Claims, with_values
+from bnconform_adapters.claims import Claims, with_values
+from bnconform_adapters.contract import Case
 
 Kind = Literal["bug", "numerics", "robustness"]
 

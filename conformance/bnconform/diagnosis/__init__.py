@@ -11,7 +11,8 @@ from bnconform.diagnosis.one_pass import one_pass
 from bnconform.diagnosis.rivals import explanations, usable
 from bnconform.diagnosis.steadiness import unsteady
 from bnconform.diagnosis.trial_cases import ordinary
-from bnconform_adapters.contract import Adapter, Case, Claims, Mode
+from bnconform_adapters.claims import Claims, Mode
+from bnconform_adapters.contract import Adapter, Case
 
 __all__ = ["MOST_CALLS", "diagnose"]
 

@@ -13,7 +13,8 @@ from bnconform.judging.comparison import compare
 from bnconform.judging.judge import GRADIENTS, STATISTICS
 from bnconform.judging.oracle import Expected, expect
 from bnconform_adapters.calls import run_steps
-from bnconform_adapters.contract import Adapter, Case, Mode, Outcome, dtype_name
+from bnconform_adapters.claims import Mode
+from bnconform_adapters.contract import Adapter, Case, Outcome, dtype_name
 from bnconform_reference.precision import UNIT_ROUNDOFF
 
 QUANTITIES = ("y", *STATISTICS, *GRADIENTS)

@@ -11,7 +11,7 @@ from bnconform.diagnosis.bounded_calls import QUANTITIES, Probe, Prober
 from bnconform.diagnosis.lines import Found
 from bnconform.diagnosis.trial_cases import CHOICES, case_of, usual
 from bnconform.judging.comparison import compare
-from bnconform_adapters.contract import Mode
+from bnconform_adapters.claims import Mode
 
 CHANNELS = (90, 130, 300, 1100, 1290)
 """Between them, no two powers of 2 leave incomplete blocks that begin at the same channels."""

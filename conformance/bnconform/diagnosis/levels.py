@@ -10,7 +10,7 @@ from bnconform.diagnosis.bounded_calls import QUANTITIES, Probe, Prober
 from bnconform.diagnosis.lines import Found, listed
 from bnconform.diagnosis.rivals import explanations
 from bnconform.diagnosis.trial_cases import CHOICES, Terms, case_of, usual
-from bnconform_adapters.contract import Claims, Mode
+from bnconform_adapters.claims import Claims, Mode
 from bnconform_reference.precision import DtypeName
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]

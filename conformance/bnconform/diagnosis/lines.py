@@ -9,7 +9,7 @@ from typing import TypeAlias
 from bnconform.diagnosis.bounded_calls import QUANTITIES
 from bnconform.diagnosis.mistakes import EXCHANGES
 from bnconform.judging.judge import GRADIENTS
-from bnconform_adapters.contract import Mode
+from bnconform_adapters.claims import Mode
 
 Found: TypeAlias = dict[tuple[Mode, str], list[str]]
 """Sentences about an output in a mode, the most direct one first."""

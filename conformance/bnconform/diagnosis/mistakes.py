@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bnconform.diagnosis.setting import Setting
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_reference.double_double import Array
 
 Mistake: TypeAlias = Callable[[Setting], Array]

@@ -14,7 +14,8 @@ from bnconform.diagnosis.trial_cases import CHOICES, SHAPES, case_of, usual
 from bnconform.judging.comparison import compare
 from bnconform.judging.judge import GRADIENTS
 from bnconform.judging.oracle import expect
-from bnconform_adapters.contract import AnyArray, Claims, Layout, Mode
+from bnconform_adapters.claims import Claims, Layout, Mode
+from bnconform_adapters.contract import AnyArray
 from bnconform_adapters.plain.calling import place
 
 DRAWS = 2

@@ -9,7 +9,8 @@ import numpy as np
 from bnconform.diagnosis.bounded_calls import Probe
 from bnconform.diagnosis.mistakes import mistakes
 from bnconform.diagnosis.setting import Setting
-from bnconform_adapters.contract import AnyArray, Claims, dtype_name, parameter_dtype
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import AnyArray, dtype_name, parameter_dtype
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.precision import UNIT_ROUNDOFF
 from bnconform_reference.shapes import from_channel_rows

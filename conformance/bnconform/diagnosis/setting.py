@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnconform_adapters.contract import Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Case
 from bnconform_reference.double_double import Array
 from bnconform_reference.shapes import channel_column, channel_rows
 

@@ -10,7 +10,8 @@ from bnconform.cases.shapes import with_values
 from bnconform.diagnosis.bounded_calls import QUANTITIES, Prober, Stopped
 from bnconform.diagnosis.lines import listed
 from bnconform.diagnosis.trial_cases import CHOICES, SHAPES, case_of, usual
-from bnconform_adapters.contract import Mode, Outcome
+from bnconform_adapters.claims import Mode
+from bnconform_adapters.contract import Outcome
 
 LONG = 4099
 """Values per channel of the longer call: enough for several blocks of any kernel."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from bnconform.cases.build import build
 from bnconform.cases.recipe import Recipe
-from bnconform_adapters.contract import Case, Claims, Mode, Parameters
+from bnconform_adapters.claims import Claims, Mode, Parameters
+from bnconform_adapters.contract import Case
 from bnconform_reference.precision import DtypeName
 
 SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {

@@ -17,7 +17,8 @@ from bnconform.cases.fixed_cases import CHANNELS
 from bnconform.identify.answers import Answer, Decision, shortest_decimal, worst_ratio
 from bnconform.identify.probe import Probe, Unanswered, few, got, predicted, trouble
 from bnconform.judging.oracle import Quantity
-from bnconform_adapters.contract import AnyArray, Case, Mode, Outcome
+from bnconform_adapters.claims import Mode
+from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.precision import SMALLEST_NORMAL
 

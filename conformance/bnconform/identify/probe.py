@@ -13,7 +13,8 @@ from bnconform.judging.findings import signature
 from bnconform.judging.judge import FLOATING
 from bnconform.judging.oracle import Quantity, expect
 from bnconform_adapters.calls import run_steps
-from bnconform_adapters.contract import DTYPES, Adapter, Case, Claims, Mode, Outcome, parameter_dtype
+from bnconform_adapters.claims import Claims, Mode
+from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome, parameter_dtype
 from bnconform_reference.double_double import Array
 from bnconform_reference.precision import DtypeName, Grade
 from bnconform_reference.shapes import from_channel_rows

@@ -23,7 +23,8 @@ from bnconform_adapters.calls import (
     second_order,
     shards,
 )
-from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Claims, Finish, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Finish, Outcome
 from bnconform_adapters.worker.client import run_once
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
 

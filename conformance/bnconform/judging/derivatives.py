@@ -14,7 +14,8 @@ from bnconform.judging.oracle import (
     shaped,
     trusted,
 )
-from bnconform_adapters.contract import AnyArray, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import AnyArray, Case
 from bnconform_reference.double_double import Array
 from bnconform_reference.precision import Precision
 from bnconform_reference.second_order import (

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bnconform.judging.oracle import Quantity, column, forward_pass, precision_of
-from bnconform_adapters.contract import Case, Claims, parameter_dtype
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Case, parameter_dtype
 from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
 from bnconform_reference.double_double import Array, DoubleDouble, Real, exactly, high
 from bnconform_reference.error_bounds import running_bound, stored_variance_bound

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bnconform_adapters.contract import Case, Claims, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Case, Outcome
 
 STATISTICS = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dweight", "dbias")

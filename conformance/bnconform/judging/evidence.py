@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from bnconform.judging.expression import Expression
-from bnconform_adapters.contract import AnyArray, Case, Claims, Outcome
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_reference.double_double import Real
 
 What: TypeAlias = Literal[

@@ -21,7 +21,8 @@ from bnconform.cases.strategies import SALTS, Signature, recipes
 from bnconform.judging.expected_state import ExpectedState
 from bnconform.judging.judge import Judge
 from bnconform_adapters.calls import LayerCalls
-from bnconform_adapters.contract import Before, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Before, Case
 
 LONGEST = 8
 """Calls in one history: enough for two of the events that must not disturb one another, and what shows it."""

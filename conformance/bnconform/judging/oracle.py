@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnconform_adapters.contract import AnyArray, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import AnyArray, Case
 from bnconform_reference.certificate import certify_backward, certify_forward
 from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
 from bnconform_reference.definition import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 
 DELIBERATE = (ValueError, TypeError, RuntimeError, AssertionError)
 """Built-in exceptions by which code refuses what it is given."""

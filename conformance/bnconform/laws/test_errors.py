@@ -10,7 +10,8 @@ from bnconform.cases.spaces import INFERENCE, TRAINING
 from bnconform.cases.strategies import AnyOf, Cases
 from bnconform.judging.judge import Judge
 from bnconform.judging.law import requirement
-from bnconform_adapters.contract import Case, Layout, Mode
+from bnconform_adapters.claims import Layout, Mode
+from bnconform_adapters.contract import Case
 
 FEW_CHANNELS = AnyOf(
     tuple(

@@ -11,7 +11,8 @@ from bnconform.judging.expression import shown
 from bnconform.judging.findings import signature
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
-from bnconform_adapters.contract import AnyArray, Case, Mode, Outcome
+from bnconform_adapters.claims import Mode
+from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_adapters.memory import far_memory
 
 WITH_GRADIENTS = replace(TRAINING, gradients="where claimed")

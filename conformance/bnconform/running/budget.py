@@ -16,7 +16,8 @@ from bnconform.cases.shapes import with_values
 from bnconform.running.options import Examples
 from bnconform.running.profiles import examples_of
 from bnconform_adapters.calls import run
-from bnconform_adapters.contract import Adapter, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, Case
 from bnconform_adapters.exits import Exit
 
 CALLS = 132

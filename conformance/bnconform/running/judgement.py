@@ -13,7 +13,7 @@ from bnconform.running.replay import replay
 from bnconform.running.ruling import Ruling
 from bnconform.running.search import Search
 from bnconform.running.session import Implementation, Session
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import PYTORCH
 
 

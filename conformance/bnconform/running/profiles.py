@@ -8,7 +8,7 @@ from hypothesis import Phase, settings
 from hypothesis.errors import InvalidArgument
 
 if TYPE_CHECKING:  # the plugin asks here in other people's runs, which need no NumPy for it
-    from bnconform_adapters.contract import Cost
+    from bnconform_adapters.claims import Cost
 
 # Phase.explain prints the insides of NumPy and roughly doubles the cost of a failure.
 _PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)

@@ -6,7 +6,8 @@ from bnconform.judging.findings import Broken
 from bnconform.judging.judge import Judge
 from bnconform.judging.law import Law
 from bnconform.judging.tally import Tally
-from bnconform_adapters.contract import Adapter, Case, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter, Case
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
 
 

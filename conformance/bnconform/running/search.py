@@ -21,7 +21,8 @@ from bnconform.judging.tally import Tally
 from bnconform.running.example_database import with_database
 from bnconform.running.profiles import settings_for
 from bnconform.running.watch import Ended, Watch, WatchedJudge
-from bnconform_adapters.contract import Adapter, Claims
+from bnconform_adapters.claims import Claims
+from bnconform_adapters.contract import Adapter
 from bnconform_adapters.stack import with_room
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
 

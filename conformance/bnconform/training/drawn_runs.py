@@ -15,7 +15,8 @@ from bnconform.cases.tape import BYTE
 from bnconform.training.network import batches
 from bnconform.training.norms import Settings
 from bnconform.training.training_run import KINDS, TrainingRun
-from bnconform_adapters.contract import Case, Claims, Layout, Outcome
+from bnconform_adapters.claims import Claims, Layout
+from bnconform_adapters.contract import Case, Outcome
 
 SPACE = Space(gradients=True, also=("inference",), parameters=("both",), dtypes=("float32", "float64"))
 MOMENTA = (0.1, 0.3)

@@ -10,7 +10,8 @@ import numpy as np
 
 from bnconform.judging.oracle import expect
 from bnconform.training.network import Array
-from bnconform_adapters.contract import DTYPES, AnyArray, Case, Claims, Layout, Outcome, parameter_dtype
+from bnconform_adapters.claims import Claims, Layout
+from bnconform_adapters.contract import DTYPES, AnyArray, Case, Outcome, parameter_dtype
 from bnconform_reference.definition import (
     Normalized,
     backward_training,

@@ -24,7 +24,7 @@ from bnconform.judging.oracle import Quantity
 from bnconform.training.network import Array, Norm
 from bnconform.training.norms import OracleNorm, RoundingNorm
 from bnconform.training.training_run import Notes, TrainingRun
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.precision import Grade
 

@@ -21,7 +21,7 @@ from bnconform.training.network import (
     initial,
 )
 from bnconform.training.norms import Call, ImplementationNorm, Settings
-from bnconform_adapters.contract import Claims
+from bnconform_adapters.claims import Claims
 
 Notes: TypeAlias = dict[str, Array]
 """What was noted: name to values of all members, (M, ...)."""

@@ -1,0 +1,187 @@
+"""Claims: the properties that an implementation states of itself, and by which it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from bnconform_reference.dialect import PYTORCH, Dialect
+from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Grade
+
+Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced", "reversed", "expanded", "far"]
+Parameters: TypeAlias = Literal["both", "weight", "bias", "neither"]
+Mode: TypeAlias = Literal["training", "inference"]
+Cost: TypeAlias = Literal["cheap", "compiles per shape", "interpreted"]
+Split: TypeAlias = Literal["equal", "unequal", "empty"]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an implementation says of itself; what it does not claim is never held against it.
+
+    The defaults are those of a candidate file that states nothing.
+
+    Attributes
+    ----------
+    dialect : Dialect
+    dtypes : tuple of str
+        dtypes of x. Parameters and statistics are float32 beside half types.
+    ranks : tuple of int
+        Ranks of x, from 2 to 5.
+    layouts : tuple of str
+        Memory layouts of x and dy that it takes, see :func:`bnconform_adapters.plain.calling.place`; those that are
+        copied before it sees them are not worth claiming.
+    modes : tuple of str
+        "training", "inference".
+    gradients : tuple of str
+        Modes in which it gives dx, dweight and dbias.
+    second_order : tuple of str
+        Modes in which the adapter has `second_order`: ``second_order(case)`` gives an Outcome with the gradients of
+        sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight, as `ddy`, `dx` and `dweight`.
+    forward_mode : tuple of str
+        Modes in which the adapter has `jvp`: ``jvp(case)`` gives an Outcome with `y_tangent`, for ddx, ddweight and
+        ddbias as tangents.
+    parameters : tuple of str
+        Which of weight and bias may be absent.
+    eps_min : float
+        Smallest eps it accepts; 0 where eps = 0 works on data whose variance is not 0.
+    momentum_min : float
+        Smallest weight of the new batch that it accepts; 0 where statistics can be frozen by it.
+    grade : str
+        Accumulation grade, see :data:`bnconform_reference.precision.Grade`.
+    untracked : bool
+        Whether it works without running statistics; inference then uses the batch's own.
+    strided_statistics : bool
+        Whether running statistics may be non-contiguous views, which are then updated.
+    gradient_subsets : bool
+        Whether some of dx, dweight and dbias can be asked for alone.
+    empty_batches : bool
+        Whether training on a batch without samples is to be asked of it at all; if so, it does as the dialect says.
+    checks_arguments : bool
+        Whether wrong shapes and a negative eps raise; False for a raw kernel behind a wrapper that checks, which is
+        then called with right arguments only.
+    refuses_with : tuple of str
+        Built-in exceptions by which it refuses arguments on purpose, beside ValueError, TypeError, RuntimeError and
+        assertions: "IndexError" for one. Any other is an accident, which is no refusal.
+    own_process : bool
+        Whether it runs in a process of its own, so that a crash or a hang can be told from an answer.
+    population : bool
+        Whether the adapter has `population`, which gives the statistics of a whole data set.
+    shards : tuple of str
+        Splits of a training batch over devices that the adapter has `shards` for: "equal", "unequal", "empty".
+        ``shards(cases)`` makes one step of one layer whose statistics are those of all cases together, each on a device
+        of its own, and gives an Outcome for each; dweight and dbias are the device's own part of the whole batch's.
+    devices : int
+        The most shards that there can be.
+    bitwise : bool
+        Whether scaling x by a power of 2, negating it, and permuting or changing other channels keep the bits;
+        otherwise they keep within the allowed errors.
+    fixed_eps, fixed_momentum : float or None
+        The only eps, and the only weight of the new batch, where a caller cannot choose; None where one can.
+    float32_scalars : bool
+        Whether eps and momentum are held in float32 beside float64 data, as the attributes of ONNX are; then only
+        values that float32 holds exactly are asked for.
+    default_eps, default_momentum : float or None
+        What it uses when nothing is given, momentum in its own sense; None where it must be given.
+    cost : str
+        What a new shape costs: nothing, a compilation, or everything (an interpreter).
+    largest : int or None
+        The most elements of an x that is drawn, where a run's time budget bounds them; no file states it.
+    """
+
+    dialect: Dialect = PYTORCH
+    dtypes: tuple[DtypeName, ...] = ("float32",)
+    ranks: tuple[int, ...] = (2, 3, 4, 5)
+    layouts: tuple[Layout, ...] = (
+        "contiguous",
+        "channels_last",
+        "transposed",
+        "sliced",
+        "reversed",
+        "expanded",
+        "far",
+    )
+    modes: tuple[Mode, ...] = ("training", "inference")
+    gradients: tuple[Mode, ...] = ("training", "inference")
+    second_order: tuple[Mode, ...] = ()
+    forward_mode: tuple[Mode, ...] = ()
+    parameters: tuple[Parameters, ...] = ("both", "weight", "bias", "neither")
+    eps_min: float = 1e-12
+    momentum_min: float = 0.0
+    grade: Grade = "NW"
+    untracked: bool = False
+    strided_statistics: bool = False
+    gradient_subsets: bool = False
+    empty_batches: bool = True
+    population: bool = False
+    shards: tuple[Split, ...] = ()
+    devices: int = 4
+    checks_arguments: bool = True
+    refuses_with: tuple[str, ...] = ()
+    own_process: bool = False
+    bitwise: bool = True
+    fixed_eps: float | None = None
+    fixed_momentum: float | None = None
+    float32_scalars: bool = False
+    default_eps: float | None = None
+    default_momentum: float | None = None
+    cost: Cost = "cheap"
+    largest: int | None = None
+
+    @property
+    def any_eps(self) -> bool:
+        """Whether a caller chooses eps."""
+        return self.fixed_eps is None
+
+    @property
+    def any_refusal(self) -> bool:
+        """Whether there is a call that must raise, after which a layer can be looked at."""
+        return self.checks_arguments or self.dialect.one_value == "raises"
+
+    def usable_eps(self, wanted: tuple[float, ...]) -> tuple[float, ...]:
+        """The wanted values, each replaced by the nearest that it accepts; or the only one that there is."""
+        usable = (self.fixed_eps,) if self.fixed_eps is not None else tuple(max(eps, self.eps_min) for eps in wanted)
+        if self.float32_scalars:
+            usable = tuple(_in_float32(eps, self.eps_min) for eps in usable)
+        return tuple(dict.fromkeys(usable))
+
+    def usable_momenta(self, wanted: tuple[float | None, ...]) -> tuple[float | None, ...]:
+        """The wanted values, each replaced by the nearest that it accepts; or the only one that there is."""
+        if self.fixed_momentum is not None:
+            wanted = (self.fixed_momentum,)
+        usable = tuple(None if momentum is None else max(momentum, self.momentum_min) for momentum in wanted)
+        if self.float32_scalars:
+            usable = tuple(None if share is None else _share_in_float32(share, self.momentum_min) for share in usable)
+        return tuple(dict.fromkeys(usable))
+
+    def usable_layouts(self, rank: int) -> tuple[Layout, ...]:
+        """Claimed layouts that x of a rank can have: (N, C) is its own channels_last, an expanded x is constant."""
+        unsuitable = ("expanded", "channels_last") if rank == 2 else ("expanded",)
+        return tuple(layout for layout in self.layouts if layout not in unsuitable)
+
+    def plain_layout(self, rank: int) -> Layout:
+        """The claimed layout that is nearest to contiguous."""
+        usable = self.usable_layouts(rank)
+        return "contiguous" if "contiguous" in usable else next((one for one in usable if one != "far"), "contiguous")
+
+
+def _in_float32(eps: float, least: float) -> float:
+    """The nearest eps that float32 holds, and that is not below the least."""
+    nearest = np.float32(eps)
+    return float(nearest if float(nearest) >= least else np.nextafter(nearest, np.float32(np.inf)))
+
+
+def _share_in_float32(momentum: float, least: float) -> float:
+    """The nearest share of 1 that float32 holds exactly, as it does what is left of 1; it is not below the least."""
+    steps = 1 / UNIT_ROUNDOFF["float32"]
+    nearest = round(momentum * steps)
+    return (nearest if nearest >= least * steps else nearest + 1) / steps
+
+
+def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:
+    """`claims` with some fields replaced by values as JSON or TOML have them: lists stand for tuples."""
+    changed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return replace(claims, **changed)
