@@ -119,16 +119,6 @@ class Case:
         printer.text(repr(self))
 
     @property
-    def cotangents(self) -> dict[str, AnyArray]:
-        """What dx, and dweight and dbias of parameters that are present, are contracted with; zeros for None."""
-        pairs = {"dx": (self.x, self.ddx), "dweight": (self.weight, self.ddweight), "dbias": (self.bias, self.ddbias)}
-        return {
-            name: np.zeros_like(like) if given is None else given
-            for name, (like, given) in pairs.items()
-            if like is not None
-        }
-
-    @property
     def dtype(self) -> DtypeName:
         """Name of x's dtype."""
         return dtype_name(self.x)

@@ -12,6 +12,7 @@ from asked import unclaimed, wrong
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, Finish, Layer, Outcome, parameter_dtype
 from bnconform_adapters.plain.calling import overrun, place, shared
+from bnconform_adapters.plain.cotangents import cotangents as vectors_of
 from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.definition import (
     Gradients,
@@ -84,7 +85,7 @@ class Honest:
 
     def _derived(self, case: Case) -> tuple[Normalized, Cotangents, AnyArray, dict[str, AnyArray]]:
         """A forward pass, what is contracted with, weight, and what belongs to the caller."""
-        x, vectors, exact = channel_rows(place(case.x, case.layout)), case.cotangents, case.dtype == "float64"
+        x, vectors, exact = channel_rows(place(case.x, case.layout)), vectors_of(case), case.dtype == "float64"
         weight, bias = channel_column(case.weight, case.channels, 1.0), channel_column(case.bias, case.channels, 0.0)
         if case.training:
             forward = forward_training(x, weight, bias, case.eps, exact=exact)
