@@ -61,7 +61,7 @@ def _searched(
     name, search = implementation.name, Search(law, implementation, session, domains)
     if not search.domains:
         reason = "the ledger has a known deviation wherever it would be judged"
-        return replace(blank, verdict="not claimed", reason=reason, message=f"{name}: {reason}", tally=search.tally)
+        return replace(blank, verdict="not claimed", reason=reason, message=f"{name}: {reason}")
     broken, tally = search.run(), search.tally
     blank = replace(blank, tally=tally)
     if broken is not None:
