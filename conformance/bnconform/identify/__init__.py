@@ -1,7 +1,8 @@
-"""Which dialect an implementation speaks, found from outside: by its outputs on small probes, never by its claims.
+"""Identification: find the dialect of an implementation from its outputs on small probes.
 
-The claims say what can be handed over, and are what the finding is compared with. Every answer is a choice between
-alternatives: the one whose prediction is within the allowed error on every probe, where all others are outside.
+The claims say which probes an implementation takes; the answers are compared with them afterwards. Every answer is a
+choice between alternatives. It is the one whose prediction is within the allowed error on every probe, while all others
+are outside.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was found out about one choice of a dialect, and how a choice is told from the others."""
+"""The answer about one field of a dialect, and the choice between its alternatives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bnconform_adapters.contract import AnyArray
 
 Status: TypeAlias = Literal["measured", "undecided", "not measurable", "documented", "read"]
 Pairs: TypeAlias = Iterable[tuple[AnyArray, Quantity]]
-"""What came out of each probe, and what an alternative predicts there."""
+"""Outputs of the probes, each with the prediction of an alternative."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class Answer:
     Attributes
     ----------
     field : str
-        What was asked, in words.
+        The question, in words.
     value : str
-        The answer; empty where there is none.
+        The answer; empty if there is none.
     evidence : str
-        Which input, and what came out; or why there is no answer. One line.
+        The input and the output, or the reason why there is no answer; one line.
     status : str
-        How it was come by.
+        How the answer was found.
     claimed : str
-        What the claims say; empty where they say nothing of it.
+        The claim; empty if the claims do not mention the field.
     agrees : bool or None
-        Whether the answer is what the claims say; None where that cannot be said.
+        Whether the answer is the claim; None if that is not known.
     stated : mapping
-        What a candidate file's CLAIMS must say for the answer, where they can.
+        The entries of a candidate file's CLAIMS that state the answer.
     laws : tuple of str
         Requirements under which the ledger would list a disagreement.
     """
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Decision:
-    """Which alternatives are within the allowed error on every probe.
+    """The errors of all alternatives over the probes.
 
     Attributes
     ----------
@@ -63,17 +63,17 @@ class Decision:
 
     @property
     def within(self) -> tuple[str, ...]:
-        """Alternatives that nothing speaks against."""
+        """Alternatives within the allowed error on every probe."""
         return tuple(name for name, ratio in self.ratios.items() if ratio <= 1.0)
 
     @property
     def value(self) -> str | None:
-        """The only alternative that is left; None where there are more, or none."""
+        """The alternative that is left, if there is exactly one; else None."""
         return self.within[0] if len(self.within) == 1 else None
 
     @property
     def status(self) -> Status:
-        """ "undecided" where the probes do not tell alternatives apart."""
+        """Status of the answer: "undecided" if several alternatives fit the probes."""
         return "undecided" if len(self.within) > 1 else "measured"
 
     def words(self, names: Callable[[str], str] = str) -> str:
@@ -83,7 +83,7 @@ class Decision:
         return " or ".join(map(names, self.within))
 
     def errors(self, names: Callable[[str], str] = str) -> str:
-        """The errors in words: of what is left, and of the nearest of the others."""
+        """The errors in words: those of the alternatives that are left, and of the nearest other one."""
         out = {name: ratio for name, ratio in self.ratios.items() if ratio > 1.0}
         told = [f"{names(name)} is off by {self.ratios[name]:.2g} of what is allowed" for name in self.within]
         if out:
@@ -93,7 +93,7 @@ class Decision:
 
 
 def decide(alternatives: Mapping[str, Pairs]) -> Decision:
-    """Compare what came out with what each alternative predicts."""
+    """Compare the outputs with the prediction of each alternative."""
     return Decision({name: worst_ratio(pairs) for name, pairs in alternatives.items()})
 
 
@@ -104,6 +104,6 @@ def worst_ratio(pairs: Pairs) -> float:
 
 
 def shortest_decimal(value: float, holds: Callable[[float], bool]) -> float | None:
-    """The number of fewest digits near `value` for which `holds`; None where none does."""
+    """The number with the fewest digits near `value` for which `holds` is true; None if there is none."""
     digits: Sequence[int] = range(1, 18)
     return next((short for d in digits if holds(short := float(f"{value:.{d}g}"))), None)

@@ -1,4 +1,4 @@
-"""Grade of arithmetic over badly conditioned and long channels, and dtypes beside half inputs."""
+"""The grade of arithmetic on badly conditioned and long channels, and the dtypes of results of half x."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VALUES = ("normal", "sorted", "outlier", "two_valued")
 
 @dataclass(frozen=True)
 class Worst:
-    """The worst error at a grade, as a multiple of the allowed one, and where it was."""
+    """The worst error at a grade, as a multiple of the allowed error, and its probe."""
 
     ratio: float = 0.0
     quantity: str = ""
@@ -66,9 +66,9 @@ def sweep(probe: Probe, dialect: Dialect, weigh: float) -> Mapping[Grade, Worst]
     Parameters
     ----------
     dialect : Dialect
-        The statistics are judged by it.
+        The dialect by which the statistics are judged.
     weigh : float
-        Weight of the new batch where 0.1 is asked for.
+        Weight of the new batch if the momentum is 0.1.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def grade(probe: Probe, dialect: Dialect, weight: float) -> Answer:
 
 
 def dtypes_beside_half(probe: Probe) -> list[Answer]:
-    """dtypes of what comes back for half x."""
+    """The dtypes of the results for half x."""
     halves = [dtype for dtype in ("float16", "bfloat16") if dtype in probe.claims.dtypes]
     if not halves:
         raise Unanswered("it takes no half types")

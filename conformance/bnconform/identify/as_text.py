@@ -11,16 +11,16 @@ from bnconform.identify.identity import Identity
 from bnconform_reference.dialect import FAMILIES, Dialect
 
 DEFAULT_EPS = {"pytorch": 1e-5, "flax": 1e-5, "keras": 1e-3, "tf.fused": 1e-3, "paddle": 1e-5}
-"""Of the families' layers, as documented."""
+"""Default eps of the layers of each family, as documented."""
 N = "n values per channel of a training batch"
 CHOICES = ("momentum weighs", "stored variance")
-"""Fields without which nothing can be converted."""
+"""Fields that a conversion needs."""
 
 
 def text(identity: Identity, *, evidence: bool = False) -> str:
-    """The answers, a line each; then CLAIMS to correct, and conversions.
+    """Return the answers, a line each; then the CLAIMS to correct, and conversions.
 
-    The evidence is below an answer that is not as claimed, and below each where it is asked for.
+    An answer that is not as claimed is followed by its evidence; with `evidence`, every answer is.
     """
     width = max(len(answer.field) for answer in identity.answers)
     lines = [f"{identity.name}, as measured from outside", ""]
@@ -38,7 +38,7 @@ def text(identity: Identity, *, evidence: bool = False) -> str:
 
 
 def conversions(identity: Identity) -> dict[str, list[str]]:
-    """How momentum, statistics and eps become those of every family of dialects."""
+    """Return how to convert momentum, statistics and eps to those of every family of dialects."""
     unknown = _unknown(identity)
     if unknown:
         why = f"not known; {unknown[0].field}: {unknown[0].value or unknown[0].evidence}"
@@ -47,13 +47,13 @@ def conversions(identity: Identity) -> dict[str, list[str]]:
 
 
 def steps(source: Dialect, target: Dialect, default_eps: float | None) -> list[str]:
-    """How momentum, statistics and eps of a layer of one dialect become those of another; a line each.
+    """Return how to convert momentum, statistics and eps of a layer to another dialect, a line each.
 
     Parameters
     ----------
     source, target : Dialect
     default_eps : float or None
-        The target's, where it has one.
+        Default eps of the target, if it has one.
     """
     told = []
     if source.momentum_weighs != target.momentum_weighs:
@@ -68,12 +68,12 @@ def steps(source: Dialect, target: Dialect, default_eps: float | None) -> list[s
 
 
 def as_json(identity: Identity) -> str:
-    """The same as a JSON document."""
+    """The identification as a JSON document."""
     return json.dumps(as_data(identity), indent=1)
 
 
 def as_data(identity: Identity) -> dict[str, Any]:
-    """The same as JSON data."""
+    """The identification as JSON data."""
     answers: list[dict[str, Any]] = [
         {
             "field": answer.field,
@@ -95,7 +95,7 @@ def as_data(identity: Identity) -> dict[str, Any]:
 
 
 def _unknown(identity: Identity) -> list[Answer]:
-    """What is not known of what a conversion needs."""
+    """Fields that a conversion needs and that have no answer."""
     return [
         answer for answer in identity.answers if answer.field in CHOICES and (not answer.value or not answer.stated)
     ]

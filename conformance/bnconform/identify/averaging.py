@@ -1,4 +1,4 @@
-"""How training moves the running statistics: the weight of a batch, which variance is stored, and from the start on."""
+"""How training moves the running statistics: the weight of a batch, the stored variance, and the first steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bnconform_reference.running_statistics import update
 Weight = Callable[[float], float]
 """Weight of the new batch, from the momentum of a Case."""
 Stored = Callable[[Array, int, float], Array]
-"""What enters the running variance, from the biased variance, n and eps; monotone in the variance."""
+"""The value that enters the running variance, from the biased variance, n and eps; monotone in the variance."""
 
 AS_GIVEN, OPPOSITE, STAYS = "as translated", "the opposite", "the old statistics stay"
 WEIGHTS: dict[str, Weight] = {
@@ -53,7 +53,7 @@ TRIPLES = np.array([[-0.5, 1.0, 2.0], [1.0, 4.0, 4.5], [2.0, 2.5, 0.5]])
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A training step that returned: its case, with the statistics that it started from, and the new ones."""
+    """A training step that returned: its case, which has the old statistics, and the new statistics."""
 
     case: Case
     mean: AnyArray
@@ -61,7 +61,7 @@ class Step:
 
 
 def took(case: Case, outcome: Outcome) -> Step:
-    """A training step, from its case and what came out."""
+    """Make a training step from its case and the outcome."""
     return Step(case, got(outcome, "running_mean", case), got(outcome, "running_var", case))
 
 
@@ -72,11 +72,11 @@ class Averaging:
     Attributes
     ----------
     weights : mapping of str to Weight
-        The alternatives, among them what this implementation's own constant made of it.
+        The alternatives; one of them has the constant that the first step shows.
     by_mean : Decision
-        Over `weights`, by the running mean.
+        Decision between `weights`, by the running mean.
     by_var : Decision
-        Over pairs of a weight and of what is stored, by the running variance.
+        Decision between pairs of a weight and a stored variance, by the running variance.
     pairs : mapping of str to (str, str)
         The pairs by name.
     seen : str
@@ -93,7 +93,7 @@ class Averaging:
 
     @property
     def weight(self) -> Weight | None:
-        """The weight of a batch, where it is known."""
+        """The weight of a batch, if it is known."""
         return None if self.by_mean.value is None else self.weights[self.by_mean.value]
 
 
@@ -144,7 +144,7 @@ def averaging(probe: Probe) -> Averaging:
 
 
 def own_weight(step: Step) -> dict[str, Weight]:
-    """The weight that the first step lets see, as a constant."""
+    """The weight that the first step shows, as a constant."""
     assert step.case.running_mean is not None
     old, batch = step.case.running_mean.astype(np.float64), step.case.x.astype(np.float64).reshape(-1, CHANNELS).mean(0)
     seen = float((step.mean.astype(np.float64)[0] - old[0]) / (batch[0] - old[0]))
@@ -156,7 +156,7 @@ def own_weight(step: Step) -> dict[str, Weight]:
 
 
 def mean_by(case: Case, weight: float) -> Quantity:
-    """The running mean after a step in which the batch has this weight."""
+    """The running mean after a step that gives the batch this weight."""
     return predicted(replace(case, momentum=weight), "running_mean")
 
 
@@ -178,7 +178,7 @@ def _var(case: Case, weight: float, stored: Stored) -> Quantity:
 
 
 def sense_of_momentum(probe: Probe, found: Averaging) -> Answer:
-    """Which term the implementation's own momentum multiplies."""
+    """The term that the implementation's momentum multiplies."""
     claimed = probe.claims.dialect.momentum_weighs
     senses = {AS_GIVEN: claimed, OPPOSITE: OTHER_SENSE[claimed]}
 
@@ -200,7 +200,7 @@ def sense_of_momentum(probe: Probe, found: Averaging) -> Answer:
 
 
 def stored_variance(probe: Probe, found: Averaging) -> Answer:
-    """What enters the running variance."""
+    """The value that enters the running variance."""
     claimed = probe.claims.dialect.stored_variance
     told = []
     for name in found.by_var.within:

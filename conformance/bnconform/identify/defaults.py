@@ -1,4 +1,4 @@
-"""What a layer has by default: read from the framework's own where there is one, else as the claims say."""
+"""Defaults of a layer: read from the framework's own layer if there is one, else from the claims."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AXIS = "axis of the channels"
 
 
 def own_defaults(name: str) -> LayerDefaults | None:
-    """What the framework's own layer has; None where no bundled implementation has this name, or none can be read."""
+    """Defaults of the framework's own layer; None if there is no such implementation, or they cannot be read."""
     try:
         return layer_defaults(find(name))
     except AdapterError:
@@ -22,7 +22,7 @@ def own_defaults(name: str) -> LayerDefaults | None:
 
 
 def defaults(claims: Claims, own: LayerDefaults | None) -> Iterator[Answer]:
-    """Default eps, default momentum, and where the channels are; every probe gives these, so that none shows them."""
+    """The answers on default eps, default momentum and the channels axis, which no probe can show."""
     for field, claimed, name in (
         ("default eps", claims.default_eps, "eps"),
         ("default momentum", claims.default_momentum, "momentum"),
@@ -41,7 +41,7 @@ def defaults(claims: Claims, own: LayerDefaults | None) -> Iterator[Answer]:
 
 
 def initial(answer: Answer, own: LayerDefaults | None) -> Answer:
-    """The answer on initial statistics, read from the framework's own layer where no probe shows them."""
+    """The answer on initial statistics, read from the framework's own layer if no probe shows them."""
     if answer.status != "not measurable" or own is None or own.mean is None or own.variance is None:
         return answer
     value = f"{own.mean:g} and {own.variance:g}"

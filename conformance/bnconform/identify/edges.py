@@ -1,4 +1,4 @@
-"""Training on one value per channel, and on none."""
+"""Training on one value per channel, and on an empty batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _case(probe: Probe, rows: list[list[float]]) -> Case:
 
 
 def one_value(probe: Probe, averaging: Averaging) -> Answer:
-    """What training makes of one value per channel."""
+    """The answer on training with one value per channel."""
     claimed = probe.claims.dialect.one_value
     probe.need("training")
     case = _case(probe, [[1.0], [-3.0], [5.0]])
@@ -72,7 +72,7 @@ def _of_one_value(case: Case, outcome: Outcome, averaging: Averaging) -> str:
 
 
 def empty_batch(probe: Probe, averaging: Averaging) -> Answer:
-    """What training makes of a batch without samples."""
+    """The answer on training with an empty batch."""
     field, claimed = "empty batch", probe.claims.dialect.empty_batch
     probe.need("training")
     case = _case(probe, [[], [], []])
@@ -94,7 +94,7 @@ def empty_batch(probe: Probe, averaging: Averaging) -> Answer:
 
 
 def _decay(case: Case, outcome: Outcome, averaging: Averaging) -> str:
-    """Whether the statistics moved as by a batch of zeros."""
+    """Return True if the statistics moved as they do for a batch of zeros."""
     if averaging.weight is None:
         return "statistics move"
     zeros = replace(case, x=np.zeros((1, *case.x.shape[1:]), case.x.dtype), momentum=averaging.weight(0.25))

@@ -1,4 +1,4 @@
-"""The first steps of a new layer: where its statistics start, and whether the start is averaged otherwise."""
+"""The first steps of a new layer: its initial statistics, and whether the first batches weigh differently."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _sequences(weight: float) -> dict[str, Sequence[float]]:
 
 
 def _first_steps(probe: Probe, momentum: float | None) -> tuple[list[Step], Outcome, Case]:
-    """Training steps from a new layer's statistics; each case has those that it started from. Then an inference."""
+    """Training steps of a new layer, then an inference. Each case has the statistics before the call."""
     scales = (1.0, 2.0, 0.5)
     cases = [probe.case(TRIPLES * scale + scale, momentum=momentum, eps=1e-3) for scale in scales]
     inference = replace(cases[0], training=False, momentum=0.25)
@@ -54,7 +54,7 @@ def _by_sequence(steps: Sequence[Step], sequences: Mapping[str, Sequence[float]]
 
 
 def debiasing(probe: Probe, found: Averaging) -> Answer:
-    """Whether the first steps from initial statistics are those of the later ones."""
+    """The answer on whether the first steps follow the same recurrence as later ones."""
     field = "debiasing of running statistics"
     if found.weight is None:
         raise Unanswered("the weight of a batch is not known")
@@ -74,7 +74,7 @@ def debiasing(probe: Probe, found: Averaging) -> Answer:
 
 
 def _at_inference(case: Case, outcome: Outcome, share: float) -> str | None:
-    """Whether inference divides the stored statistics by the weight of all batches seen."""
+    """The answer on whether inference divides the stored statistics by the weight of all batches seen."""
     y = got(outcome, "y", case)
     assert case.running_mean is not None
     assert case.running_var is not None
@@ -88,7 +88,7 @@ def _at_inference(case: Case, outcome: Outcome, share: float) -> str | None:
 
 
 def momentum_none(probe: Probe) -> Answer:
-    """What momentum None stands for."""
+    """The answer on the meaning of momentum None."""
     offered = probe.claims.dialect.cumulative
     field, claimed = "momentum None", "cumulative" if offered else "not cumulative"
     probe.need("training")
@@ -118,7 +118,7 @@ def momentum_none(probe: Probe) -> Answer:
 
 
 def initial_statistics(probe: Probe) -> Answer:
-    """Statistics of a new layer, where the adapter lets the layer make its own."""
+    """Statistics of a new layer that makes its own."""
     field = "initial statistics"
     dialect = probe.claims.dialect
     claimed = f"{dialect.initial_mean:g} and {dialect.initial_variance:g}"
@@ -142,7 +142,7 @@ def initial_statistics(probe: Probe) -> Answer:
 
 
 def _statistics_after(probe: Probe, cases: Sequence[Case]) -> Array | None:
-    """Running mean and variance, shape (2, C), as they are after calls; None where there are none."""
+    """Running mean and variance after calls, shape (2, C); None if there are none."""
     last = probe.attempt(*cases)[-1]
     try:
         return np.stack([got(last, name, cases[0]).astype(np.float64) for name in ("running_mean", "running_var")])

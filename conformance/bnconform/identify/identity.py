@@ -26,14 +26,14 @@ Word = Literal["agrees", "differs", "known", "no claim", "undecided", "not measu
 
 @dataclass(frozen=True)
 class Identity:
-    """What was found out about an implementation.
+    """The answers about an implementation.
 
     Attributes
     ----------
     name : str
     answers : tuple of Answer
     dialect : Dialect
-        The claimed one, with the choices that were measured in their place.
+        The claimed dialect, with measured choices in their place.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Identity:
     dialect: Dialect
 
     def word(self, answer: Answer) -> Word:
-        """How an answer stands to the claims, in a word."""
+        """The relation of an answer to the claims, in a word."""
         if answer.status == "read" and answer.agrees is False:
             return "differs"
         if answer.status != "measured":
@@ -53,13 +53,13 @@ class Identity:
         return "known" if any(ledger.find(self.name, law) for law in answer.laws) else "differs"
 
     def stated(self) -> dict[str, Any]:
-        """What CLAIMS must say where they differ from what was measured."""
+        """The CLAIMS that state what was measured, where they differ."""
         found: dict[str, Any] = {}
         differing = [answer for answer in self.answers if self.word(answer) == "differs"]
         for answer in differing:
             found |= answer.stated or {}
         if any(answer.stated is None for answer in differing):
-            found.pop("grade", None)  # what no claim can state is a fault, and tells in every error
+            found.pop("grade", None)  # an answer that no claim can state is a fault, and shows in every error
         return found
 
     def answer(self, field: str) -> Answer:
@@ -68,12 +68,12 @@ class Identity:
 
 
 def identify(adapter: Adapter) -> Identity:
-    """Find out which dialect an implementation speaks.
+    """Find out the dialect of an implementation.
 
     Parameters
     ----------
     adapter : Adapter
-        One whose implementation runs in a worker turns crashes and hangs into answers.
+        If it runs in a worker, crashes and hangs become answers.
     """
     probe = Probe(adapter)
     answers = tuple(_answers(probe))
@@ -81,7 +81,7 @@ def identify(adapter: Adapter) -> Identity:
 
 
 def _dialect(claimed: Dialect, answers: tuple[Answer, ...]) -> Dialect:
-    """The claimed dialect with what was measured of it."""
+    """The claimed dialect with the measured choices."""
     hints = get_type_hints(Dialect)
     measured = {
         key: value
@@ -110,7 +110,7 @@ def _answers(probe: Probe) -> Iterator[Answer]:
 
 
 def _try(measure: Callable[[], T]) -> tuple[T | None, Unanswered]:
-    """A measurement, or why there is none."""
+    """A measurement, or the reason why there is none."""
     try:
         return measure(), Unanswered("")
     except Unanswered as unanswered:
@@ -118,7 +118,7 @@ def _try(measure: Callable[[], T]) -> tuple[T | None, Unanswered]:
 
 
 def _none(field: str, why: Unanswered) -> Answer:
-    """No answer; a call that ended the process is one."""
+    """An answer "unknown" with its reason; a call that ended the process is an answer."""
     if why.fatal:
         return Answer(field, str(why), "the probe ended the process", agrees=False)
     return Answer(field, "", str(why), "not measurable")
@@ -130,7 +130,7 @@ def _one(field: str, measure: Callable[[], Answer]) -> Answer:
 
 
 def _after(ordinary: object, why: Unanswered, field: str, measure: Callable[[], Answer]) -> Answer:
-    """An answer of which an exception says something only where ordinary calls raise none."""
+    """An answer that takes an exception into account only if ordinary calls raise none."""
     return _none(field, why) if ordinary is None else _one(field, measure)
 
 
@@ -165,7 +165,7 @@ def _of_normalizers(probe: Probe) -> Iterator[Answer]:
 
 
 def _grade(probe: Probe, moved: Averaging | None) -> Answer:
-    """By the weight and the stored variance that were measured, lest a dialect count as rounding."""
+    """Measure by the weight and the stored variance that were found, so that a dialect does not count as rounding."""
     weight, dialect = 0.1, probe.claims.dialect
     if moved is not None and moved.weight is not None:
         weight = moved.weight(0.1)

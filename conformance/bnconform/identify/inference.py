@@ -1,4 +1,4 @@
-"""Inference: which statistics normalize, and what becomes of absent and of negative ones."""
+"""Inference: which statistics normalize, and the handling of absent and negative ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bnconform_adapters.contract import Case
 
 
 def inference_by(found: Normalizer) -> Answer:
-    """Which statistics normalize in inference."""
+    """The answer on the statistics that normalize in inference."""
     value = found.of(0)
     return Answer(
         "inference normalizes by",
@@ -27,7 +27,7 @@ def inference_by(found: Normalizer) -> Answer:
 
 
 def without_statistics(probe: Probe) -> Answer:
-    """What inference does where nothing is tracked."""
+    """The answer on inference without running statistics."""
     field = "inference without statistics"
     probe.need("inference")
     rows = np.array([[-0.5, 1.0], [-1.0, 4.0], [2.0, 3.0]])
@@ -60,7 +60,7 @@ def without_statistics(probe: Probe) -> Answer:
 
 
 def negative_variance(probe: Probe) -> Answer:
-    """What inference makes of a negative running variance."""
+    """The answer on inference with a negative running variance."""
     field = "negative running variance"
     probe.need("inference")
     eps = 0.25

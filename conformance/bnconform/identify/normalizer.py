@@ -1,8 +1,8 @@
 """Which variance normalizes, and where eps goes: D in y = (x - centre) / D.
 
-Probes have two values a channel, -a and a with a a power of 2: mean 0 and variance a^2 come out exactly, by one pass,
-two passes or Welford's recurrence alike. So a training pass is an inference pass by statistics that are known exactly,
-whatever D it divides by, and the allowed error of inference is that of the probe.
+A probe has two values a channel, -a and a, where a is a power of 2. Its mean 0 and variance a^2 are exact by one pass,
+by two passes and by Welford's recurrence. So a training pass is an inference pass with exact statistics, and the allowed
+error of inference holds for the probe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bnconform_reference.double_double import Array, high
 from bnconform_reference.precision import SMALLEST_NORMAL
 
 Square = Callable[[Array, float], Array]
-"""D^2 from a variance and eps."""
+"""A function that gives D^2 from a variance and eps."""
 
 RAISED = "raised to at least "
 UNBIASED, UNBIASED_AGAIN = "unbiased", "running, times n / (n - 1)"
@@ -48,7 +48,7 @@ PLACES: dict[str, Square] = {
 
 
 def _with_constant(constant: float) -> dict[str, Square]:
-    """Places of eps in which a number of the implementation's own plays a part."""
+    """Places of eps with a constant of the implementation."""
     return {
         f"{RAISED}{constant:g}": lambda v, e: v + max(e, constant),
         f"fixed at {constant:g}": lambda v, e: v + constant,
@@ -69,16 +69,16 @@ class _Seen:
 
 @dataclass(frozen=True)
 class Normalizer:
-    """What normalizes in one mode.
+    """The normalizer of one mode.
 
     Attributes
     ----------
     decision : Decision
-        Over pairs of a variance and a place of eps.
+        Decision between pairs of a variance and a place of eps.
     pairs : mapping of str to (str, str)
         The pairs by name.
     refused : mapping of float to str
-        What came instead of y, by eps.
+        The errors that came instead of y, by eps.
     visible : tuple of float
         Values of eps whose own probe rules out that eps is ignored.
     seen : str
@@ -98,7 +98,7 @@ class Normalizer:
 
 
 def _kinds(seen: _Seen, mode: Mode) -> dict[str, tuple[Array, Array]]:
-    """Centre and variance that might normalize, by name."""
+    """Alternatives for the centre and the variance, by name."""
     case, batch, zero = seen.case, seen.variance, np.zeros(CHANNELS)
     assert case.running_mean is not None
     assert case.running_var is not None
@@ -118,9 +118,9 @@ def _kinds(seen: _Seen, mode: Mode) -> dict[str, tuple[Array, Array]]:
 
 
 def _ratio(seen: _Seen, mode: Mode, kind: str, place: Square) -> float:
-    """How far y is from what one alternative predicts on one probe.
+    """The error of y on one probe, if an alternative is right, as a multiple of the allowed error.
 
-    A channel says nothing where the alternative's D^2 is outside of the dtype's normal numbers.
+    A channel counts only if the alternative's D^2 is a normal number of the dtype.
     """
     kinds = _kinds(seen, mode)
     if kind not in kinds:
@@ -132,7 +132,7 @@ def _ratio(seen: _Seen, mode: Mode, kind: str, place: Square) -> float:
 
 
 def _ratio_by(seen: _Seen, centre: Array, square: Array, channels: NDArray[np.bool_]) -> float:
-    """How far y is from (x - centre) / D in some channels."""
+    """The error of y in some channels, if y is (x - centre) / D."""
     known = replace(seen.case, training=False, running_mean=centre, running_var=square, eps=0.0)
     quantity = predicted(known, "y")
     value, axes = high(quantity.value), (slice(None), channels)
@@ -140,7 +140,7 @@ def _ratio_by(seen: _Seen, centre: Array, square: Array, channels: NDArray[np.bo
 
 
 def normalizer(probe: Probe, mode: Mode) -> Normalizer:
-    """Find what normalizes in a mode.
+    """Find the normalizer of a mode.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def _shown(seen: list[_Seen], mode: Mode) -> str:
 
 
 def _own_constant(seen: _Seen, mode: Mode) -> dict[str, Square]:
-    """Alternatives by the eps that y at the smallest eps given lets see, if that is larger."""
+    """Alternatives with the eps that y shows at the smallest eps given, if that is larger."""
     kind = "running" if mode == "inference" else "biased"
     variance = _kinds(seen, mode)[kind][1]
     with np.errstate(all="ignore"):
@@ -215,7 +215,7 @@ def _own_constant(seen: _Seen, mode: Mode) -> dict[str, Square]:
 
 
 def place_of_eps(found: Normalizer, mode: Mode) -> Answer:
-    """Where eps goes in a mode."""
+    """The answer on the place of eps in a mode."""
     place = found.of(1)
     return Answer(
         f"place of eps in {mode}",
@@ -229,7 +229,7 @@ def place_of_eps(found: Normalizer, mode: Mode) -> Answer:
 
 
 def least_eps(found: Normalizer, claimed: float) -> Answer:
-    """The smallest eps that is used as given."""
+    """The answer on the smallest eps that is used as given."""
     field, place, told = "smallest eps honoured", found.of(1), f"{claimed:g}"
     tried = [eps for eps in EPS if eps not in found.refused]
     refusals = "".join(f"; eps {eps:g} {what}" for eps, what in list(found.refused.items())[-1:])
@@ -249,7 +249,7 @@ def least_eps(found: Normalizer, claimed: float) -> Answer:
 
 
 def normalizing_variance(found: Normalizer) -> Answer:
-    """Which variance normalizes in training."""
+    """The answer on the variance that normalizes in training."""
     value = found.of(0)
     return Answer(
         "variance that normalizes",

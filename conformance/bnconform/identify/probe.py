@@ -1,4 +1,4 @@
-"""Calling an implementation with small probes that it can be handed."""
+"""Calls of an implementation with small probes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bnconform_reference.precision import DtypeName, Grade
 from bnconform_reference.shapes import from_channel_rows
 
 WIDEST: Grade = "NN"
-"""The accumulation grade that allows most: a probe must not mistake rounding for a dialect."""
+"""The accumulation grade with the largest allowed errors, so that a probe does not mistake rounding for a dialect."""
 
 
 class Unanswered(Exception):
-    """A probe gave nothing to compare; the message says what came instead, in one line.
+    """A probe gave nothing to compare; the message is one line with the reason.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class Unanswered(Exception):
 
 
 class Probe:
-    """An implementation, and how to hand it a batch.
+    """An implementation, and the probes that it takes.
 
-    The claims say only what can be handed over at all: dtype, rank, presence of parameters, modes.
+    The claims decide only the form of a probe: dtype, rank, presence of parameters, modes.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Probe:
     Attributes
     ----------
     dtype : str
-        float32 where it is taken, the first claimed dtype otherwise.
+        float32 if it is claimed, else the first claimed dtype.
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -84,7 +84,7 @@ class Probe:
         return Case(x=x, layout=layout, dy_layout=layout, **values)
 
     def need(self, mode: Mode) -> None:
-        """Give up where there is no such mode."""
+        """Raise Unanswered if the mode is not claimed."""
         if mode not in self.claims.modes:
             raise Unanswered(f"it offers no {mode}")
 
@@ -127,17 +127,17 @@ _FATES = {
 
 
 def trouble(outcome: Outcome) -> str:
-    """What became of a call that gave no values, in words."""
+    """The failure of a call that gave no values, in words."""
     return f"{_FATES.get(outcome.exit, 'raises')}: {outcome.error}"
 
 
 def got(outcome: Outcome, name: str, case: Case) -> NDArray[Any]:
-    """An output of a call, if it can be compared.
+    """Return an output of a call, if it can be compared.
 
     Raises
     ------
     Unanswered
-        It is missing, or is of another kind or shape.
+        The output is missing, or has another kind or shape.
     """
     array: NDArray[Any] | None = getattr(outcome, name)
     shape = case.x.shape if name in ("y", "dx") else (case.channels,)
@@ -149,12 +149,12 @@ def got(outcome: Outcome, name: str, case: Case) -> NDArray[Any]:
 
 
 def predicted(case: Case, name: str, claims: Claims | None = None) -> Quantity:
-    """What a batch norm of PyTorch's dialect, or of these claims', gives for a case; in any arithmetic."""
+    """Expected values of a case in PyTorch's dialect or in that of the claims, with errors for any arithmetic."""
     return expect(case, claims or Claims(grade=WIDEST))[name]
 
 
 def finite(*arrays: Array | None) -> bool:
-    """Whether all values are there and finite."""
+    """Return True if all values are there and finite."""
     return all(array is not None and bool(np.isfinite(array.astype(np.float64)).all()) for array in arrays)
 
 
