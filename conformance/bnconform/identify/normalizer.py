@@ -1,8 +1,8 @@
 """Which variance normalizes, and where eps goes: D in y = (x - centre) / D.
 
 A probe has two values a channel, -a and a, where a is a power of 2. Its mean 0 and variance a^2 are exact by one pass,
-by two passes and by Welford's recurrence. So a training pass is an inference pass with exact statistics, and the allowed
-error of inference holds for the probe.
+by two passes and by Welford's recurrence. So a training pass is an inference pass with exact statistics, and the
+allowed error of inference holds for the probe.
 """
 
 from __future__ import annotations
