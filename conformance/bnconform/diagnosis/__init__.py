@@ -1,4 +1,4 @@
-"""Why an implementation is wrong, where one cause explains what it gives and its rivals are excluded."""
+"""Diagnosis: the probable cause of wrong results, if one cause explains them and no other does."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from bnconform_adapters.contract import Adapter, Case
 __all__ = ["MOST_CALLS", "diagnose"]
 
 MOST_WITNESSES = 16
-"""Cases that broke a law which are called again."""
+"""How many cases that broke a law are called again."""
 
 
 def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = (), seconds: float = MOST_SECONDS) -> list[str]:
-    """What the implementation probably does wrong, as sentences; none where no single cause explains it.
+    """Return the probable causes of wrong results, as sentences; none if no single cause explains them.
 
-    A mistake is named only if it is the only known one that gives what came out, on every probe. Where that names
-    none, and an output is right on some kinds of calls and wrong on others, the line says on which.
+    A mistake is named only if no other known mistake gives the same results on every probe. If no mistake is named and
+    an output is right on some kinds of calls and wrong on others, the sentence says on which.
 
-    At most :data:`MOST_CALLS` calls are made, and none after one that ended its process or its time.
+    At most :data:`MOST_CALLS` calls are made. The last one is a call that ends its process or takes too long.
 
     Parameters
     ----------
     adapter : Adapter
     witnesses : tuple of Case
-        Cases that broke a law. They are asked about outputs that are right on all ordinary calls.
+        Cases that broke a law; used for outputs that are right on all ordinary calls.
     seconds : float
-        Time after which no call is made any more.
+        Time after which no call is made.
     """
     prober = Prober(adapter, seconds)
     chance, found, probes = unsteady(prober), Found(), list[Probe]()
     lines = list(chance.values())
-    # What more than the arguments decides is no evidence of anything else.
+    # A result that depends on more than the arguments is no evidence of a mistake.
     modes = [mode for mode in adapter.claims.modes if mode not in chance]
     for mode in modes:
         own = prober.probes(ordinary(adapter.claims, mode))
@@ -59,7 +59,7 @@ def _by_mistakes(probes: list[Probe], mode: Mode, claims: Claims) -> Found:
 
 
 def _of_witnesses(probes: list[Probe], witnesses: tuple[Case, ...], prober: Prober, modes: list[Mode]) -> Found:
-    """What explains outputs that only cases which broke a law show to be wrong."""
+    """Explain outputs that are wrong only on cases which broke a law."""
     again = prober.probes([case for case in witnesses[:MOST_WITNESSES] if _plain(case)])
     found: Found = {}
     for mode in modes:

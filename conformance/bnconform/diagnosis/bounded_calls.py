@@ -1,4 +1,4 @@
-"""Calls for a diagnosis: a bounded number, none after one that did not come back, and what each of them should give."""
+"""Calls for a diagnosis, of a bounded number, and their expected results; a call that does not return is the last."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from bnconform_reference.precision import UNIT_ROUNDOFF
 
 QUANTITIES = ("y", *STATISTICS, *GRADIENTS)
 FAR = 16.0
-"""Multiples of the allowed error past which an output is far off."""
+"""An output is far off if its error is larger than this multiple of the allowed error."""
 MOST_CALLS = 400
-"""Calls of the implementation that a diagnosis makes at most."""
+"""The most calls that a diagnosis makes."""
 MOST_SECONDS = 30.0
-"""Time after which it makes none any more; what costs milliseconds a call never gets there."""
+"""Time after which a diagnosis makes no call; a kernel that takes milliseconds a call never needs it."""
 
 
 class Stopped(Exception):
-    """No further call may be made: one ended the process or its time, or there were enough."""
+    """No further call may be made: a call did not return, or the number or the time is used up."""
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """One call: what came out, what should have."""
+    """One call: its outcome, and the expected results."""
 
     case: Case
     outcome: Outcome
@@ -40,11 +40,11 @@ class Probe:
 
     @property
     def mode(self) -> Mode:
-        """The case's mode."""
+        """Mode of the case."""
         return "training" if self.case.training else "inference"
 
     def given(self, quantity: str) -> bool:
-        """Whether an output is there, in the shape that it should have, and can be judged."""
+        """Return True if an output is there, has the right shape and can be judged."""
         actual = getattr(self.outcome, quantity)
         return (
             actual is not None
@@ -54,20 +54,20 @@ class Probe:
         )
 
     def wrong(self, quantity: str) -> bool:
-        """Whether an output is given and beyond its allowed error."""
+        """Return True if an output is given and its error is not allowed."""
         return self._ratios.get(quantity, 0.0) > 1
 
     def far_off(self, quantity: str) -> bool:
-        """Whether it is so far beyond that no rounding of a dtype narrower by a few bits explains it."""
+        """Return True if its error is too large for the rounding of a dtype that is a few bits narrower."""
         return self._ratios.get(quantity, 0.0) > FAR
 
     def right(self, quantity: str) -> bool:
-        """Whether an output is given and within its allowed error."""
+        """Return True if an output is given and within its allowed error."""
         return self.given(quantity) and not self.wrong(quantity)
 
     @cached_property
     def _ratios(self) -> dict[str, float]:
-        """The worst element of each output that is given, in units of what is allowed."""
+        """The worst error of each output that is given, as a multiple of the allowed error."""
         return {
             quantity: float(compare(getattr(self.outcome, quantity), self.expected[quantity]).ratio.max(initial=0.0))
             for quantity in QUANTITIES
@@ -82,7 +82,7 @@ class Prober:
     ----------
     adapter : Adapter
     seconds : float
-        Time after which no call is made any more.
+        Time after which no call is made.
     """
 
     def __init__(self, adapter: Adapter, seconds: float = MOST_SECONDS) -> None:
@@ -98,7 +98,7 @@ class Prober:
         Raises
         ------
         Stopped
-            No call may be made any more, or this one did not come back.
+            No further call may be made, or this one did not return.
         """
         if self._stopped or self.calls >= MOST_CALLS or perf_counter() > self._end:
             raise Stopped
@@ -110,12 +110,12 @@ class Prober:
         return outcome
 
     def probe(self, case: Case) -> Probe | None:
-        """Call a new layer once and say what it should have given; None where it raised."""
+        """Call a new layer once, and give the call with its expected results; None if it raised."""
         outcome = self.call(case)
         return None if outcome.error is not None else Probe(case, outcome, expect(case, self.claims))
 
     def probes(self, cases: Iterable[Case]) -> list[Probe]:
-        """The calls that came back with results, up to the first that may not be followed by another."""
+        """Make calls until one must be the last; give those that returned results."""
         found = []
         try:
             for case in cases:

@@ -1,4 +1,4 @@
-"""Results that are right in the first channels, and wrong from a certain one on or in an incomplete last block."""
+"""Results that are wrong from a certain channel on, or in an incomplete last block of channels."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bnconform.judging.comparison import compare
 from bnconform_adapters.claims import Mode
 
 CHANNELS = (90, 130, 300, 1100, 1290)
-"""Between them, no two powers of 2 leave incomplete blocks that begin at the same channels."""
+"""Numbers of channels: for any two powers of 2, their incomplete last blocks begin at different channels."""
 FEW_CHANNELS = (90, 130, 140)
-"""Where a channel costs milliseconds."""
+"""Numbers of channels if a channel takes milliseconds."""
 BLOCKS = (4, 8, 16, 32, 64, 128, 256, 512)
 VALUES = 6
-"""Per channel: few, and yet no two of them so close that rounding hides a fault."""
+"""Values per channel: few, and far enough apart that rounding hides no fault."""
 
 
 def by_channel(prober: Prober, mode: Mode) -> Found:
-    """Outputs whose wrong channels are the last ones, at the same place whatever the values."""
+    """Outputs whose last channels are wrong, from the same channel on for all values."""
     claims, wrong = prober.claims, dict[int, list[Probe]]()
     for channels in FEW_CHANNELS if claims.cost == "interpreted" else CHANNELS:
         shape = with_values(claims.ranks[-1], VALUES // 2, channels, samples=2)
@@ -48,7 +48,7 @@ def by_channel(prober: Prober, mode: Mode) -> Found:
 
 
 def _wrong_channels(probes: list[Probe], quantity: str) -> tuple[int, ...] | None:
-    """The channels that are wrong in every call; None where the calls do not agree."""
+    """The channels that are wrong in every call; None if the calls do not agree."""
     found = set()
     for probe in probes:
         ratio = compare(getattr(probe.outcome, quantity), probe.expected[quantity]).ratio > 1
@@ -72,7 +72,7 @@ def _rule(wrong: Mapping[int, tuple[int, ...]]) -> str | None:
 
 
 def _tail(wrong: tuple[int, ...], channels: int, block: int) -> bool:
-    """Whether the wrong channels are an incomplete last block, or all but its first."""
+    """Return True if the wrong channels are an incomplete last block, or all of it but its first channel."""
     start = channels - channels % block
     if not start:
         return not wrong

@@ -20,7 +20,7 @@ SHAPES: dict[int, Shapes] = {
     4: ((2, 3, 3, 2), (5, 3, 2, 2)),
     5: ((2, 3, 3, 2, 1), (5, 3, 2, 2, 1)),
 }
-"""Equal n at every rank, few and more samples among the shapes of each, so that rank is all that tells ranks apart."""
+"""Shapes with the same n at every rank, and with few and more samples at each, so that only the rank differs."""
 WITH = {
     "both": "with weight and bias",
     "weight": "with weight alone",
@@ -28,19 +28,19 @@ WITH = {
     "neither": "without weight and bias",
 }
 UNEXPLAINED = "wrong "
-"""How a line begins that says where, and not why."""
+"""The start of a sentence that says where results are wrong, but not why."""
 HALF: tuple[DtypeName, ...] = ("float16", "bfloat16")
 WIDE: tuple[DtypeName, ...] = ("float32", "float64")
 
 
 @dataclass(frozen=True)
 class Level:
-    """A value of what is varied, and its calls.
+    """One value of the varied property, and its calls.
 
     Attributes
     ----------
     name : str
-        As it stands in a sentence.
+        Name of the value, for a sentence.
     probes : sequence of Probe
     """
 
@@ -48,26 +48,26 @@ class Level:
     probes: Sequence[Probe]
 
     def given(self, quantity: str) -> bool:
-        """Whether each call gave an output."""
+        """Return True if each call gave the output."""
         return bool(self.probes) and all(probe.given(quantity) for probe in self.probes)
 
     def wrong(self, quantity: str) -> bool:
-        """Whether an output was wrong in each call."""
+        """Return True if the output was wrong in each call."""
         return bool(self.probes) and all(probe.wrong(quantity) for probe in self.probes)
 
     def far_off(self, quantity: str) -> bool:
-        """Whether an output was far off in each call."""
+        """Return True if the output was far off in each call."""
         return bool(self.probes) and all(probe.far_off(quantity) for probe in self.probes)
 
     def right(self, quantity: str) -> bool:
-        """Whether an output was right in each call."""
+        """Return True if the output was right in each call."""
         return bool(self.probes) and all(probe.right(quantity) for probe in self.probes)
 
 
 def by_level(prober: Prober, mode: Mode) -> Iterator[Found]:
-    """Where one thing is varied and all else is equal: what is always wrong at some values, always right at others.
+    """Find outputs that are always wrong at some values of one property and always right at the others.
 
-    What is found has to be found a second time, the calls in another order: an earlier call may have been the cause.
+    All else is equal. The result must be the same with the calls in another order: an earlier call may be the cause.
     """
     for vary in (by_rank, by_parameters, by_dtype):
         found = vary(prober, mode)
@@ -91,9 +91,9 @@ def by_rank(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
 
 
 def by_parameters(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
-    """Outputs that are wrong with some of weight and bias and right with others, where a mistake explains it.
+    """Outputs that are wrong with some of weight and bias and right with others, if a mistake explains it.
 
-    Weight and bias change how large y is, and with it what rounding and limits of range do: that is no cause.
+    Weight and bias change the size of y, and so its rounding and overflow; that is no cause.
     """
     claims, terms = prober.claims, usual(prober.claims)
     if len(claims.parameters) < 2:
@@ -107,7 +107,7 @@ def by_parameters(prober: Prober, mode: Mode, *, backwards: bool = False) -> Fou
 def by_dtype(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
     """Outputs that are wrong in half types and right in wide ones.
 
-    The other way round says nothing: rounding in half types hides what shows in the others.
+    The opposite says nothing: rounding in half types hides errors.
     """
     claims, terms = prober.claims, usual(prober.claims)
     if not (set(claims.dtypes) & set(HALF) and set(claims.dtypes) & set(WIDE)):
@@ -136,7 +136,7 @@ def _levels(prober: Prober, mode: Mode, wanted: Mapping[str, tuple[Terms, Shapes
 
 
 def _drawn(prober: Prober, mode: Mode, terms: Terms, shapes: Shapes) -> list[Probe]:
-    """A call of each shape; none where one of them did not come back."""
+    """A call of each shape; none if one of them did not return."""
     cases = [
         case_of(prober.claims, terms, shape, CHOICES[i], training=mode == "training", salt=20 + i)
         for i, shape in enumerate(shapes)
@@ -170,7 +170,7 @@ def _sentence(
     where: Callable[[Sequence[str]], str],
     elsewhere: Callable[[Sequence[str]], str],
 ) -> str:
-    """Where it is wrong and where it is right, with the cause if a mistake explains all that is wrong."""
+    """A sentence on where an output is wrong and where right, with the cause if a mistake explains all wrong calls."""
     named = explanations(quantity, [probe for level in wrong for probe in level.probes], claims)
     place = f"{where([level.name for level in wrong])}; right {elsewhere([level.name for level in right])}"
     return f"{named[0]}, {place}" if named else f"{UNEXPLAINED}{place}"

@@ -1,4 +1,4 @@
-"""What a diagnosis says: outputs and modes that share a sentence are told together."""
+"""The sentences of a diagnosis; outputs and modes with the same cause share a line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Found: TypeAlias = dict[tuple[Mode, str], list[str]]
 
 
 def told(found: Found) -> list[str]:
-    """Lines of what explains each output: of several sentences that come to the same, the one that explains most.
+    """Return the lines. If several sentences have the same effect, the line has the one that explains most outputs.
 
-    Gradients of a mode whose y is explained are left out: they follow from it.
+    Gradients of a mode whose y is explained are left out, since they follow from y.
     """
     by_sentence: dict[tuple[Mode, str], list[str]] = {}
     modes: tuple[Mode, ...] = ("training", "inference")
@@ -28,7 +28,7 @@ def told(found: Found) -> list[str]:
         for quantity, sentences in own.items():
             allowed = [one for one in sentences if shared[one] > 1 or one not in EXCHANGES]
             if allowed and not ("y" in own and quantity in GRADIENTS):
-                best = max(allowed, key=lambda one: shared[one])  # the first of those that explain most
+                best = max(allowed, key=lambda one: shared[one])  # the first one that explains most
                 by_sentence.setdefault((mode, best), []).append(quantity)
     together: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (mode, sentence), quantities in by_sentence.items():
@@ -37,6 +37,6 @@ def told(found: Found) -> list[str]:
 
 
 def listed(words: Iterable[object], last: str = "and") -> str:
-    """Words as a sentence has them: a, b and c."""
+    """Words as a list in a sentence: a, b and c."""
     *first, end = map(str, words)
     return f"{', '.join(first)} {last} {end}" if first else end

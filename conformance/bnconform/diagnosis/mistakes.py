@@ -1,8 +1,8 @@
-"""Batch norm with one mistake: what each common error of the formulas gives, in float64.
+"""Batch norm with one mistake: the results of each common error in the formulas, in float64.
 
-Every entry is a sentence and a function of a :class:`Setting`; y and dx are rows (C, n), the others columns (C, 1).
-Where two entries of a table give the same on some claims, as "weight is ignored" and "weight and bias are ignored" do
-where there is no bias, the first one is named.
+Every entry is a sentence and a function of a :class:`Setting`; y and dx are rows (C, n), the others columns (C, 1). If
+two entries of a table give the same results under some claims, the first one is named. Without a bias, for example,
+"weight is ignored" and "weight and bias are ignored" are the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _root(s: Setting, variance: Array, eps: float) -> Array:
 
 
 def _over(s: Setting, axes: tuple[int, ...]) -> Array:
-    """y by statistics over other axes than the channel's own, of x as (C, N, positions)."""
+    """y normalized by statistics over other axes of x, which has shape (C, N, positions)."""
     x = s.x.reshape(len(s.x), s.samples, -1)
     if axes == (2,) and x.shape[2] == 1:  # (N, C) has no instances
         return _y(s, s.mean, s.invstd)
@@ -96,7 +96,7 @@ def _blend(momentum: float, old: Array, new: Array) -> Array:
 
 
 def _blends(batch: Mistake, old: Callable[[Setting], Array]) -> dict[str, Mistake]:
-    """What can go wrong with any moving average."""
+    """Mistakes of any moving average."""
     return {
         "momentum is swapped: it weighs the other term": lambda s: s.m * old(s) + (1 - s.m) * batch(s),
         "not updated": old,
@@ -148,7 +148,7 @@ def _dx(s: Setting, mean_term: float = 1.0, projection: float = 1.0) -> Array:
 
 
 def _backward(s: Setting, mean: Array, invstd: Array) -> Array:
-    """dx of training by another mean or 1 / sqrt(variance + eps) than the right one, throughout."""
+    """dx of training, computed with a wrong mean or a wrong 1 / sqrt(variance + eps)."""
     xhat = (s.x - mean) * invstd
     return s.weight * invstd * (s.dy - s.dbias / s.n - xhat * _sum(s.dy * xhat) / s.n)
 
@@ -224,13 +224,13 @@ DBIAS: dict[str, Mistake] = {
 
 ALWAYS = "momentum is always"
 EXCHANGES = ("mean and variance change places", "dweight and dbias change places")
-"""Said only where both outputs show it."""
+"""Mistakes that are named only if both outputs show them."""
 
 
 def mistakes(quantity: str, claims: Claims, *, training: bool) -> dict[str, Mistake]:
     """The known mistakes of an output in a mode.
 
-    Where momentum is fixed, nothing shows whether another one is taken for it always, or put together wrongly.
+    If momentum is fixed, probes cannot tell a wrong constant from a wrong formula.
     """
     known = {
         "y": TRAINING_Y if training else INFERENCE_Y,

@@ -1,4 +1,4 @@
-"""Results that are wrong only where x, dy, the parameters or the statistics are not contiguous."""
+"""Results that are wrong only if x, dy, the parameters or the statistics are not contiguous."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bnconform_adapters.contract import AnyArray
 from bnconform_adapters.plain.calling import place
 
 DRAWS = 2
-"""Cases in each layout; an output must be wrong in all of them, and right in all of them where they are contiguous."""
+"""Number of cases in each layout. An output must be wrong in all of them, and right in all contiguous ones."""
 LEFT_OUT = ("contiguous", "expanded", "far")
-"""Layouts of their own kind: "expanded" asks for equal values, "far" for more memory than there may be."""
+"""Layouts that are not tried: "expanded" needs equal values, and "far" may need too much memory."""
 Laid: TypeAlias = Literal["layout", "dy_layout", "parameters_layout", "statistics_layout"]
 NAMES: dict[Laid, str] = {
     "layout": "x is",
@@ -33,7 +33,7 @@ ARRAYS: dict[Laid, str] = {"layout": "x", "dy_layout": "dy"}
 
 
 def by_layout(prober: Prober, mode: Mode) -> Found:
-    """Outputs that are right where everything is contiguous, and wrong where one of the arguments is not."""
+    """Outputs that are right if everything is contiguous, and wrong if one argument is not."""
     claims, found = prober.claims, Found()
     given = [layout for layout in claims.layouts if layout not in LEFT_OUT]
     bases = _contiguous(prober, mode)
@@ -74,7 +74,7 @@ def _wrong_where(laid: Laid, mode: Mode, prober: Prober, bases: Sequence[Probe],
     ]
     if not suspects:
         return {}
-    # Once more, so that what changes from call to call is not taken for what changes with the layout.
+    # Called again, so that a result which changes from call to call is not taken for an effect of the layout.
     again = prober.probes(base.case for base in bases)
     anew = _laid(laid, prober, bases, layouts[::-1])
     calls = {layout: [*probes[layout], *anew[layout]] for layout in layouts}
@@ -98,7 +98,7 @@ def _laid(laid: Laid, prober: Prober, bases: Sequence[Probe], layouts: Sequence[
 
 
 def _read_by_memory(claims: Claims, laid: Laid, quantity: str, probes: Sequence[Probe]) -> str:
-    """The cause, where an output is that of x or dy read in the order of memory."""
+    """The cause, if the output is that of x or dy read in the order of memory."""
     array = ARRAYS.get(laid)
     if array is None or (array == "dy" and quantity not in GRADIENTS):
         return ""

@@ -1,4 +1,4 @@
-"""Whether the variance is formed as E[x^2] - E[x]^2 where more is claimed."""
+"""The variance as E[x^2] - E[x]^2, where a better grade is claimed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CONDITIONS = (1e3, 1e4)
 """|mean| / sd at which the variance is measured."""
 VALUES = 64
 SPREAD = 256
-"""How far the measured error may lie on either side of u (mean / sd)^2, which is the size of E[x^2]'s rounding."""
+"""Factor by which the measured error may differ from u (mean / sd)^2, the size of the rounding of E[x^2]."""
 
 
 def one_pass(prober: Prober) -> str | None:
-    """A line where the stored variance cancels as E[x^2] - E[x]^2 does, and the stored mean is right.
+    """A sentence, if the stored variance has the cancellation of E[x^2] - E[x]^2 and the stored mean is right.
 
-    Its error then grows with the square of |mean| / sd, from u times that square.
+    The error then grows with the square of |mean| / sd, from u times that square.
     """
     claims, terms = prober.claims, usual(prober.claims)
     if "training" not in claims.modes or terms.dtype not in ("float32", "float64") or claims.grade[1] in "NU":
@@ -58,7 +58,7 @@ def one_pass(prober: Prober) -> str | None:
 
 
 def _error(prober: Prober, case: Case) -> float | None:
-    """The error of the batch's variance in units of itself: 0 where that is allowed, None where more is wrong."""
+    """The relative error of the batch's variance; 0 if it is allowed, None if other things are wrong."""
     claims, probe = prober.claims, prober.probe(case)
     if probe is None or not probe.right("running_mean") or not probe.given("running_var"):
         return None

@@ -1,4 +1,4 @@
-"""Which mistake explains what came out: one that fits every probe, is seen on several, and has no rival."""
+"""The mistake that explains wrong results: it fits every probe, shows on several, and has no rival."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from bnconform_reference.precision import UNIT_ROUNDOFF
 from bnconform_reference.shapes import from_channel_rows
 
 CLOSE = 64
-"""Roundings of accumulation, at the size of a channel's largest value, by which a mistaken formula may differ from its
-own value; nothing right is ever asked here."""
+"""Number of roundings of the channel's largest value by which a result may differ from a mistaken formula.
+The limit is never used for right results."""
 VISIBLE = 8
-"""A mistake is seen where what it gives differs from what is right by so many times what rounding may do to both."""
+"""A mistake shows if its result differs from the right one by more than this multiple of the rounding of both."""
 SEEN = 2
 """Probes on which a mistake must be seen before it is named."""
 SAME = 1e-9
-"""Two mistakes are one where they differ by less, in units of the larger value."""
+"""Two mistakes count as one if they differ by less, relative to the larger value."""
 
 
 def explanations(quantity: str, probes: Sequence[Probe], claims: Claims, *, seen: int = SEEN) -> list[str]:
-    """Sentences of the one mistake that explains an output on all probes of a mode; none where several mistakes do.
+    """Return the sentences of the mistake that explains an output on all probes of a mode; none if several mistakes do.
 
-    More than one sentence is returned where they come to the same on these claims; the most direct is first.
+    Several sentences are returned if they mean the same under these claims; the most direct one is first.
 
     Parameters
     ----------
     probes : sequence of Probe
-        Of one mode, right and wrong ones: a mistake that should show on a right one is excluded.
+        Right and wrong probes of one mode; a mistake that should show on a right one is excluded.
     seen : int
-        On how many probes the mistake must be seen.
+        Number of probes on which the mistake must show.
     """
     probes = [probe for probe in probes if probe.given(quantity) and usable(probe)]
     if not any(probe.wrong(quantity) for probe in probes):
@@ -55,13 +55,13 @@ def explanations(quantity: str, probes: Sequence[Probe], claims: Claims, *, seen
 
 
 def usable(probe: Probe) -> bool:
-    """Whether all that a mistake needs is there."""
+    """Return True if the probe has all that the mistake needs."""
     case = probe.case
     return case.values_per_channel > 1 and case.running_mean is not None and case.momentum is not None
 
 
 def _judged(quantity: str, probe: Probe, value: Array) -> tuple[bool, bool]:
-    """Whether what came out is what a mistake gives, and whether that can be told from what is right."""
+    """Return whether the result is that of a mistake, and whether it differs from the right one."""
     actual: AnyArray = getattr(probe.outcome, quantity)
     expected = probe.expected[quantity]
     right, allowed = high(expected.value), expected.allowed

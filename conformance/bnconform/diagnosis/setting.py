@@ -1,4 +1,4 @@
-"""A case taken apart, in float64: what a mistaken formula is put together from."""
+"""The parts of a case in float64, from which mistaken formulas are built."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from bnconform_reference.shapes import channel_column, channel_rows
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """A case taken apart, with the right intermediate values.
+    """The parts of a case, with the right intermediate values.
 
     Attributes
     ----------
     x, dy, xhat : rows (C, n)
     weight, bias, old_mean, old_var, mean, variance, invstd, dweight, dbias : columns (C, 1)
-        `mean`, `variance` and `invstd` are those that normalize in the case's mode; `old_mean` and `old_var` the
-        running statistics beforehand.
+        `mean`, `variance` and `invstd` normalize in the mode of the case; `old_mean` and `old_var` are the running
+        statistics before the call.
     batch_mean, batch_var : columns (C, 1)
-        Of x; the biased variance.
+        Mean and biased variance of x.
     m, eps : float
     n : int
     samples : int
-        N.
+        N, the size of axis 0.
     unbiased : bool
         Whether the stored variance divides by n - 1, as claimed.
     """
@@ -87,10 +87,10 @@ class Setting:
 
     @property
     def bessel(self) -> float:
-        """n / (n - 1)."""
+        """Bessel's factor, n / (n - 1)."""
         return self.n / (self.n - 1)
 
     @property
     def batch_stored(self) -> Array:
-        """The batch variance as it should enter the running one."""
+        """The batch variance that should enter the running variance."""
         return self.batch_var * (self.bessel if self.unbiased else 1.0)

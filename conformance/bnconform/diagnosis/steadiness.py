@@ -1,4 +1,4 @@
-"""Results that the arguments alone do not decide: chance, memory of earlier calls, memory that was never written."""
+"""Results that depend on more than the arguments: on chance, on earlier calls, on uninitialised memory."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bnconform_adapters.contract import Outcome
 LONG = 4099
 """Values per channel of the longer call: enough for several blocks of any kernel."""
 REPEATS = 4
-"""Calls of equal arguments."""
+"""Number of calls with equal arguments."""
 CHANNELS: dict[Mode, tuple[int, int]] = {"training": (5, 7), "inference": (6, 9)}
-"""Of calls that may be remembered; no other call of a diagnosis has as many channels."""
+"""Number of channels of calls that a kernel may remember; no other call of a diagnosis has that many."""
 
 
 def unsteady(prober: Prober) -> dict[Mode, str]:
-    """Lines about modes in which a call repeated gives other bits, an earlier call shows, or free memory is read.
+    """Sentences on modes in which a repeated call gives other bits, or earlier calls or free memory change the result.
 
-    Each mode gets the first of these that holds.
+    Each mode gets the first sentence that holds.
     """
     found: dict[Mode, str] = {}
     for mode in prober.claims.modes:
@@ -59,7 +59,7 @@ def _bits(outcome: Outcome, name: str) -> bytes | None:
 
 
 def _remembered(prober: Prober, mode: Mode) -> list[str]:
-    """Outputs that are right in the first call of a shape and when it is repeated, and wrong in another one between."""
+    """Outputs that are right in the first call of a shape and when it is repeated, and wrong in a call between."""
     first, second = (_between(prober, mode, channels, swap) for swap, channels in enumerate(CHANNELS[mode]))
     return [name for name in first if name in second]
 
@@ -79,7 +79,7 @@ def _between(prober: Prober, mode: Mode, channels: int, swap: int) -> list[str]:
 
 
 def _unwritten(prober: Prober, mode: Mode) -> list[str]:
-    """Outputs that NaN in free memory reaches."""
+    """Outputs that change if free memory holds NaN."""
     claims = prober.claims
     shape = SHAPES[claims.ranks[0]][0]
     case = case_of(claims, usual(claims), shape, CHOICES[0], training=mode == "training", salt=78)

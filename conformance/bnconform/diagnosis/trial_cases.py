@@ -1,4 +1,4 @@
-"""The cases of a diagnosis: small ones that tell mistakes apart, within what an implementation claims."""
+"""The cases of a diagnosis: small ones on which mistakes differ, within the claims."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {
     4: ((2, 3, 3, 2), (4, 3, 1, 2)),
     5: ((2, 3, 3, 2, 1), (4, 3, 2, 1, 2)),
 }
-"""Two shapes of three channels for every rank, with several samples: N differs from C, and past rank 2 from n."""
+"""Two shapes of three channels for every rank. N differs from C, and above rank 2 from n."""
 FINEST: dict[DtypeName, int] = {"float16": -9, "bfloat16": -40, "float32": -40, "float64": -40}
-"""Power of 2 down to which x is scaled: what float16 stores below it has too few bits."""
+"""The smallest power of 2 by which x is scaled; below it, float16 has too few bits."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Choice:
     Attributes
     ----------
     eps : float
-        Where the caller chooses it.
+        Value of eps, if the caller chooses it.
     share : float
-        The variance of x in units of eps, about: where it is near 1, eps shows; None leaves x at unit variance.
+        Approximate variance of x in units of eps. Near 1, eps has an effect; None leaves x at unit variance.
     momentum : float
-        Where the caller chooses it: what lies above the smallest that is claimed, as a part of what there is.
+        Value of momentum, if the caller chooses it: a fraction of the range above the smallest claimed one.
     """
 
     eps: float
@@ -41,9 +41,8 @@ class Choice:
     momentum: float
 
 
-# The first eps and the first momentum are no default of anyone's: an implementation that keeps those of its first
-# call must not look like one whose eps is always the same. Of what some take for special, an eps below 1e-5, a momentum
-# of 0 and one past 0.5, there are two each.
+# The first eps and the first momentum are nobody's default: an implementation that keeps those of its first call must
+# not look like one with a fixed eps. There are two of each special value: eps below 1e-5, momentum 0, momentum above 0.5.
 CHOICES = (
     Choice(0.11, None, 0.3),
     Choice(1e-3, 3.0, 0.7),
@@ -58,7 +57,7 @@ CHOICES = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a diagnosis holds constant from case to case.
+    """The properties that all cases of a diagnosis share.
 
     Attributes
     ----------
@@ -71,7 +70,7 @@ class Terms:
 
 
 def usual(claims: Claims) -> Terms:
-    """The dtype that hides least of those claimed, and as many parameters as there can be."""
+    """The claimed dtype that hides least, and as many parameters as possible."""
     dtype = next(name for name in ("float32", "float64", "float16", "bfloat16") if name in claims.dtypes)
     present = next(one for one in ("both", "weight", "bias", "neither") if one in claims.parameters)
     return Terms(dtype, present)
@@ -88,12 +87,12 @@ def case_of(
     values: str = "normal",
     expanded: bool = False,
 ) -> Case:
-    """One case, its scalars within what is claimed.
+    """One case, with scalars within the claims.
 
     Parameters
     ----------
     expanded : bool
-        Whether dy is equal along axis 0, so that it can have a stride of 0.
+        True if dy is equal along axis 0, so that it can have stride 0.
     """
     mode = "training" if training else "inference"
     eps = claims.usable_eps((max(choice.eps, claims.eps_min),))[0]
@@ -117,7 +116,7 @@ def case_of(
 
 
 def scaled(case: Case, variance: float, finest: int) -> Case:
-    """The case with x, and the running statistics of inference, scaled by a power of 2 to about a variance."""
+    """The case with x and its running statistics scaled by a power of 2, to about the given variance."""
     power = 0
     while power > finest and 4.0**power > variance:
         power -= 1
@@ -130,7 +129,7 @@ def scaled(case: Case, variance: float, finest: int) -> Case:
 
 
 def ordinary(claims: Claims, mode: Mode) -> Iterator[Case]:
-    """Cases on which no two mistakes look alike: ranks, n, eps, momentum and the size of the variance all vary."""
+    """Cases on which no two mistakes give the same: rank, n, eps, momentum and the size of the variance vary."""
     terms, count = usual(claims), len(claims.ranks)
     for i, choice in enumerate(CHOICES):
         rank = claims.ranks[i % count]
