@@ -42,7 +42,7 @@ class Choice:
 
 
 # The first eps and the first momentum are nobody's default: an implementation that keeps those of its first call must
-# not look like one with a fixed eps. There are two of each special value: eps below 1e-5, momentum 0, momentum above 0.5.
+# not look like one with a fixed eps. There are two of each special value: eps below 1e-5, momentum 0 and above 0.5.
 CHOICES = (
     Choice(0.11, None, 0.3),
     Choice(1e-3, 3.0, 0.7),

@@ -1,4 +1,4 @@
-"""What stands where a batch norm could: nothing, layer and instance normalization; and batch norm in small groups."""
+"""Alternatives to batch norm: nothing, layer and instance normalization, and batch norm in small groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bnconform_reference.double_double import high
 
 
 class NoNorm:
-    """The bias alone."""
+    """No normalization: the bias is added, and nothing else."""
 
     def forward(self, rows: Array, weight: Array, bias: Array, *, training: bool) -> Array:
         """See :class:`~bnconform.training.network.Norm`."""
@@ -37,7 +37,7 @@ class OwnStatistics:
     over : str
         "instance": each channel of a sample by itself. "layer": all channels of a sample together.
     positions : int
-        Of a feature map.
+        Number of positions of a feature map.
     eps : float
     """
 
@@ -76,19 +76,19 @@ class OwnStatistics:
 
 
 class InGroups:
-    """A batch norm that sees a batch of n values as groups of n / k, whose statistics differ, in one gradient step.
+    """A batch norm that splits a batch of n values into k groups with statistics of their own, in one gradient step.
 
     Hoffer, Hubara and Soudry, "Train longer, generalize better" (NeurIPS 2017), section 4: ghost batches. Groups are
-    further channels of the layer inside. Inference uses statistics that are given, one for all groups.
+    further channels of the inner layer. Inference uses given statistics, the same for all groups.
 
     Parameters
     ----------
     inner : Norm
-        Of k times as many channels.
+        Layer with k times as many channels.
     alone : Norm
-        Of as many channels as x has, for inference.
+        Layer with as many channels as x, for inference.
     groups : int
-        k.
+        Number of groups, k.
     """
 
     def __init__(self, inner: Norm, alone: Any, groups: int) -> None:
@@ -111,7 +111,7 @@ class InGroups:
         return dx.reshape(dy.shape), dweight, dbias
 
     def use_population(self, rows: Array) -> None:
-        """Give the layer for inference the statistics of all that comes to it."""
+        """Give the layer for inference the statistics of all its inputs."""
         self._alone.use_population(rows)
 
     def _cut(self, rows: Array) -> Array:

@@ -26,7 +26,7 @@ _UNSUITABLE = {"dense": ("expanded", "far", "channels_last"), "convolutional": (
 
 
 def first_call(training_run: TrainingRun, claims: Claims) -> Case:
-    """The first call of a training run's first batch norm; its origin says which training run that is."""
+    """The first call of a training run's first batch norm; its origin names the training run."""
     kind, start, data = KINDS[training_run.kind], training_run.start(), to_train_on()
     first = batches(kind.batch, len(data), np.random.default_rng((training_run.salt, 1)))[0]
     rows = start["linear0.weight"] @ kind.architecture.input(data.images[first])
@@ -37,7 +37,7 @@ def first_call(training_run: TrainingRun, claims: Claims) -> Case:
 
 
 def training_run_of(case: Case) -> TrainingRun:
-    """The training run whose first call a case is.
+    """The training run whose first call is this case.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def training_run_of(case: Case) -> TrainingRun:
 
 @dataclass(frozen=True)
 class TrainingRuns:
-    """Training runs of training with what the implementation claims; float64 only where there is no float32."""
+    """Training runs within the claims; in float64 only if float32 is not claimed."""
 
     def why_not(self, claims: Claims) -> str | None:
         """See :class:`~bnconform.cases.strategies.Source`."""
@@ -84,5 +84,5 @@ class TrainingRuns:
 
 
 def _layout(kind: str, claims: Claims) -> Layout:
-    """The first one claimed in which a batch can lie."""
+    """The first claimed layout that suits a batch."""
     return next((layout for layout in claims.layouts if layout not in _UNSUITABLE[kind]), "contiguous")

@@ -1,8 +1,8 @@
-"""A small feed-forward network in float64 NumPy, with normalization layers that someone else provides.
+"""A small feed-forward network in float64 NumPy, with normalization layers that the caller provides.
 
 Everything has a leading axis of members: M networks of one architecture run side by side on the same batch, each with
 its own parameters. Activations are (M, C, n) with n = N times the positions of a feature map, so that every channel is
-a row. Gradients are written out by hand; the tests hold them against differences.
+a row. Gradients are written by hand; the tests compare them with finite differences.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Linear:
     name: str
     biased: bool
     first: bool = False
-    """Whether nothing before it wants a gradient; dx is then 0."""
+    """True if no layer before it needs a gradient; dx is then 0."""
 
     def forward(self, rows: Array, parameters: Mapping[str, Array], *, training: bool) -> Array:
         self._rows = rows
@@ -141,15 +141,15 @@ def patches(images: Array) -> Array:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network consists of.
+    """The architecture of a network.
 
     Attributes
     ----------
     hidden : tuple of int
         Channels of the hidden layers.
     convolutional : bool
-        Whether the first hidden layer is a 3 x 3 convolution and each further one a 2 x 2 convolution of stride 2;
-        otherwise all are fully connected.
+        True if the first hidden layer is a 3 x 3 convolution and each further one a 2 x 2 convolution of stride 2;
+        otherwise all layers are fully connected.
     activation : str
         One of :data:`ACTIVATIONS`.
     """
@@ -159,12 +159,12 @@ class Architecture:
     activation: str = "relu"
 
     def input(self, images: Array) -> Array:
-        """Images (N, 8, 8), or (M, N, 8, 8) of every member's own, as the first layer takes them."""
+        """Images as the first layer takes them, from (N, 8, 8), or (M, N, 8, 8) with images for each member."""
         own = images if images.ndim == 4 else images[None]
         return patches(own) if self.convolutional else pixels(own)
 
     def fan_in(self) -> list[int]:
-        """Summands of every linear layer, the output layer's last."""
+        """Number of summands of every linear layer; the output layer is last."""
         inner = [4 * channels if self.convolutional else channels for channels in self.hidden[:-1]]
         positions = (SIDE >> (len(self.hidden) - 1)) ** 2 if self.convolutional else 1
         return [9 if self.convolutional else PIXELS, *inner, self.hidden[-1] * positions]
@@ -233,11 +233,11 @@ class Network:
         return rows
 
     def norm_input(self, images: Array, number: int, *, training: bool = False) -> Array:
-        """What comes to a normalization layer: (M, C, n)."""
+        """The input of a normalization layer: (M, C, n)."""
         return self._up_to(images, f"norm{number}", training=training)[0]
 
     def norm_output(self, images: Array, number: int, *, training: bool = False) -> Array:
-        """What a normalization layer gives: (M, C, n)."""
+        """The output of a normalization layer: (M, C, n)."""
         rows, layer = self._up_to(images, f"norm{number}", training=training)
         return layer.forward(rows, self.parameters, training=training)
 
@@ -268,7 +268,7 @@ class Network:
         return loss
 
     def move(self, gradients: Parameters, rate: float | Array) -> None:
-        """Take the parameters that have a gradient against it."""
+        """Move the parameters that have a gradient against it."""
         for name, gradient in gradients.items():
             each = np.reshape(rate, (-1, *(1 for _ in gradient.shape[1:])))
             self.parameters[name] = self.parameters[name] - each * gradient

@@ -1,4 +1,4 @@
-"""Batch norm layers as a network calls them: the oracle's, exact or with rounding errors, and any implementation's."""
+"""Batch norm layers for the network: the oracle's, exact or with rounding errors, and any implementation's."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from bnconform_reference.running_statistics import stored_variance, update
 from bnconform_reference.shapes import channel_rows, from_channel_rows
 
 Call: TypeAlias = Callable[[Case], Outcome]
-"""Calls one layer of an implementation with one case after the other."""
+"""A function that calls one layer of an implementation with one case after the other."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a batch norm layer is built with.
+    """The settings of a batch norm layer.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Settings:
         Weight of the new batch.
     eps : float
     dtype : str
-        Of x.
+        dtype of x.
     layout : str
-        How x and dy lie in memory.
+        Memory layout of x and dy.
     """
 
     momentum: float = 0.1
@@ -49,7 +49,7 @@ class Settings:
 
 
 class ImplementationNorm:
-    """An implementation's layer, for any number of members: they are further channels, which do not see one another.
+    """An implementation's layer for any number of members; members are further channels, which are independent.
 
     A Case holds dy before there is a y to derive it from, so a step takes two calls: one for y and new statistics; then
     the old ones are loaded once more, and the same x is called with dy, for the gradients.
@@ -57,9 +57,9 @@ class ImplementationNorm:
     Parameters
     ----------
     call : callable
-        Calls a new layer.
+        Function that calls a new layer.
     channels, spatial
-        Of x.
+        Sizes of x.
     settings : Settings
     claims : Claims
     members : int
@@ -119,7 +119,7 @@ class ImplementationNorm:
         return channel_rows(dx).reshape(dy.shape), dweight, dbias
 
     def use_population(self, rows: Array) -> None:
-        """Take the statistics of all that comes to the layer, (M, C, n), in the place of moving averages."""
+        """Replace the moving averages by the statistics of all inputs of the layer, (M, C, n)."""
         x = _side_by_side(rows)
         self.running_mean = x.mean(axis=1).astype(self._kept)
         self.running_var = (x.var(axis=1) * self._dialect.bessel_factor(x.shape[1])).astype(self._kept)
@@ -174,23 +174,23 @@ class OracleNorm:
 
 
 def _side_by_side(rows: Array) -> Array:
-    """(M, C, n) as (M C, n): members are further channels, which do not see one another."""
+    """(M, C, n) as (M C, n): members are further channels, which are independent."""
     return rows.reshape(-1, rows.shape[2])
 
 
 class RoundingNorm(OracleNorm):
-    """The oracle's layer whose first member is exact, while the others err by all that they may.
+    """The oracle's layer; the first member is exact, the others have the largest allowed errors.
 
-    Every number that goes in is off by the rounding to its dtype, and every one that comes out by its allowed error, in
-    a random direction. One half of the members draws a sign for every number, the other half one for every channel, as
-    the errors of its mean and of its variance have.
+    Every input is off by the rounding to its dtype, and every output by its allowed error, in a random direction. One
+    half of the members draws a sign for every number. The other half draws one for every channel, like the errors of
+    mean and variance.
 
     Parameters
     ----------
     half : int
-        Members in either half; there are ``1 + 2 * half`` in all.
+        Members in each half; there are ``1 + 2 * half`` in total.
     channels, spatial
-        Of x.
+        Sizes of x.
     settings, claims
     rng : numpy.random.Generator
     """
@@ -239,12 +239,12 @@ class RoundingNorm(OracleNorm):
         return parameter_dtype(self._settings.dtype)
 
     def _rounded(self, array: Array, dtype: DtypeName | None = None) -> Array:
-        """An input, off by its rounding; float64 is what it is."""
+        """An input with its rounding error; float64 inputs are exact."""
         dtype = dtype or self._settings.dtype
         return array if dtype == "float64" else self._off(array, UNIT_ROUNDOFF[dtype] * np.abs(array[0]))
 
     def _off(self, array: Array, allowed: Array) -> Array:
-        """An array (M, C) or (M, C, n), its members but the first off by `allowed`, (C,) or (C, n), up or down."""
+        """An array (M, C) or (M, C, n); all members but the first are off by `allowed`, (C,) or (C, n), up or down."""
         by_number = self._rng.choice((-1.0, 1.0), (self._half, *allowed.shape))
         by_channel = self._rng.choice((-1.0, 1.0), (self._half, len(allowed), *(1 for _ in allowed.shape[1:])))
         off = np.concatenate([np.zeros((1, *allowed.shape)), by_number * allowed, by_channel * allowed])

@@ -28,7 +28,7 @@ EXPERIMENTS: tuple[Callable[[Sequence[Subject], Effort], Experiment | list[Exper
 
 
 def run_all(subjects: Sequence[Subject], effort: Effort, tell: Told = lambda title: None) -> dict[str, Any]:
-    """The record of all experiments as JSON data; `tell` hears each title as soon as it is done."""
+    """Run all experiments; give their record as JSON data. `tell` gets each title when its experiment is done."""
     found: list[Experiment] = []
     for run in EXPERIMENTS:
         done = run(subjects, effort)

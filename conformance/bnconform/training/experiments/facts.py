@@ -1,4 +1,4 @@
-"""What an experiment found, as data: lines with confidence intervals, and single numbers."""
+"""Results of an experiment as data: curves with confidence intervals, and single numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Interval:
 
     @classmethod
     def of(cls, values: ArrayLike) -> Interval:
-        """Of one value for each seed; one that is not finite makes all three NaN."""
+        """The interval of one value for each seed; if a value is not finite, all three numbers are NaN."""
         each = np.asarray(values, np.float64)
         with np.errstate(all="ignore"):
             mean = float(each.mean())
@@ -41,7 +41,7 @@ class Line:
     Attributes
     ----------
     label : str
-        As the legend has it.
+        Text of the legend.
     subject : str
         The implementation, or the alternative to batch norm.
     x : list of float
@@ -68,14 +68,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Fact:
-    """A number, and whether it is as the claim has it.
+    """A number, and the side of 0 that the claim names.
 
     Attributes
     ----------
     subject, what : str
     value : Interval
     claimed : str
-        On which side of 0 it should lie: "above 0", "below 0", or "" where nothing is claimed.
+        The claimed side of 0: "above 0", "below 0", or "" if nothing is claimed.
     """
 
     subject: str
@@ -85,7 +85,7 @@ class Fact:
 
     @property
     def verdict(self) -> str:
-        """Whether the whole interval lies where it should: "as claimed", "contrary" or "undecided"."""
+        """ "as claimed" if the interval is on the claimed side of 0, "contrary" if on the other, else "undecided"."""
         if not self.claimed:
             return ""
         sign = 1.0 if self.claimed == "above 0" else -1.0
@@ -97,17 +97,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One claim, and what came of it.
+    """One published claim, and the results on it.
 
     Attributes
     ----------
     id, title : str
     claim : str
-        What was published.
+        The published claim.
     done : str
-        What was done here.
+        The experiment.
     limits : str
-        What the numbers cannot say.
+        The limits of the numbers.
     sources : list of str
     panels : list of Panel
     facts : list of Fact
@@ -123,7 +123,7 @@ class Experiment:
     facts: list[Fact] = field(default_factory=list)
 
     def as_data(self) -> dict[str, Any]:
-        """As JSON data: None for a number that is not finite."""
+        """The experiment as JSON data; None stands for a number that is not finite."""
         data: dict[str, Any] = _plain(asdict(self))
         for fact, told in zip(self.facts, data["facts"], strict=True):
             told["verdict"] = fact.verdict

@@ -30,7 +30,7 @@ RATE = 0.25
 
 
 def noise(subjects: Sequence[Subject], effort: Effort) -> Experiment:
-    """The noise of batch statistics, and its effect where it is all that differs."""
+    """The noise of batch statistics, and its effect if nothing else differs."""
     trained = Trial(WIDE, effort.seeds, effort.steps, 32)
     few = Trial(WIDE, effort.seeds, effort.steps, FEW, rates=(RATE,), samples=FEW)
     spreads, accuracies, losses, facts = [], [], [], []
@@ -91,7 +91,7 @@ def noise(subjects: Sequence[Subject], effort: Effort) -> Experiment:
 
 
 def _spread(trial: Trial, subject: Subject, sizes: Sequence[int]) -> Array:
-    """Standard deviation of the outputs over batches, as a share of that from digit to digit: (sizes, seeds)."""
+    """Standard deviation of the outputs over batches, divided by that over digits: (sizes, seeds)."""
     network, _ = trial.train(subject)
     probes, others, rng = held_out()[:PROBED].images, to_train_on().images, np.random.default_rng(3)
     between = network.logits(probes).std(axis=2).mean(axis=1)
@@ -99,7 +99,7 @@ def _spread(trial: Trial, subject: Subject, sizes: Sequence[int]) -> Array:
     for size in sizes:
         drawn = []
         for _ in range(DRAWS):
-            # One pass for all probes: every probe heads a batch of its own, which is a group of samples.
+            # One pass for all probes: every probe is the first sample of its own batch, which is a group of samples.
             company = others[rng.integers(0, len(others), (PROBED, size - 1))]
             images = np.concatenate([probes[:, None], company], axis=1).reshape(-1, 8, 8)
             grouped = Network(trial.architecture, network.parameters, _grouped(subject, trial, PROBED))
@@ -109,7 +109,7 @@ def _spread(trial: Trial, subject: Subject, sizes: Sequence[int]) -> Array:
 
 
 def _grouped(subject: Subject, trial: Trial, groups: int) -> MakeNorm:
-    """Makes layers that see a batch in groups."""
+    """Maker of layers that split a batch into groups."""
     inner, alone = (subject.make(trial.members, settings) for settings in (Settings(), Settings()))
 
     def make_norm(channels: int, spatial: tuple[int, ...]) -> Norm:
@@ -121,7 +121,7 @@ def _grouped(subject: Subject, trial: Trial, groups: int) -> MakeNorm:
 
 
 def _in_groups(trial: Trial, subject: Subject, size: int) -> tuple[Array, Array]:
-    """Held-out accuracy and the last training loss of networks whose batch norms see groups of a size: (seeds,)."""
+    """Held-out accuracy and the last training loss of networks whose batch norms use groups of this size: (seeds,)."""
     makes = replace(subject, make=lambda members, settings: _grouped(subject, trial, FEW // size))
     network, losses = trial.train(makes)
     use_population(network, next(iter(trial.batches())).images)

@@ -19,7 +19,7 @@ PLACES = (5, 10, 15, 20, 30, 40, 60, 90, 120)
 
 
 def phases(subjects: Sequence[Subject], effort: Effort) -> Experiment:
-    """Held-out accuracy with either kind of statistics along a training."""
+    """Held-out accuracy with both kinds of statistics during a training."""
     panels, facts = [], []
     places = [place for place in PLACES if place <= effort.steps]
     for momentum in MOMENTA:

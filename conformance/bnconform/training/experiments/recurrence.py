@@ -53,7 +53,7 @@ def recurrence(subjects: Sequence[Subject], effort: Effort) -> Experiment:
 
 
 def _train(subject: Subject, effort: Effort, *, shared: bool) -> tuple[list[int], Array, Array]:
-    """Steps, and for each of them and every seed the accuracy in inference and in training mode."""
+    """Steps, and the accuracy in inference and in training mode at each step, for every seed."""
     each = [initial(HIDDEN, np.random.default_rng((seed, 0))) for seed in range(effort.seeds)]
     parameters = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
     network = Recurrent(parameters, subject.make(effort.seeds, Settings()), shared_statistics=shared)

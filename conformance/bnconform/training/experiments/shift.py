@@ -1,4 +1,4 @@
-"""What comes to a layer as the layers before it learn: its distribution, and its gradient."""
+"""Shift of the inputs of a layer while earlier layers learn: their distribution, and the layer's gradient."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def shift(subjects: Sequence[Subject], effort: Effort) -> Experiment:
 
 
 def _watch(trial: Trial, subject: Subject) -> tuple[list[int], Array, Array, Array]:
-    """Steps, and for each of them and every seed the shift, the angle in degrees, and the relative distance."""
+    """Steps, and for each step and seed the shift, the angle in degrees, and the relative distance."""
     probes, batches = to_train_on()[:PROBED].images, list(trial.batches())
     network = trial.network(subject)
     at, shifts, angles, drifts = [], [], [], []
@@ -91,7 +91,7 @@ def _watch(trial: Trial, subject: Subject) -> tuple[list[int], Array, Array, Arr
 
 
 def _is_below(name: str) -> bool:
-    """Whether a parameter belongs to a layer before the last hidden one."""
+    """Return True if a parameter belongs to a layer before the last hidden one."""
     return any(name.startswith((f"linear{i}.", f"norm{i}.")) for i in range(LAST))
 
 
@@ -103,6 +103,6 @@ def _moments(network: Network, probes: Array) -> tuple[Array, Array]:
 
 
 def _angle(a: Array, b: Array) -> Array:
-    """Between matrices (M, out, in), in degrees."""
+    """The angle between matrices (M, out, in), in degrees."""
     lengths = np.linalg.norm(a, axis=(1, 2)) * np.linalg.norm(b, axis=(1, 2))
     return np.asarray(np.degrees(np.arccos(np.clip((a * b).sum(axis=(1, 2)) / lengths, -1, 1))))

@@ -18,7 +18,7 @@ ORDINARY_RATE = 2.0**-3
 LEARNED = 0.5
 """A training loss, as the mean of the last ten steps, that counts as learned; log(10) = 2.3 is chance."""
 TRAINS = 0.75
-"""Held-out accuracy from which a training counts as one that worked."""
+"""Smallest held-out accuracy of a training that counts as successful."""
 WINDOW = 10
 BATCH = 32
 
@@ -77,7 +77,7 @@ def speed(subjects: Sequence[Subject], effort: Effort) -> list[Experiment]:
 
 
 def _convergence(kind: str, training_runs: Mapping[str, Array], trial: Trial) -> tuple[list[Panel], list[Fact]]:
-    """Charts of the losses, and how many times the steps it takes without normalization."""
+    """Charts of the losses, and the number of steps relative to training without normalization."""
     ordinary = int(np.argmin(np.abs(np.log2(trial.rates) - np.log2(ORDINARY_RATE))))
     same, best, steps = [], [], {}
     for name, losses in training_runs.items():
@@ -144,13 +144,13 @@ def initial_scale(subjects: Sequence[Subject], effort: Effort) -> Experiment:
 
 
 def _smooth(losses: Array) -> Array:
-    """Mean of the last ten steps, from the tenth on."""
+    """Mean over the last ten steps, from the tenth step on."""
     with np.errstate(all="ignore"):
         return np.asarray(np.lib.stride_tricks.sliding_window_view(losses, WINDOW, axis=0).mean(axis=-1))
 
 
 def _steps_to_learn(smooth: Array) -> Array:
-    """The first step at which the smoothed loss (steps, seeds) is low enough; the last one where it never is."""
+    """The first step at which the smoothed loss (steps, seeds) is low enough; the last step if it never is."""
     low = smooth <= LEARNED
     first = np.where(low.any(axis=0), low.argmax(axis=0), len(smooth) - 1)
     return np.asarray(first + WINDOW, np.float64)

@@ -13,10 +13,10 @@ from bnconform.training.network import CONVOLUTIONAL, Architecture, Array
 
 SIZES = (2, 4, 8, 16, 32)
 SAMPLES_A_STEP = 12
-"""Samples that all sizes see are this many for each step of the effort."""
+"""Number of samples that every batch size sees, for each step of the effort."""
 RATE = 0.05
 POPULATION = 512
-"""Digits that stand for the data set."""
+"""Number of digits that represent the data set."""
 KINDS = (
     ("fully connected", Architecture((32, 32)), ("no normalization", "layer norm")),
     ("convolutional", CONVOLUTIONAL, ("no normalization", "layer norm", "instance norm")),

@@ -1,4 +1,4 @@
-"""Training many networks at once: seeds and values of what is varied are members of one network."""
+"""Training many networks at once: seeds and varied values are members of one network."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from bnconform_adapters.contract import Adapter, Case, Outcome, UserError
 
 
 class ExperimentError(UserError):
-    """An implementation cannot take part; the message is one line that says why."""
+    """An implementation cannot take part."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is run.
+    """The size of an experiment.
 
     Attributes
     ----------
     seeds : int
-        Initial values and orders of the data.
+        Number of initial values and orders of the data.
     steps : int
-        Of an ordinary training.
+        Steps of an ordinary training.
     fine : int
-        Of the values that are varied, every how many-th is taken.
+        Step between the varied values that are used: 2 uses every second one.
     """
 
     seeds: int
@@ -42,7 +42,7 @@ class Effort:
     fine: int
 
     def some(self, values: Sequence[int]) -> list[int]:
-        """Those of the values that are taken, the last one always."""
+        """The values that are used; the last one always is."""
         return [*values[:-1][:: self.fine], values[-1]]
 
 
@@ -52,15 +52,15 @@ SHORT = Effort(seeds=3, steps=24, fine=3)
 
 @dataclass(frozen=True)
 class Subject:
-    """What normalizes the layers.
+    """The normalization of the layers.
 
     Attributes
     ----------
     name : str
     make : callable
-        ``make(members, settings)`` gives what makes its layers.
+        ``make(members, settings)`` gives the maker of the layers.
     learns_statistics : bool
-        Whether inference uses statistics of training: a batch norm.
+        True for a batch norm: inference uses statistics of training.
     """
 
     name: str
@@ -79,7 +79,7 @@ def implementation(adapter: Adapter) -> Subject:
     Raises
     ------
     ExperimentError
-        It does not claim what training takes.
+        It does not claim what training needs.
     """
     claims = adapter.claims
     dtype = next((dtype for dtype in ("float32", "float64") if dtype in claims.dtypes), None)
@@ -120,7 +120,7 @@ def implementation(adapter: Adapter) -> Subject:
 
 
 def _unfit(case: Case, outcome: Outcome) -> str | None:
-    """What is missing or of another shape in the outcome of a call."""
+    """Names of results that a call lacks or gives in another shape."""
     vector = (case.channels,)
     due = {"y": case.x.shape}
     if case.training:
@@ -136,7 +136,7 @@ def _unfit(case: Case, outcome: Outcome) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Networks to be trained: for every seed one with each of the values that are varied.
+    """Networks to train: one for every seed and every varied value.
 
     Attributes
     ----------
@@ -145,11 +145,11 @@ class Trial:
     rates : sequence of float
         Learning rates; a single one serves all.
     scales : sequence of float
-        Of the hidden layers' initial weights; likewise.
+        Scales of the hidden layers' initial weights; a single one serves all.
     samples : int or None
         How many of the training digits are used, drawn by the seed; None takes all.
     settings : Settings
-        Of the batch norms.
+        Settings of the batch norms.
     """
 
     architecture: Architecture
@@ -163,20 +163,20 @@ class Trial:
 
     @property
     def values(self) -> int:
-        """How many values are varied."""
+        """Number of varied values."""
         return max(len(self.rates), len(self.scales))
 
     @property
     def members(self) -> int:
-        """Networks."""
+        """Number of networks."""
         return self.seeds * self.values
 
     def network(self, subject: Subject) -> Network:
-        """The networks as they start."""
+        """The networks with their initial parameters."""
         return Network(self.architecture, self.start(), subject.make(self.members, self.settings))
 
     def start(self) -> dict[str, Array]:
-        """Initial parameters; a seed's are the same for every value, but for the scale."""
+        """Initial parameters; for one seed they differ only by the scale."""
         scales = np.resize(np.asarray(self.scales), self.values)
         found: dict[str, list[Array]] = {}
         for seed in range(self.seeds):
@@ -188,7 +188,7 @@ class Trial:
         return {name: np.concatenate(each) for name, each in found.items()}
 
     def batches(self) -> Iterator[Digits]:
-        """For every step a batch for each member: images (M, N, 8, 8) and labels (M, N)."""
+        """A batch for each member and step: images (M, N, 8, 8) and labels (M, N)."""
         data = to_train_on()
         chosen = np.stack([self._order(seed, len(data)) for seed in range(self.seeds)])
         for step in range(self.steps):
@@ -226,7 +226,7 @@ class Trial:
 
 
 def use_population(network: Network, images: Array) -> None:
-    """Give every batch norm the statistics of what comes to it from these images in inference, one layer after another.
+    """Give every batch norm the statistics of its inputs for these images in inference, one layer after another.
 
     Images are (N, 8, 8) or (M, N, 8, 8).
     """
