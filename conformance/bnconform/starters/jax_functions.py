@@ -14,8 +14,8 @@ import jax.numpy as jnp
 ARRAYS = "jax"
 DEVICE = "cpu"  # or "gpu", "tpu"
 
-# What your kernel claims. Unstated: PyTorch's documented behaviour, float32, ranks 2 to 5, grade NW. "cost" is
-# "compiles per shape", which draws shapes from a small pool; where yours compiles nothing, say "cheap".
+# The claims of your kernel. Defaults: PyTorch's documented behaviour, float32, ranks 2 to 5, grade NW. "cost" is
+# "compiles per shape", which draws shapes from a small pool; write "cheap" if your kernel compiles nothing.
 CLAIMS = {"dtypes": ["float32", "float64", "float16", "bfloat16"]}
 
 

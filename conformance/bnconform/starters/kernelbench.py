@@ -9,7 +9,7 @@ are those that it is built with.
 import torch
 from torch import nn
 
-# What your model claims. Unstated: PyTorch's documented behaviour, float32, grade NW, the rank of get_inputs(), and
+# The claims of your model. Defaults: PyTorch's documented behaviour, float32, grade NW, the rank of get_inputs(), and
 # gradients if y has any.
 CLAIMS = {"dtypes": ["float32"]}
 

@@ -6,7 +6,7 @@ statistics are float32 beside half types and have x's dtype otherwise. A functio
 
 import numpy as np
 
-# What your kernel claims. Unstated: PyTorch's documented behaviour, float32, ranks 2 to 5, grade NW.
+# The claims of your kernel. Defaults: PyTorch's documented behaviour, float32, ranks 2 to 5, grade NW.
 CLAIMS = {"dtypes": ["float32", "float64", "float16"]}
 
 

@@ -10,7 +10,7 @@ import torch
 ARRAYS = "torch"
 DEVICE = "cpu"  # or "cuda"
 
-# What your kernel claims. Unstated: PyTorch's documented behaviour, float32, ranks 2 to 5, grade NW.
+# The claims of your kernel. Defaults: PyTorch's documented behaviour, float32, ranks 2 to 5, grade NW.
 CLAIMS = {"dtypes": ["float32", "float64", "float16", "bfloat16"]}
 
 

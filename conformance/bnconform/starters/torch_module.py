@@ -12,8 +12,8 @@ import torch
 
 DEVICE = "cpu"  # or "cuda"
 
-# What your module claims. Unstated: PyTorch's documented behaviour, float32, the ranks that it takes, grade NW.
-# What is made of torch's operations can be differentiated twice, and forward; a kernel of your own perhaps not.
+# The claims of your module. Defaults: PyTorch's documented behaviour, float32, the ranks that it takes, grade NW.
+# torch's operations have second-order gradients and forward mode; your own kernel may not have them.
 CLAIMS = {
     "dtypes": ["float32", "float64"],
     "second_order": ["training", "inference"],
