@@ -24,8 +24,8 @@ def due_shape(case: Case, name: str) -> tuple[int, ...] | None:
 def missing_output(case: Case, outcome: Outcome, claims: Claims) -> str | None:
     """Return the name of the first requested output that is None; None if all are present.
 
-    A training step must return the statistics that it was given. A case with a dy must return the `wanted` gradients, in
-    a mode that has gradients. Inference need not return statistics here: the laws about them ask for more.
+    A training step must return the statistics that it was given. A case with a dy must return the `wanted` gradients
+    in a mode that has gradients. Inference need not return statistics here: the laws about them ask for more.
     """
     due = ["y", *(STATISTICS if case.training else ())]
     if case.dy is not None and ("training" if case.training else "inference") in claims.gradients:
