@@ -31,9 +31,9 @@ def test_head_says_what_is_wrong_and_where_it_was_told(folder: Path) -> None:
     head = " ".join(reproduce("torch.native", "X2", folder).read_text().split('"""')[1].split())
     told = [
         f"X2 broken by torch.native: {entry.reason}.",
-        "What is called: torch.native_batch_norm.",
+        "Implementation: torch.native_batch_norm.",
         "The law X2: ",
-        "What was found: call returned for ",
+        "Finding: call returned for ",
         f"Upstream: {entry.link} ",
         "Seen with numpy ",
         "Exits with 1 while the defect is there",
