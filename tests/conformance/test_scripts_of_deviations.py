@@ -54,7 +54,7 @@ def test_command_writes_the_script(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "requirement", "told"),
-    [("torch", "F1", "pass one of N2"), ("reference", "F1", "it has none")],
+    [("torch", "F1", "pass one of N2"), ("reference", "F1", "no entry names")],
 )
 def test_unknown_entry_is_refused(name: str, requirement: str, told: str, tmp_path: Path) -> None:
     """What the ledger does not have is refused with what it has."""
