@@ -74,7 +74,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement(
         "S3", "momentum None gives the average over the batches actually seen", "torch.nn.BatchNorm2d's documentation"
     ),
-    Requirement("S4", "k steps follow the recurrence, and inference uses their statistics", _DIALECT),
+    Requirement("S4", "k steps follow the recurrence, and inference uses the resulting statistics", _DIALECT),
     Requirement("S5", "inference never writes the statistics; a training step writes them once", _DIALECT),
     Requirement(
         "S6",
@@ -134,9 +134,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("X2", "training on one value per channel behaves as declared", _DIALECT, "robust", ("one_value",)),
     Requirement("X3", "training on an empty batch behaves as declared", _DIALECT, "robust", ("empty_batch",)),
     Requirement("X4", "zero channels give an empty result", _FORMULA, "robust"),
-    Requirement(
-        "X5", "sizes at block edges and channel counts that are not powers of two are handled", _FORMULA, "robust"
-    ),
+    Requirement("X5", "sizes at block edges and channel counts that are not powers of two work", _FORMULA, "robust"),
     Requirement("X6", "elements may lie further apart than a 32-bit index reaches", _FORMULA, "robust"),
     Requirement("P1", "x, dy, weight and bias are bitwise unchanged", _PURE, "robust"),
     Requirement("P2", "the same call twice gives the same bits", _PURE, "robust"),
@@ -146,12 +144,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("P6", "earlier contents of memory make no difference", _PURE, "robust"),
     Requirement("P7", "calls from several threads do not mix", _PURE, "robust"),
     Requirement("P8", "a fresh process gives the same results", _PURE, "robust"),
-    Requirement(
-        "P9",
-        "second-order gradients and forward mode leave their inputs unchanged, and repeat bit for bit",
-        _PURE,
-        "robust",
-    ),
+    Requirement("P9", "second-order gradients and forward mode keep their inputs' bits and repeat", _PURE, "robust"),
     Requirement("Y1", "shards on several devices, of any sizes, get the whole batch's y", _TRAINING, "more"),
     Requirement(
         "Y2", "dx of the shards, and the sums of their dweight and dbias, are the whole batch's", _BACKWARD, "more"
