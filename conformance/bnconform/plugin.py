@@ -28,7 +28,7 @@ _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _DRAWN: pytest.StashKey[int] = pytest.StashKey()
 _CELL = "bnconform"
 _PROGRESS = "BNCONFORM_PROGRESS"
-"""Environment variable of :mod:`bnconform.running.vetting`."""
+"""Environment variable through which :mod:`bnconform.running.vetting` asks for progress."""
 _SEED = "bnconform_seed"
 _EXPECTED = "sxX"
 """Letters of pytest's -r for outcomes that the matrix shows, and that occur by the hundreds in a run."""

@@ -153,13 +153,13 @@ def test_another_campaign_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "other").mkdir()
     refused(f"on {path}; put it there, or pass another -o", path=kernel(tmp_path / "other", STARTER))
     path.write_text(FAULTY)
-    refused("of another kernel.py: here is another text of the file; pass another -o")
+    refused("of another kernel.py: this machine has another text of the file; pass another -o")
     kept = json.loads((out / "campaign.json").read_text())
     kept["implementations"]["kernel.py"]["hypothesis"] = "1.0"
     (out / "campaign.json").write_text(json.dumps(kept))
     path.write_text(STARTER)
     here = f"hypothesis {metadata.version('hypothesis')} (the campaign has 1.0)"
-    refused(f"of another kernel.py: here is {here}; pass another -o")
+    refused(f"of another kernel.py: this machine has {here}; pass another -o")
 
 
 def test_worker_that_dies_costs_its_item_once(tmp_path: Path) -> None:
@@ -176,9 +176,7 @@ def test_worker_that_dies_again_is_a_finding(tmp_path: Path) -> None:
     path, out = kernel(tmp_path, DEADLY.replace("ONCE", "False")), tmp_path / "out"
     status, printed = ran(path, out, "--cases", "1", requirements=("F1", "I1"))
     assert status == 1
-    assert (
-        "I1  kernel.py: call gave no result, 2 times with seeds 11 to 11: the process that judged it died" in printed
-    )
+    assert "I1  kernel.py: call gave no result, 2 times with seeds 11 to 11: the process that judged it died" in printed
     record = read(out / "results.json")
     assert {cell.requirement: cell.verdict for cell in record.cells} == {"F1": "meets", "I1": "breaks"}
 

@@ -146,7 +146,7 @@ def _other(known: dict[str, Any], what: dict[str, Any]) -> str:
         return "other implementations"
     for name, found in theirs.items():
         if found != ours[name]:
-            return f"another {name}: here is {difference(ours[name], found)}"
+            return f"another {name}: this machine has {difference(ours[name], found)}"
     return "other requirements" if known.get("requirements") != what["requirements"] else "another seed"
 
 

@@ -95,7 +95,7 @@ class ClusterWorkers:
         Raises
         ------
         AdapterError
-            If the cluster had no workers for too long, or the scheduler is gone.
+            If no worker came for too long, or the scheduler is gone.
         """
         try:
             workers = len(self._client.scheduler_info(n_workers=-1)["workers"])

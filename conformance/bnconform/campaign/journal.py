@@ -56,7 +56,7 @@ class Journal:
             except ValueError as error:
                 self._file.close()
                 raise JournalError(
-                    f"{path} is damaged in line {number}: {error}; mend it, or pass another -o"
+                    f"{path} is damaged in line {number}: {error}; repair it, or pass another -o"
                 ) from None
 
     def append(self, entry: dict[str, Any]) -> None:

@@ -245,7 +245,7 @@ class Caller:
         if outcome.error is None:
             self.broken("call", f"returned for {what}; it must raise", returned(outcome))
         if name := accident(outcome.error, self.claims):
-            problem = f"raised {outcome.error} for {what}: an accident and no refusal; raise ValueError, say"
+            problem = f"raised {outcome.error} for {what}: an accident, not a refusal; raise ValueError, for example"
             hint = f"or claim refuses_with = [{name!r}]"
             self.broken("call", f"{problem}, {hint}", raised_type(outcome, name))
 

@@ -1,4 +1,4 @@
-"""Outputs that a call has to return: which ones its case asks for, and their shapes."""
+"""Outputs that a call must return: which ones its case asks for, and their shapes."""
 
 from __future__ import annotations
 

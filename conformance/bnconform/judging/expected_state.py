@@ -12,7 +12,7 @@ from bnconform_reference.running_statistics import cumulative_momentum
 class ExpectedState:
     """Judges each call of one layer by the recurrence, applied to the statistics that the call before left.
 
-    By induction, this checks the whole recurrence, and allowed errors do not add up. An empty or refused batch must not
+    This checks the whole recurrence by induction, and allowed errors do not add up. An empty or refused batch must not
     change the result of a later call.
 
     If a layer accepts a call that it must refuse, no law defines its state: a cumulative average may have counted the
@@ -42,7 +42,7 @@ class ExpectedState:
         """Return why the call must raise, or may raise; empty if the call must return."""
         n, dialect = case.values_per_channel, self._judge.claims.dialect
         if case.channels != self._channels:
-            return f"it has {case.channels} channels, and the layer {self._channels}"
+            return f"it has {case.channels} channels; the layer has {self._channels}"
         if case.training and n == 0:
             return "it has no values"
         if case.training and n == 1 and dialect.one_value == "raises":
@@ -76,7 +76,7 @@ class ExpectedState:
             judge.same_bits("running_var", outcome.running_var, self._var, "after inference and before it")
 
     def _refusal(self, case: Case, outcome: Outcome, why: str) -> None:
-        """Note a call that must raise, or an empty one, which may raise."""
+        """Record a call that must raise, or an empty one, which may raise."""
         if outcome.error is not None:
             self._judge.note(case, "was refused")
         elif case.values_per_channel:

@@ -51,7 +51,7 @@ class Examiner(Protocol):
     """Fixture of the plugin that runs a law in a test session."""
 
     def examine(self, law: Law) -> None:
-        """Run the law on the implementation at hand and record the verdict."""
+        """Run the law on the fixture's implementation and record the verdict."""
 
 
 class LawTest(Protocol):
@@ -61,7 +61,7 @@ class LawTest(Protocol):
     pytestmark: list[pytest.MarkDecorator]
 
     def __call__(self, bn_examiner: Examiner) -> None:
-        """Judge the law on the implementation at hand."""
+        """Judge the law on the fixture's implementation."""
 
 
 def requirement(

@@ -18,7 +18,7 @@ class Tally:
     Attributes
     ----------
     drawn : Counter
-        How often each kind of case was judged, such as "dtype: float16".
+        Number of judged cases of each kind, such as "dtype: float16".
     cases : int
         Examples judged.
     mistrusted : int

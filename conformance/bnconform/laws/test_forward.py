@@ -103,8 +103,8 @@ EXACT = replace(
 def test_exact_data_give_exact_statistics(judge: Judge, case: Case) -> None:
     """If sums in any order are exact, mean and variance are exact, too; Bessel's factor costs two roundings.
 
-    The data are those of oneDNN's benchdnn: equally many values below and above the mean, n a power of two. Running
-    means, as of Welford and Chan, round on the way; an implementation that claims grade W has the usual allowed error.
+    The data are those of oneDNN's benchdnn: equally many values below and above the mean, n a power of two. The running
+    means of Welford and Chan round on the way; an implementation that claims such a grade has the usual allowed error.
     """
     outcome, expected = judge.run(case), judge.agrees(case, judge.run(case), ["y"])
     for name in STATISTICS:

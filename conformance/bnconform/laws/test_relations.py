@@ -243,7 +243,7 @@ def test_repeating_the_batch_keeps_y(judge: Judge, case: Case) -> None:
     def back(name: str, array: Array) -> Array:
         return array[: case.x.shape[0]] if name == "y" else array
 
-    _compare(judge, first, second, "for the batch twice over", back=back, names=("y", "running_mean"))
+    _compare(judge, first, second, "for the repeated batch", back=back, names=("y", "running_mean"))
 
 
 MOVED = replace(ANY, layouts=("channels_last", "transposed", "sliced", "reversed"), beside="contiguous")

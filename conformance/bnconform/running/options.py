@@ -75,7 +75,7 @@ class Option:
 
 ADAPTER = Option(
     "adapter",
-    "implementation to test, bundled or your own file; repeatable; default: all that are installed",
+    "implementation to test, bundled or your own file; repeatable; default: all installed ones",
     "NAME|PATH.py[:NAME]",
     repeatable=True,
 )
@@ -91,7 +91,7 @@ OPTIONS = (
     Option(
         "budget",
         "time for each implementation; slow ones get fewer cases; 'none' for no limit "
-        "(default: none; of a file under `bnconform vet` 90, or 300 in Triton's interpreter)",
+        "(default: none; for a file with `bnconform vet` 90, or 300 in Triton's interpreter)",
         "SECONDS",
     ),
     Option(
@@ -138,7 +138,7 @@ class RunOptions:
     Attributes
     ----------
     adapters : tuple of str
-        Implementations as the user wrote them; empty for all that are installed.
+        Implementations as the user wrote them; empty for all installed ones.
     requirements : tuple of str
         Requested ids; empty for all.
     profile : str
@@ -158,7 +158,7 @@ class RunOptions:
     level : str
         Last level whose broken laws decide the exit status.
     slow : bool
-        Whether "all that are installed" includes implementations that take minutes.
+        Whether "all installed ones" includes implementations that take minutes.
     identify, measure, diagnose : bool
         Whether the record also gets the measured dialect, the errors on fixed cases, the probable causes.
     usual_budget : bool

@@ -178,7 +178,7 @@ class Session:
                 if missing := entry.missing():
                     self.not_run[entry.name] = f"needs {', '.join(missing)}: {entry.install}"
                 elif entry.slow and not slow:
-                    self.not_run[entry.name] = f"takes minutes: --bn-adapter {entry.name}, or --bn-slow for all such"
+                    self.not_run[entry.name] = f"takes minutes: run it with --bn-adapter {entry.name} or --bn-slow"
             found = [Implementation(e.name, e.name, e) for e in REGISTRY if e.name not in self.not_run]
             if not found:
                 raise AdapterError(

@@ -87,7 +87,7 @@ class Verdict:
             rest = None if rest is None else rest[index]
             defined = None if defined is None else f"{defined}[{', '.join(map(str, index))}]"
             more = f", index={list(index)}"
-        elif wide.ndim == 0 and index:  # one element, as the law picked it
+        elif wide.ndim == 0 and index:  # one element that the law selected
             more = f", index={list(index)}"
         lines = self._cannot_tell(got, *([] if expected is None else [expected]))
         lines += [f"got = {self._calls.of(got)}"]

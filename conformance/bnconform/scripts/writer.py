@@ -1,7 +1,7 @@
 """Writing of a finding as a standalone script, which needs only NumPy and the implementation's own package.
 
-The script repeats the finding's calls with the same bits and prints the result and the expected value. It exits with 1
-while the defect is there and with 0 when it is gone.
+The script repeats the finding's calls with the same bits and prints the result and the expected value. The exit status
+is 1 while the defect is there and 0 when it is gone.
 """
 
 from __future__ import annotations
