@@ -18,7 +18,7 @@ CLASSES = 10
 SIDE = 8
 PIXELS = SIDE * SIDE
 HELD_OUT = 450
-"""Number of last images, which are never trained on: samples seem to be in order of writers, so these have others."""
+"""Number of last images, never trained on; samples seem to be in order of writers, so these are by other writers."""
 
 
 @dataclass(frozen=True, eq=False)

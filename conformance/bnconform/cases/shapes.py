@@ -18,7 +18,7 @@ INTERPRETED_CHANNELS = (9, 64, 65, 130)
 """Channels for an interpreted kernel, which takes milliseconds per channel."""
 SMALL_SIZES = (2, 3, 1, 4, 5, 7, 8)
 BLOCK_EDGES = (31, 12, 32, 33, 20, 63, 65, 28, 127, 129, 56, 255, 257, 100, 1023, 1025, 784, 2049, 4097)
-"""Sizes around powers of two, and odd multiples of 4 or 8, which are not whole blocks of 16 or 32."""
+"""Sizes around powers of two, and odd multiples of small ones: whole blocks of 4 or 8, but not of 32."""
 
 
 # Positions, on one to three axes.

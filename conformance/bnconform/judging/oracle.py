@@ -126,7 +126,7 @@ class ForwardPass:
 
     @property
     def exact(self) -> bool:
-        """Whether the oracle runs in double-double."""
+        """True if the oracle runs in double-double."""
         return self.certificate is not None
 
     def bounds(self, precision: Precision, shards: Sequence[int] = ()) -> ForwardBounds:

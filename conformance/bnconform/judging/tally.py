@@ -86,7 +86,7 @@ class Tally:
 
     @property
     def mostly_mistrusted(self) -> bool:
-        """Whether more than half of the cases could not have failed."""
+        """True if more than half of the cases could not have failed."""
         return 2 * self.mistrusted > self.cases
 
     @property

@@ -154,7 +154,7 @@ def search(
 
     try:
         with warnings.catch_warnings():
-            # Hypothesis prints the values of an example that does not fail again, and there may be many.
+            # Hypothesis warns of a long text for an example that does not fail again; nothing prints that text.
             warnings.filterwarnings("ignore", "Generating overly large repr", errors.HypothesisWarning)
             if isinstance(law.source, Histories):
                 law.source.explore(judge, pool, fewer, seeded)
