@@ -1,3 +1,3 @@
-"""What a batch norm must do: requirements, generators, the judge, and a pytest plugin."""
+"""Conformance tests for batch norm: requirements, generators, the judge, and a pytest plugin."""
 
 __version__ = "0.1.0"

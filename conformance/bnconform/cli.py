@@ -1,4 +1,4 @@
-"""The `bnconform` command: a table of subcommands, each of which is a module of :mod:`bnconform.commands`."""
+"""The `bnconform` command: a table of subcommands, each a module of :mod:`bnconform.commands`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ COMMANDS = [
     "campaign",
     "benefits",
 ]
-"""Modules with HELP, perhaps a DESCRIPTION, `add_arguments(parser)` and `run(parsed, rest)`, which gives the status.
-A module with PASSES_ON gets options that it does not know in `rest`."""
+"""Modules with HELP, optionally a DESCRIPTION, `add_arguments(parser)` and `run(parsed, rest)`, which returns the exit
+status. A module with PASSES_ON gets unknown options in `rest`."""
 STOPPED = 128 + 2
-"""The exit status that a shell gives a program that SIGINT ends."""
+"""Exit status that a shell reports for a program ended by SIGINT."""
 READER_GONE = 128 + 13
-"""The exit status that a shell gives a program that SIGPIPE ends."""
+"""Exit status that a shell reports for a program ended by SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = _main(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except KeyboardInterrupt:
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    parser = Parser(prog="bnconform", description="Does an implementation of batch normalization do what it must?")
+    parser = Parser(prog="bnconform", description="Test whether an implementation of batch normalization is right.")
     parser.add_argument("--version", action="version", version=f"bnconform {__version__}")
     listed = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     modules = {name: import_module(f"bnconform.commands.{name}") for name in COMMANDS}

@@ -1,7 +1,7 @@
 """The pytest plugin: options, parametrization by implementation, the matrix at the end.
 
-It is loaded in every pytest run of whoever installs the suite, so it imports neither NumPy nor a framework, and does
-nothing unless conformance tests are collected.
+pytest loads the plugin in every run of anybody who installs the suite, so it imports neither NumPy nor a framework, and
+does nothing unless conformance tests are collected.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _DRAWN: pytest.StashKey[int] = pytest.StashKey()
 _CELL = "bnconform"
 _PROGRESS = "BNCONFORM_PROGRESS"
-"""The environment variable of :mod:`bnconform.running.vetting`."""
+"""Environment variable through which :mod:`bnconform.running.vetting` asks for progress."""
 _SEED = "bnconform_seed"
 _EXPECTED = "sxX"
-"""Outcomes in the letters of pytest's -r that are hundreds in a run, and are in the matrix."""
+"""Letters of pytest's -r for outcomes that the matrix shows, and that occur by the hundreds in a run."""
 RECORD = "results.json"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options; all begin alike, so that they meet no other project's."""
+    """Add the suite's options; all have one prefix, so that they never collide with another project's."""
     group = parser.getgroup("bnconform", "batch-norm conformance")
     for option in (*OPTIONS, DIAGNOSE, LIST):
         group.addoption(f"{PREFIX}{option.name}", **option.settings)
@@ -47,12 +47,12 @@ def _option(config: pytest.Config, field: str) -> Any:
 
 
 def _asked(config: pytest.Config) -> bool:
-    """Whether an option asks for a conformance run."""
+    """Return True if an option asks for a conformance run."""
     return any(_option(config, option.field) for option in OPTIONS)
 
 
 def _names_the_suite(config: pytest.Config) -> bool:
-    """Whether the command line names the suite's laws, as `--pyargs bnconform` and `conformance/` do."""
+    """Return True if the command line names the suite's laws, as `--pyargs bnconform` and `conformance/` do."""
     here = Path(__file__).parent
     paths = [Path(config.invocation_params.dir, word.partition("::")[0]).absolute() for word in config.args]
     return "bnconform" in config.args or any(path in (here, here.parent) or here in path.parents for path in paths)
@@ -71,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _register(profile: str) -> None:
-    """Let Hypothesis know a profile of the suite, unless the project has one of that name."""
+    """Register a profile of the suite with Hypothesis, unless the project has one of that name."""
     from hypothesis import settings
     from hypothesis.errors import InvalidArgument
 
@@ -97,7 +97,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def _session(config: pytest.Config) -> Session:
-    """The state of this run, made when first needed."""
+    """Return the session of this run, created at the first call."""
     if _SESSION not in config.stash:
         from bnconform.running.session import Session
         from bnconform_adapters.contract import AdapterError
@@ -110,7 +110,7 @@ def _session(config: pytest.Config) -> Session:
         if not config.pluginmanager.hasplugin("xdist"):
             config.addinivalue_line("markers", "xdist_group(name): tests that pytest-xdist runs on one worker")
         if options.report is not None and not hasattr(config, "workerinput"):
-            (options.report / RECORD).unlink(missing_ok=True)  # an older one must not be taken for this run's
+            (options.report / RECORD).unlink(missing_ok=True)  # nobody must mistake an old one for this run's
     return config.stash[_SESSION]
 
 
@@ -119,7 +119,7 @@ def _profile(config: pytest.Config) -> str:
 
 
 def _seed(config: pytest.Config) -> int | None:
-    """The seed that was given, or that pytest-xdist's controller drew for its workers; None where there is neither."""
+    """Return the given seed, or the one that pytest-xdist's controller drew for its workers; None without both."""
     if _SESSION in config.stash:
         return config.stash[_SESSION].seed
     if _DRAWN in config.stash:
@@ -136,18 +136,18 @@ def _seed(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give all of pytest-xdist's workers one seed; they may have nothing to do with conformance."""
-    with suppress(OptionError):  # which a conformance run reports, and Hypothesis in any other
+    """Give all of pytest-xdist's workers one seed; the run may have nothing to do with conformance."""
+    with suppress(OptionError):  # a conformance run reports the error, and Hypothesis does in any other
         if _profile(node.config) != "ci" and _seed(node.config) is None:
             node.config.stash[_DRAWN] = SystemRandom().randrange(10**6)
         node.workerinput[_SEED] = _seed(node.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per law and implementation."""
+    """Generate one test per law and implementation."""
     if "bn_examiner" in metafunc.fixturenames and hasattr(metafunc.function, "law"):
         names = [implementation.name for implementation in _session(metafunc.config).implementations]
-        # Under pytest-xdist's --dist loadgroup an implementation stays on one worker, with what it compiled.
+        # Under pytest-xdist's --dist loadgroup an implementation stays on one worker, with its compiled programs.
         given = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
         metafunc.parametrize("bn_implementation", given, indirect=True, scope="session")
 
@@ -158,7 +158,7 @@ def _law(item: pytest.Item) -> Law | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the requirements asked for; let `-k F2` find a law by its id."""
+    """Keep only the requested requirements; let `-k F2` find a law by its id."""
     wanted = _option(config, "requirement")
     unwanted = []
     for item in items:
@@ -173,15 +173,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def bn_implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
-    """The implementation under test."""
+    """Provide the implementation under test."""
     found = _session(request.config).implementation(request.param)
     yield found
-    found.rest()  # pytest runs all tests of one before those of the next
+    found.rest()  # pytest runs all tests of one implementation before the next
 
 
 @pytest.fixture
 def bn_examiner(request: pytest.FixtureRequest, bn_implementation: Implementation) -> Examiner:
-    """Runs one law on one implementation; its cell of the matrix travels with the test's report."""
+    """Provide the examiner of one law on one implementation; the test's report carries the cell."""
     from bnconform.running.examiner import Examiner
 
     session = _session(request.config)
@@ -193,7 +193,7 @@ def bn_examiner(request: pytest.FixtureRequest, bn_implementation: Implementatio
 
 
 class _Collector:
-    """Gathers cells from reports, so that they arrive from pytest-xdist's workers too."""
+    """Collects cells from reports, so that they also arrive from pytest-xdist's workers."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -218,12 +218,12 @@ class _Collector:
 
     @staticmethod
     def _pair(item: Any) -> tuple[str, str]:
-        """A test's requirement and implementation."""
+        """Return a test's requirement and implementation."""
         return item.function.law.requirement, item.callspec.params["bn_implementation"]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
-        """Note which verdicts are due where pytest-xdist's workers have collected the laws."""
+        """Note which verdicts are due when pytest-xdist's workers have collected the laws."""
         self._total = len(ids)
         if _SESSION not in self._config.stash and not any("bnconform/laws/test_" in id for id in ids):
             return
@@ -241,21 +241,21 @@ class _Collector:
             for name, value in report.user_properties:
                 if name == _CELL:
                     _session(self._config).add(value)  # type: ignore[arg-type]
-                    self._tell(value)
+                    self._report_progress(value)
 
-    def _tell(self, cell: Any) -> None:
-        """Tell `bnconform vet` of a verdict, if that is what started this run."""
+    def _report_progress(self, cell: Any) -> None:
+        """Report a verdict to `bnconform vet`, if that command started this run."""
         self._number += 1
         if (descriptor := os.environ.get(_PROGRESS)) and not hasattr(self._config, "workerinput"):
-            told = {name: cell[name] for name in ("requirement", "implementation", "verdict")}
-            told |= {"new": cell["verdict"] == "breaks" and "known" not in cell}
-            told |= {"number": self._number, "total": self._total}
-            os.write(int(descriptor), (json.dumps(told) + "\n").encode())
+            news = {name: cell[name] for name in ("requirement", "implementation", "verdict")}
+            news |= {"new": cell["verdict"] == "breaks" and "known" not in cell}
+            news |= {"number": self._number, "total": self._total}
+            os.write(int(descriptor), (json.dumps(news) + "\n").encode())
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Say which laws gave no verdict, which is never a success; write the report."""
+    """Record laws without a verdict, which is never a success; write the report."""
     config = session.config
     if _SESSION not in config.stash or hasattr(config, "workerinput") or config.option.collectonly:
         return
@@ -273,7 +273,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
-    """The matrix, after all that pytest has to say; what is skipped and what is known only with -v."""
+    """Print the matrix after pytest's own summary; skipped tests and known deviations are listed only with -v."""
     if _SESSION not in config.stash or not config.stash[_SESSION].cells:
         return (yield)
     if terminalreporter.verbosity <= 0:

@@ -1,4 +1,4 @@
-"""The catalogue: what a batch norm must do. Tests, reports and the deviations ledger key on these ids.
+"""Catalogue of the requirements for a batch norm. Tests, reports and the deviations ledger key on their ids.
 
 Notation: n values per channel, m the weight of the new batch, xhat = (x - mean) / sqrt(var + eps).
 """
@@ -18,17 +18,17 @@ class Requirement:
     Attributes
     ----------
     id : str
-        Stable, a family letter and a number.
+        Stable id: a family letter and a number.
     statement : str
-        The law in one line.
+        Law in one line.
     level : str
         core: the definition. numerics: quality of arithmetic. robust: behaviour at the edges, side effects.
         more: beyond that.
     source : str
-        Where the law comes from.
+        Source of the law.
     dialect : tuple of str
-        Fields of the Dialect that decide what the law asks; an implementation whose choice there is not the
-        default's *differs* where it holds.
+        Fields of the Dialect that the law depends on. If an implementation meets the law with other choices than the
+        default's, its verdict is *differs*.
     """
 
     id: str
@@ -52,12 +52,12 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("F1", "y = weight * xhat + bias, at every claimed rank and dtype", _TRAINING),
     Requirement("F2", "the variance that normalizes is the biased one (divisor n)", _TRAINING),
     Requirement("F3", "eps is added to the variance inside the root, and honoured from tiny to 1", _TRAINING),
-    Requirement("F4", "weight and bias may be negative, zero, tiny or absent, each by itself", _TRAINING),
+    Requirement("F4", "weight and bias may be negative, zero, tiny or absent, independently", _TRAINING),
     Requirement("F5", "y keeps x's shape and dtype; statistics and gradients keep the parameters'", _DIALECT),
     Requirement("F6", "a constant channel gives bias", _FORMULA),
     Requirement(
         "F7",
-        "data whose mean and variance are exact give them exactly",
+        "data with exact mean and variance give exact statistics",
         "oneDNN, benchdnn's data for batch normalization",
     ),
     Requirement("F8", "y depends on neither the old running statistics nor the momentum", _TRAINING),
@@ -74,17 +74,17 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement(
         "S3", "momentum None gives the average over the batches actually seen", "torch.nn.BatchNorm2d's documentation"
     ),
-    Requirement("S4", "k steps follow the recurrence, and inference uses what they left", _DIALECT),
+    Requirement("S4", "k steps follow the recurrence, and inference uses the resulting statistics", _DIALECT),
     Requirement("S5", "inference never writes the statistics; a training step writes them once", _DIALECT),
     Requirement(
         "S6",
         "without running statistics nothing is written, and inference uses the batch's own",
         "torch.nn.BatchNorm2d's documentation",
     ),
-    Requirement("S7", "running statistics keep their dtype; views that are not contiguous are updated", _DIALECT),
-    Requirement("S8", "a call that raises leaves the state as it was", _PURE, "robust"),
+    Requirement("S7", "running statistics keep their dtype; non-contiguous views are updated", _DIALECT),
+    Requirement("S8", "a call that raises leaves the state unchanged", _PURE, "robust"),
     Requirement("S9", "an empty batch turns no statistic into NaN", _DIALECT, "robust", ("empty_batch",)),
-    Requirement("S10", "population statistics of batches of any sizes are those of the whole data set", _INFERENCE),
+    Requirement("S10", "population statistics of batches of any sizes equal those of the whole data set", _INFERENCE),
     Requirement(
         "S11",
         "training, inference, loading, resetting and refused calls in any order leave the recurrence's state",
@@ -92,9 +92,9 @@ CATALOGUE: tuple[Requirement, ...] = (
         "robust",
     ),
     Requirement("I1", "y = weight * (x - running_mean) / sqrt(running_var + eps) + bias", _INFERENCE),
-    Requirement("I2", "a sample alone gives what it gives inside a batch", _FORMULA),
+    Requirement("I2", "a sample alone has the same y as inside a batch", _FORMULA),
     Requirement("I3", "inference is an affine map of x, and can be folded", _INFERENCE),
-    Requirement("I4", "large running means, tiny, zero and huge running variances", _FORMULA),
+    Requirement("I4", "large running means and tiny, zero or huge running variances give the right y", _FORMULA),
     Requirement("G1", "dx in training, through both statistics", _BACKWARD),
     Requirement("G2", "dweight in training", _BACKWARD),
     Requirement("G3", "dbias in training", _BACKWARD),
@@ -102,7 +102,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("G5", "dx sums to 0 over a channel, and dx * xhat to the eps term", _FORMULA),
     Requirement("G6", "gradients are linear in dy; weight 0 stops dx, not dweight", _FORMULA),
     Requirement("G7", "dy may lie in memory in any layout", _PURE),
-    Requirement("G8", "gradients asked for alone, or a second time, are the same", _PURE),
+    Requirement("G8", "gradients requested alone, or a second time, are the same", _PURE),
     Requirement("G9", "two forward passes and then their backward passes do not mix", _PURE),
     Requirement(
         "G10", "second-order gradients: dx, dweight and dbias differentiated by dy, x and weight", _FORMULA, "more"
@@ -113,7 +113,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("M3", "negating x negates xhat", _FORMULA),
     Requirement("M4", "permuting samples permutes y", _FORMULA),
     Requirement("M5", "permuting channels permutes everything", _FORMULA),
-    Requirement("M6", "channels do not see one another", _FORMULA),
+    Requirement("M6", "channels do not affect one another", _FORMULA),
     Requirement("M7", "(N, C, *spatial) and (N * spatial, C) are the same problem", _FORMULA),
     Requirement("M8", "repeating the batch keeps y", _FORMULA),
     Requirement("M9", "memory layout does not change results", _PURE),
@@ -130,21 +130,21 @@ CATALOGUE: tuple[Requirement, ...] = (
     ),
     Requirement("N3", "half types neither overflow inside their range nor lose small values", "IEEE 754", "numerics"),
     Requirement("N4", "rounding is unbiased", "IEEE 754; Hoeffding 1963", "numerics"),
-    Requirement("X1", "a NaN or an infinity stays in its channel, and shows there", "IEEE 754", "robust"),
-    Requirement("X2", "training on one value per channel does as declared", _DIALECT, "robust", ("one_value",)),
-    Requirement("X3", "training on an empty batch does as declared", _DIALECT, "robust", ("empty_batch",)),
+    Requirement("X1", "a NaN or an infinity stays in its channel, and is visible there", "IEEE 754", "robust"),
+    Requirement("X2", "training on one value per channel behaves as declared", _DIALECT, "robust", ("one_value",)),
+    Requirement("X3", "training on an empty batch behaves as declared", _DIALECT, "robust", ("empty_batch",)),
     Requirement("X4", "zero channels give an empty result", _FORMULA, "robust"),
-    Requirement("X5", "sizes at block edges, channel counts that are no power of two", _FORMULA, "robust"),
-    Requirement("X6", "elements may lie further apart than an index of 32 bits reaches", _FORMULA, "robust"),
+    Requirement("X5", "sizes at block edges and channel counts that are not powers of two work", _FORMULA, "robust"),
+    Requirement("X6", "elements may lie further apart than a 32-bit index reaches", _FORMULA, "robust"),
     Requirement("P1", "x, dy, weight and bias are bitwise unchanged", _PURE, "robust"),
     Requirement("P2", "the same call twice gives the same bits", _PURE, "robust"),
-    Requirement("P3", "no call remembers an earlier one", _PURE, "robust"),
+    Requirement("P3", "no call depends on an earlier one", _PURE, "robust"),
     Requirement("P4", "results share memory with neither the inputs nor one another", _PURE, "robust"),
     Requirement("P5", "memory around the inputs is untouched", _PURE, "robust"),
-    Requirement("P6", "what memory held before makes no difference", _PURE, "robust"),
+    Requirement("P6", "earlier contents of memory make no difference", _PURE, "robust"),
     Requirement("P7", "calls from several threads do not mix", _PURE, "robust"),
-    Requirement("P8", "a fresh process gives the same answer", _PURE, "robust"),
-    Requirement("P9", "second-order gradients and forward mode leave their inputs alone and repeat", _PURE, "robust"),
+    Requirement("P8", "a fresh process gives the same results", _PURE, "robust"),
+    Requirement("P9", "second-order gradients and forward mode keep their inputs' bits and repeat", _PURE, "robust"),
     Requirement("Y1", "shards on several devices, of any sizes, get the whole batch's y", _TRAINING, "more"),
     Requirement(
         "Y2", "dx of the shards, and the sums of their dweight and dbias, are the whole batch's", _BACKWARD, "more"
@@ -157,37 +157,37 @@ CATALOGUE: tuple[Requirement, ...] = (
         ("momentum_weighs", "stored_variance"),
     ),
     Requirement(
-        "T1", "training on real data follows the oracle's course: loss, parameters and statistics", _TRAINING_OF, "more"
+        "T1", "training on real data follows the oracle's run: loss, parameters and statistics", _TRAINING_OF, "more"
     ),
-    Requirement(
-        "T2", "inference during and after training gives what the oracle's network gives", _TRAINING_OF, "more"
-    ),
+    Requirement("T2", "inference during and after training gives the oracle's outputs", _TRAINING_OF, "more"),
     Requirement("E1", "wrong shapes and a negative eps raise", _DIALECT, "robust"),
-    Requirement("E2", "every call returns or raises: none crashes, hangs, exits or grows without end", _PURE, "robust"),
+    Requirement(
+        "E2", "every call returns or raises: no call crashes, hangs, exits or grows without end", _PURE, "robust"
+    ),
 )
 
 BY_ID: dict[str, Requirement] = {requirement.id: requirement for requirement in CATALOGUE}
 
 CLOSENESS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("a call comes back, with arrays of the right kind", ("E2", "F5")),
-    ("equal calls give equal answers, and inputs stay", ("P2", "P8", "P1")),
+    ("a call returns, with arrays of the right kind", ("E2", "F5")),
+    ("equal calls give equal results, and inputs stay", ("P2", "P8", "P1")),
     ("the definition, on ordinary cases", ("F1", "S1", "I1", "G1", "G3", "G2", "G4")),
-    ("what a dialect declares", ("X3", "X2", "S6", "S3", "S10")),
+    ("the dialect's declarations", ("X3", "X2", "S6", "S3", "S10")),
     ("special values and dtypes", ("F3", "F4", "F6", "F2", "S2", "F9", "I4", "I2", "N2", "N3", "N4", "S9", "S5")),
     ("memory, threads and other calls", ("P4", "P7", "P6", "P5", "G8", "G9", "F8", "S8")),
     ("place, layout, size and grade", ("M5", "M9", "M7", "M10", "M2", "G6", "X5", "N1", "F7", "G7")),
-    ("what follows from the formula", ("G5", "I3", "M1", "M3", "M4", "M6", "M8", "X1", "X4")),
+    ("consequences of the formula", ("G5", "I3", "M1", "M3", "M4", "M6", "M8", "X1", "X4")),
     ("derivatives of gradients", ("P9", "G10", "G11")),
     ("wrong arguments", ("E1",)),
     ("many calls of one layer, each judged whole", ("S7", "S4", "S11", "P3", "X6")),
     ("several devices", ("Y1", "Y2", "Y3")),
     ("training", ("T1", "T2")),
 )
-"""The laws by how close they are to the cause of what breaks them, the closest first.
+"""Laws by their distance from the cause that breaks them, the closest first.
 
-A fault of the definition breaks most laws; a law far down breaks with most faults, whatever they are. The order inside
-the groups, and of those in the middle, is by how often a law that breaks is one that the zoo's faults are there for.
+A fault of the definition breaks most laws; a law far down breaks with most faults of any kind. The order inside the
+groups, and of the groups in the middle, is by how often a broken law is one that the zoo's fault was written for.
 """
 
 DISTANCE: dict[str, int] = {id: i for i, id in enumerate(id for _, ids in CLOSENESS for id in ids)}
-"""A law's place in :data:`CLOSENESS`."""
+"""Place of each law in :data:`CLOSENESS`."""

@@ -153,13 +153,13 @@ def test_another_campaign_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "other").mkdir()
     refused(f"on {path}; put it there, or pass another -o", path=kernel(tmp_path / "other", STARTER))
     path.write_text(FAULTY)
-    refused("of another kernel.py: here is another text of the file; pass another -o")
+    refused("of another kernel.py: this machine has another text of the file; pass another -o")
     kept = json.loads((out / "campaign.json").read_text())
     kept["implementations"]["kernel.py"]["hypothesis"] = "1.0"
     (out / "campaign.json").write_text(json.dumps(kept))
     path.write_text(STARTER)
     here = f"hypothesis {metadata.version('hypothesis')} (the campaign has 1.0)"
-    refused(f"of another kernel.py: here is {here}; pass another -o")
+    refused(f"of another kernel.py: this machine has {here}; pass another -o")
 
 
 def test_worker_that_dies_costs_its_item_once(tmp_path: Path) -> None:
@@ -176,9 +176,7 @@ def test_worker_that_dies_again_is_a_finding(tmp_path: Path) -> None:
     path, out = kernel(tmp_path, DEADLY.replace("ONCE", "False")), tmp_path / "out"
     status, printed = ran(path, out, "--cases", "1", requirements=("F1", "I1"))
     assert status == 1
-    assert (
-        "I1  kernel.py: call came to nothing, 2 times with seeds 11 to 11: the process that judged it died" in printed
-    )
+    assert "I1  kernel.py: call gave no result, 2 times with seeds 11 to 11: the process that judged it died" in printed
     record = read(out / "results.json")
     assert {cell.requirement: cell.verdict for cell in record.cells} == {"F1": "meets", "I1": "breaks"}
 
@@ -190,7 +188,7 @@ def test_one_process_at_a_time_has_a_folder(faulty: Path) -> None:
     with Journal(faulty / "whole" / "journal.jsonl"):
         status, printed = ran(faulty / "kernel.py", faulty / "whole", "--cases", CASES)
     assert status == 2
-    assert "another process is at work on" in printed
+    assert "another process is using" in printed
 
 
 def test_shared_database_is_a_cache(tmp_path: Path) -> None:
@@ -226,8 +224,8 @@ def test_end_has_to_be_named(tmp_path: Path) -> None:
         ({"out/campaign.json": "[1]"}, [], "campaign.json is damaged"),
         ({"file": ""}, ["--database", "file/examples"], "--database: cannot make the folder file/examples"),
         ({}, ["--scheduler", "tcp://127.0.0.1:9", "--processes", "2"], "pass one of them"),
-        ({}, ["--scheduler", "none.json"], "--scheduler none.json is no scheduler's file"),
-        ({"some.json": "{}"}, ["--scheduler", "some.json"], "--scheduler some.json is no scheduler's file"),
+        ({}, ["--scheduler", "none.json"], "--scheduler none.json is not a scheduler's file"),
+        ({"some.json": "{}"}, ["--scheduler", "some.json"], "--scheduler some.json is not a scheduler's file"),
     ],
 )
 def test_what_cannot_be_had_is_told_in_a_line(
@@ -297,7 +295,7 @@ def test_stopped_campaign_tells_what_it_has(tmp_path: Path, by: signal.Signals) 
         time.sleep(0.01)
     child.send_signal(by)
     _, told = child.communicate(timeout=60)
-    assert (child.returncode, told) == (130, "stopped; the same command goes on\n")
+    assert (child.returncode, told) == (130, "stopped; the same command continues\n")
     assert sum(cell.cases for cell in read(out / "results.json").cells) == sum(
         entry["cell"]["cases"] for entry in entries(out)
     )

@@ -56,7 +56,7 @@ def test_clusters_worker_that_dies_is_a_finding_the_second_time(cluster: Any, tm
     more = ("--cases", "1", "--scheduler", cluster.scheduler_address)
     status, printed = ran(path, tmp_path / "out", *more, requirements=("I1",))
     assert status == 1, printed
-    assert "came to nothing, 2 times" in printed
+    assert "gave no result, 2 times" in printed
 
 
 def test_scheduler_that_is_not_there(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_worker_of_other_versions_is_refused(scheduler: str, tmp_path: Path) -> 
     try:
         with worker_of_old_hypothesis(tmp_path, scheduler):
             told = until_refused(workers)
-            assert told.startswith(f"a worker of the cluster cannot judge reference: it would be with {different}; ")
+            assert told.startswith(f"a worker of the cluster cannot judge reference: this machine has {different}; ")
             status, printed = ran(kernel(tmp_path, STARTER), tmp_path / "out", "--cases", "1", "--scheduler", scheduler)
     finally:
         workers.close()
@@ -147,6 +147,6 @@ def test_scheduler_without_workers_is_given_up(scheduler: str, capsys: pytest.Ca
     finally:
         workers.close()
     start = f"the scheduler {scheduler} has no workers; "
-    assert told == f"{start}start one with: dask worker {scheduler}, and the same command goes on"
+    assert told == f"{start}start one with: dask worker {scheduler}, and the same command continues"
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("the scheduler")]
     assert line == f"{start}waiting 0 s for one, start one with: dask worker {scheduler}"

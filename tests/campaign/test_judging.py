@@ -42,7 +42,7 @@ SEED = 11
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     yield
-    judging._kept.close()
+    judging._sessions.close()
 
 
 class Here:
@@ -297,7 +297,7 @@ def test_entry_tells_memory_and_bounds_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert 10 < memory["implementation"] < memory["suite"]
     monkeypatch.setattr(judging, "peak", lambda: judging.MEMORY + 1)  # long ago; it never falls
     judge_item(item, Orders(SEED))
-    assert judging._kept.held()
+    assert judging._sessions.held()
     monkeypatch.setattr(judging, "MEMORY", memory["implementation"] << 20)
     judge_item(item, Orders(SEED))
-    assert not judging._kept.held()
+    assert not judging._sessions.held()

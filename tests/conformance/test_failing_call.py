@@ -156,13 +156,13 @@ def test_history_marks_what_was_taken_and_what_was_refused() -> None:
     assert broken.value.finding.marks == (
         "",
         "was refused",
-        "was taken, and must be refused: it has 2 channels, and the layer 1",
+        "was accepted, and must be refused: it has 2 channels; the layer has 1",
         HERE,
     )
     lines = describe_steps(broken.value.steps, broken.value.finding.marks)
     heads = [line for line in lines if line.startswith("call 3")]
     assert heads == [
-        "call 3    f64[2,2] inference, eps 1e-05: was taken, and must be refused: it has 2 channels, and the layer 1"
+        "call 3    f64[2,2] inference, eps 1e-05: was accepted, and must be refused: it has 2 channels; the layer has 1"
     ]
 
 

@@ -62,7 +62,7 @@ def test_law_tells_an_accident_from_a_refusal(id: str, old: str, new: str, probl
     broken, _ = judge(load(str(tmp_path / "kernel.py")), id)
     assert broken is not None
     assert broken.finding.problem.startswith(problem)
-    assert "an accident and no refusal" in broken.finding.problem
+    assert "an accident, not a refusal" in broken.finding.problem
     name = problem.split()[1].strip(":")
     (tmp_path / "kernel.py").write_text(f"{text}\nCLAIMS = {{'refuses_with': [{name!r}]}}\n")
     assert judge(load(str(tmp_path / "kernel.py")), id)[0] is None

@@ -31,9 +31,9 @@ def test_head_says_what_is_wrong_and_where_it_was_told(folder: Path) -> None:
     head = " ".join(reproduce("torch.native", "X2", folder).read_text().split('"""')[1].split())
     told = [
         f"X2 broken by torch.native: {entry.reason}.",
-        "What is called: torch.native_batch_norm.",
+        "Implementation: torch.native_batch_norm.",
         "The law X2: ",
-        "What was found: call returned for ",
+        "Finding: call returned for ",
         f"Upstream: {entry.link} ",
         "Seen with numpy ",
         "Exits with 1 while the defect is there",
@@ -54,7 +54,7 @@ def test_command_writes_the_script(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "requirement", "told"),
-    [("torch", "F1", "pass one of N2"), ("reference", "F1", "it has none")],
+    [("torch", "F1", "pass one of N2"), ("reference", "F1", "no entry names")],
 )
 def test_unknown_entry_is_refused(name: str, requirement: str, told: str, tmp_path: Path) -> None:
     """What the ledger does not have is refused with what it has."""

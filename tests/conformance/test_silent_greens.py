@@ -118,7 +118,7 @@ def test_pytest_fails_where_nothing_was_judged(more: tuple[str, ...], tmp_path: 
     (tmp_path / "kernel.py").write_text(starter())
     found = conformance("--bn-adapter=kernel.py", "--bn-requirement=Y1", *more, cwd=tmp_path)
     assert found.status == 1, found.out + found.err
-    assert "nothing that decides was judged: kernel.py" in found.out
+    assert "no law that decides was judged: kernel.py" in found.out
 
 
 def test_level_needs_a_law_that_decides(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_broken_cell_is_told_in_full(small_page: Node) -> None:
     assert "f32[2,2] [[0, 1.5], [0.25, 1.25]]" in case
     assert again == c.again
     assert script == c.script
-    assert "training on an empty batch does as declared" in detail.text
+    assert "training on an empty batch behaves as declared" in detail.text
     assert "Known bug, seen with torch==2.13.0: counts an empty batch" in detail.text
     assert [a.attributes["href"] for a in detail.all("a")] == [LINK, "#matrix"]
 

@@ -1,4 +1,4 @@
-"""A campaign in a folder: begin it, or continue it."""
+"""Beginning or continuing a campaign in a folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STOPPED = 130
 
 @dataclass(frozen=True)
 class CampaignOptions:
-    """What the command line asks for; fields as its options."""
+    """Options of the command line; fields have the options' names."""
 
     adapter: list[str]
     requirement: list[str]
@@ -47,20 +47,20 @@ class CampaignOptions:
 
 
 def campaign(options: CampaignOptions) -> int:
-    """Run a campaign; print what it found.
+    """Run a campaign and print its findings.
 
     Returns
     -------
     int
-        That of :func:`~bnconform.campaign.summary.tell`; 2 for what cannot be had, 130 where it was stopped.
+        Exit status of :func:`~bnconform.campaign.summary.tell`, or 130 if the campaign was stopped.
     """
-    # Not given, a candidate's path is that of this folder: processes elsewhere have to find it.
+    # A candidate's path is made absolute, so that processes in other folders find it.
     specs = [_absolute(spec) for spec in dict.fromkeys(options.adapter)]
     session = Session(
         RunOptions(tuple(specs), tuple(options.requirement), seed=options.seed, time_limit=options.time_limit)
     )
     try:
-        open_database(options.database)  # what is wrong with it is told at once
+        open_database(options.database)  # reports a problem at once
         try:
             options.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -87,14 +87,14 @@ def campaign(options: CampaignOptions) -> int:
     if isinstance(ended, AdapterError):
         raise ended
     if ended is not None:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped; the same command continues", file=sys.stderr)
     return status if ended is None else STOPPED
 
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    """Take it for Ctrl-C: batch systems and service managers end what they run by it."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may
+    """Handle SIGTERM like Ctrl-C: batch systems and service managers end programs with SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():  # only that may set a handler
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -112,7 +112,7 @@ def _absolute(spec: str) -> str:
 
 
 def _orders(options: CampaignOptions, session: Session, *, begun: bool) -> Orders:
-    """Those of the campaign in the folder, which has to be the same one, or of a new one, kept there."""
+    """Return the orders of the campaign in the folder, which must be the same one, or of a new one, saved there."""
     identities = {one.spec: identity(one) for one in session.implementations}
     what = {
         "implementations": {one.name: identities[one.spec] for one in session.implementations},
@@ -125,7 +125,7 @@ def _orders(options: CampaignOptions, session: Session, *, begun: bool) -> Order
             seed = int(known.pop("seed"))
         except (ValueError, KeyError, AttributeError, TypeError):
             raise JournalError(f"{path} is damaged; pass another -o") from None
-        # One that was refused before it judged anything, as by a cluster of other versions, is not begun.
+        # A campaign that was refused before it judged anything, such as by a cluster of other versions, is not begun.
         if begun and (known != what or options.seed not in (None, seed)):
             raise JournalError(f"{options.out} holds a campaign of {_other(known, what)}; pass another -o")
         if begun:
@@ -133,20 +133,20 @@ def _orders(options: CampaignOptions, session: Session, *, begun: bool) -> Order
     elif begun:
         raise JournalError(f"{options.out} has a journal, but {path.name} is missing; put it back, or pass another -o")
     if not begun:
-        new = path.with_suffix(".new")  # killed in between, there is none, rather than half of one
+        new = path.with_suffix(".new")  # if killed here, the file is missing, not half written
         new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")
         new.replace(path)
     return Orders(session.seed, session.options.profile, options.time_limit, options.database, identities)
 
 
 def _other(known: dict[str, Any], what: dict[str, Any]) -> str:
-    """What a campaign has that is not what is wanted."""
+    """Describe how the campaign in the folder differs from the wanted one."""
     theirs, ours = known.get("implementations"), what["implementations"]
     if not isinstance(theirs, dict) or theirs.keys() != ours.keys():
         return "other implementations"
     for name, found in theirs.items():
         if found != ours[name]:
-            return f"another {name}: here is {difference(ours[name], found)}"
+            return f"another {name}: this machine has {difference(ours[name], found)}"
     return "other requirements" if known.get("requirements") != what["requirements"] else "another seed"
 
 
@@ -161,5 +161,5 @@ def _workers(options: CampaignOptions, orders: Orders) -> Workers:
 
 
 def _cores() -> int:
-    """Of this machine, those that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""A Dask cluster's workers as those of a campaign; it judges the same items as processes of this machine."""
+"""Workers of a Dask cluster for a campaign; they judge the same items as processes of this machine."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from bnconform.campaign.pool import Lost
 from bnconform_adapters.contract import AdapterError, describe_error
 
 AHEAD = 2
-"""Items that a worker has at a time, so that none waits for the next one."""
+"""Number of items per worker at a time, so that no worker waits for its next item."""
 WITHOUT_WORKERS = 120.0
-"""Seconds for which a scheduler may have no workers: one that starts them on demand does so when it has work."""
-ENDED = "the connection to the scheduler is lost; with one that runs, the same command goes on"
+"""Seconds for which a scheduler may have no workers: some schedulers start workers only when they have work."""
+ENDED = "the connection to the scheduler is lost; start a scheduler, and the same command continues"
 
 
 class ClusterWorkers:
-    """The workers of a Dask cluster. Candidate files have to be at the same path there.
+    """Workers of a Dask cluster. Candidate files must have the same path there.
 
     Parameters
     ----------
     orders : Orders
     address : str
-        The scheduler's, as ``tcp://HOST:8786``, or a file that it wrote.
+        Address of the scheduler, as ``tcp://HOST:8786``, or a file that the scheduler wrote.
     patience : float
         Seconds for which the scheduler may have no workers.
 
     Raises
     ------
     AdapterError
-        Dask is not installed, there is no such scheduler, or a worker has other versions.
+        If Dask is not installed, the scheduler does not answer, or a worker has other versions.
     """
 
     def __init__(self, orders: Orders, address: str, patience: float = WITHOUT_WORKERS) -> None:
@@ -52,7 +52,7 @@ class ClusterWorkers:
             raise AdapterError(f"--scheduler {address} does not answer: {describe_error(error)}") from None
         self._orders, self._address, self._patience = orders, address, patience
         self._busy: dict[Any, Item] = {}
-        self._seen, self._told = time.monotonic(), False
+        self._seen, self._warned = time.monotonic(), False
         try:
             self._check()
         except AdapterError:
@@ -60,7 +60,7 @@ class ClusterWorkers:
             raise
 
     def _check(self) -> None:
-        """Refuse a cluster of which a worker has other versions; one that joins later is refused by its first item."""
+        """Refuse a cluster with a worker of other versions; the first item refuses a worker that joins later."""
         due: dict[str, str] = {}
         for identity in self._orders.identities.values():
             due |= identity
@@ -72,9 +72,9 @@ class ClusterWorkers:
         ours, workers = found["client"]["packages"], found["workers"]
         for worker, about in workers.items():
             theirs = about["packages"]
-            if told := difference(*({name: one[name] for name in ("python", *names)} for one in (theirs, ours))):
+            if other := difference(*({name: one[name] for name in ("python", *names)} for one in (theirs, ours))):
                 raise AdapterError(
-                    f"the cluster's worker {worker} has {told}; install the same there, or end that worker"
+                    f"the cluster's worker {worker} has {other}; install the same there, or end that worker"
                 )
 
     @property
@@ -90,12 +90,12 @@ class ClusterWorkers:
             self._busy[self._client.submit(judge_item, item, self._orders, pure=False)] = item
 
     def _count(self) -> int:
-        """How many workers there are.
+        """Return the number of workers.
 
         Raises
         ------
         AdapterError
-            For long there have been none, or the scheduler is gone.
+            If no worker came for too long, or the scheduler is gone.
         """
         try:
             workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -103,13 +103,13 @@ class ClusterWorkers:
             raise AdapterError(ENDED) from None
         now = time.monotonic()
         if workers:
-            self._seen, self._told = now, False
+            self._seen, self._warned = now, False
             return workers
         start = f"start one with: dask worker {self._address}"
         if now - self._seen > self._patience:
-            raise AdapterError(f"the scheduler {self._address} has no workers; {start}, and the same command goes on")
-        if not self._told:
-            self._told = True
+            raise AdapterError(f"the scheduler {self._address} has no workers; {start}, and the same command continues")
+        if not self._warned:
+            self._warned = True
             print(
                 f"the scheduler {self._address} has no workers; waiting {self._patience:.0f} s for one, {start}",
                 file=sys.stderr,
@@ -134,7 +134,7 @@ class ClusterWorkers:
                 yield item, future.result()
             except KilledWorker:
                 yield item, Lost("the process that judged it died")
-            except (AdapterError, ImportError) as error:  # of the worker's machine; it says nothing of what is judged
+            except (AdapterError, ImportError) as error:  # the worker's machine is at fault, not the implementation
                 raise AdapterError(f"a worker of the cluster cannot judge {item.spec}: {error}") from None
             except CancelledError:
                 raise AdapterError(ENDED) from None
@@ -148,10 +148,10 @@ class ClusterWorkers:
 
 
 def _address(given: str) -> str:
-    """The scheduler's address, or the one in a file that it wrote; Dask would wait for the file without end."""
+    """Return the scheduler's address, also from a file that it wrote; Dask itself would wait for the file forever."""
     if not given.endswith(".json"):
         return given
     try:
         return str(json.loads(Path(given).read_text())["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AdapterError(f"--scheduler {given} is no scheduler's file: {describe_error(error)}") from None
+        raise AdapterError(f"--scheduler {given} is not a scheduler's file: {describe_error(error)}") from None

@@ -1,4 +1,7 @@
-"""What decides a verdict beside the seed: versions, and what the candidate's file says. All who judge share it."""
+"""Identity of an implementation: versions and the candidate's file, which decide a verdict besides the seed.
+
+All processes of a campaign must have the same identity.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from bnconform.running.session import Implementation
 SUITE = ("bnconform", "numpy", "hypothesis", "pytest", "ml_dtypes")
 """Distributions that draw and judge, as a record lists them."""
 FILE = "file"
-"""In an identity: the digest of a candidate's file."""
+"""Key of the digest of a candidate's file in an identity."""
 
 
 def identity(one: Implementation) -> dict[str, str]:
-    """Versions of Python, the suite and the framework, by distribution; of a candidate file its digest, too.
+    """Return the versions of Python, the suite and the framework by distribution, and a candidate file's digest.
 
     Raises
     ------
     OSError
-        The file is gone.
+        If the file is gone.
     """
     found = {"python": platform.python_version()} | {name: _version(name) for name in SUITE}
     if one.entry is not None:
@@ -35,18 +38,18 @@ def identity(one: Implementation) -> dict[str, str]:
 
 
 def difference(there: Mapping[str, str | None], campaign: Mapping[str, str]) -> str:
-    """What differs from the campaign's identity, in words; empty where nothing does."""
-    told = []
+    """Describe the differences from the campaign's identity; empty if there are none."""
+    others = []
     for name in dict.fromkeys((*campaign, *there)):
         found, due = there.get(name), campaign.get(name)
         if found != due:
             words = f"{name} {found or 'missing'} (the campaign has {due or 'none'})"
-            told.append("another text of the file" if name == FILE else words)
-    return ", ".join(told)
+            others.append("another text of the file" if name == FILE else words)
+    return ", ".join(others)
 
 
 def packages(identities: Iterable[Mapping[str, str]]) -> list[str]:
-    """The distributions in identities."""
+    """Return the distributions in identities."""
     return list(dict.fromkeys(name for one in identities for name in one if name not in ("python", FILE)))
 
 
@@ -57,5 +60,5 @@ def _version(distribution: str) -> str:
 
 @cache
 def _distributions(module: str) -> tuple[str, ...]:
-    """Which distributions a framework's module is from."""
+    """Return the distributions that provide a framework's module."""
     return tuple(sorted(set(metadata.packages_distributions().get(module, ()))))

@@ -1,4 +1,4 @@
-"""Items of work: some seeds of one requirement on one implementation, about half a minute's worth."""
+"""Items of work: some seeds of one requirement on one implementation, for about half a minute."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SECONDS = 30.0
-"""What an item should take: long beside the price of handing it over, short beside what may be lost with a worker."""
+"""Intended time of an item: long compared with the cost of sending it; a lost worker loses no more than this."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What gets a budget: an implementation, as `--adapter` takes it, and a requirement's id."""
+    """An implementation, as `--adapter` takes it, and a requirement's id; rounds give each pair its seeds."""
 
     spec: str
     requirement: str
@@ -35,23 +35,23 @@ class Item:
 
     @property
     def pair(self) -> Pair:
-        """Whose seeds they are."""
+        """Pair that the seeds belong to."""
         return Pair(self.spec, self.requirement)
 
     def as_data(self) -> dict[str, Any]:
-        """For the journal."""
+        """Return the item as data for the journal."""
         return asdict(self)
 
 
 def packed(due: Mapping[Pair, Iterable[int]], seconds: Mapping[Pair, float]) -> Iterator[Item]:
-    """The seeds that are due as items, each of neighbouring seeds.
+    """Pack due seeds into items of consecutive seeds.
 
     Parameters
     ----------
     due : mapping of Pair to ints
-        Sorted.
+        Sorted seeds of each pair.
     seconds : mapping of Pair to float
-        What one seed has taken so far; a pair that is not there gets one seed an item.
+        Seconds of one seed so far; a pair without an entry gets one seed per item.
     """
     for pair, seeds in due.items():
         most = max(1, int(SECONDS / max(seconds.get(pair, SECONDS), 1e-3)))

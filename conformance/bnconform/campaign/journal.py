@@ -1,7 +1,7 @@
-"""The journal of a campaign: one line for each finished item, on the disk before anything else is done with it.
+"""The journal of a campaign: one line per finished item, written to disk before anything else happens.
 
-It is only ever appended to. A process that is killed while it writes leaves a line without an end, which is cut off
-when the campaign goes on: its item was not finished, and is done again.
+Lines are only appended. A process that is killed while it writes leaves a line without an end. When the campaign
+continues, this line is cut off and its item is judged again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from bnconform_adapters.contract import UserError
 
 
 class JournalError(UserError):
-    """A journal cannot be had; the message is one line that says what to do."""
+    """The journal cannot be used; the message is one line that says what to do."""
 
 
 class Journal:
-    """The journal in a campaign's folder, for one process at a time.
+    """Journal in a campaign's folder, for one process at a time.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Journal:
     Raises
     ------
     JournalError
-        It cannot be written, another process has it open, or a line in it is none of a journal's.
+        If the file cannot be written, another process has it open, or a line is not a journal entry.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise JournalError(f"another process is at work on {path}; wait for it, or pass another -o") from None
+            raise JournalError(f"another process is using {path}; wait until it ends, or pass another -o") from None
         self._file.seek(0)
         data = self._file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -56,14 +56,14 @@ class Journal:
             except ValueError as error:
                 self._file.close()
                 raise JournalError(
-                    f"{path} is damaged in line {number}: {error}; mend it, or pass another -o"
+                    f"{path} is damaged in line {number}: {error}; repair it, or pass another -o"
                 ) from None
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Write an entry, and see it to the disk."""
+        """Write an entry, and wait until it is on disk."""
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
-        self.entries.append(entry)  # before the wait, in which Ctrl-C would come between the two
+        self.entries.append(entry)  # before the wait: a Ctrl-C in between would lose the entry here
         os.fsync(self._file.fileno())
 
     def __enter__(self) -> Journal:
@@ -76,13 +76,13 @@ class Journal:
 
 
 def _entry(value: Any) -> dict[str, Any]:
-    """An entry as :func:`~bnconform.campaign.loop.run` writes it, or ValueError."""
+    """Return an entry that :func:`~bnconform.campaign.loop.run` wrote; raise ValueError for anything else."""
     if not isinstance(value, dict) or not value.keys() >= _FIELDS:
         raise ValueError(f"it has no {', '.join(sorted(_FIELDS))}")
     try:
         Item(**value["item"])
     except TypeError:
-        raise ValueError(f"{value['item']} is no item") from None
+        raise ValueError(f"{value['item']} is not an item") from None
     return value
 
 

@@ -1,4 +1,4 @@
-"""Judging an item: what a worker does. Each of its seeds is one run of the law, as a session has it."""
+"""Judging of an item by a worker. Each seed of the item is one run of the law in a session."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from bnconform.running.session import Session
 from bnconform_adapters.contract import AdapterError
 
 ONE_AT_A_TIME = threading.Lock()
-"""A cluster's worker may have several threads; Hypothesis and frameworks have one state a process."""
+"""Lock for a cluster's worker, which may have several threads; Hypothesis and frameworks have one state per process."""
 TRIES = 2
-"""How often a seed or an item is tried before what became of it is on the record."""
-_kept = KeptSessions()
+"""Number of tries of a seed or an item before its failure is recorded."""
+_sessions = KeptSessions()
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What is the same for all items of a campaign.
+    """Settings that all items of a campaign share.
 
     Attributes
     ----------
     seed : int
-        To which an item's seeds are added.
+        Seed of the campaign; an item's seeds are added to it.
     profile : str
-        How many examples a seed gets.
+        Profile that gives the number of examples per seed.
     time_limit : float or None
         Seconds that a call of a candidate file may take.
     database : str or None
         A shared example database, see :func:`bnconform.running.example_database.open_database`.
     identities : mapping of str to dict
-        What the implementations are, by how `--adapter` takes them, see :mod:`bnconform.campaign.fingerprint`. One that
-        is not there may be anything.
+        Identities of the implementations, by their `--adapter` value, see :mod:`bnconform.campaign.fingerprint`. An
+        implementation without an entry is not checked.
     """
 
     seed: int
@@ -58,7 +58,7 @@ class Orders:
 
 
 def _session(spec: str, orders: Orders) -> Session:
-    """Kept from item to item."""
+    """Return the session of an implementation, cached from item to item."""
 
     def begin() -> Session:
         session = Session(RunOptions((spec,), profile=orders.profile, seed=orders.seed, time_limit=orders.time_limit))
@@ -67,23 +67,23 @@ def _session(spec: str, orders: Orders) -> Session:
         session.database = open_database(orders.database)
         return session
 
-    return _kept.get((spec, orders), begin)
+    return _sessions.get((spec, orders), begin)
 
 
 def judge_item(item: Item, orders: Orders) -> dict[str, Any]:
-    """Judge all seeds of an item; give the journal's entry for it, without what the journal adds.
+    """Judge all seeds of an item; return the results for the journal's entry.
 
     Returns
     -------
     dict
-        "seconds"; "cpu", those in which this process worked; "memory" in MiB: the most that it has held ("suite"), and
-        what the implementations' processes hold now; "cell", what its seeds say together; "broken", the smallest cell
-        of every signature that broke; "failed", a cell for every way in which the suite itself failed.
+        "seconds"; "cpu", CPU seconds of this process; "memory" in MiB: the peak of this process ("suite") and the
+        current use of the implementations' processes; "cell", the combined cell of all seeds; "broken", the smallest
+        cell of every broken signature; "failed", a cell for every way in which the suite itself failed.
 
     Raises
     ------
     AdapterError
-        The implementation cannot be had here, or is not the one that the campaign is about.
+        If the implementation is not available here, or differs from the campaign's.
     """
     with ONE_AT_A_TIME:
         start, worked = time.perf_counter(), time.process_time()
@@ -100,43 +100,43 @@ def judge_item(item: Item, orders: Orders) -> dict[str, Any]:
                 broken[signature] = smaller(broken.get(signature), cell)
             if cell.pop("failed", False):
                 failed.setdefault(cell["reason"], cell | {"seeds": 0})["seeds"] += 1
-        held = {"suite": peak(), "implementation": _kept.held()}
+        held = {"suite": peak(), "implementation": _sessions.held()}
         if resident() + held["implementation"] > MEMORY:
-            _kept.close()
+            _sessions.close()
         return {
             "seconds": round(time.perf_counter() - start, 3),
             "cpu": round(time.process_time() - worked, 3),
             "memory": {name: size >> 20 for name, size in held.items()},
             "cell": folded(cells),
-            "broken": [_kept_of(cell) | {"spec": item.spec} for cell in broken.values()],
-            "failed": [_kept_of(cell) for cell in failed.values()],
+            "broken": [_without_drawn(cell) | {"spec": item.spec} for cell in broken.values()],
+            "failed": [_without_drawn(cell) for cell in failed.values()],
         }
 
 
 def _check(session: Session, orders: Orders) -> None:
-    """Refuse to judge another thing than the campaign is about, or with other versions."""
+    """Refuse an implementation or versions other than the campaign's."""
     (one,) = session.implementations
     due = orders.identities.get(one.spec)
     try:
         found = identity(one) if due is not None else {}
     except OSError as error:
         raise AdapterError(f"no such file: {one.spec} ({error.strerror})") from None
-    if due is not None and (told := difference(found, due)):
-        _kept.close()
-        raise AdapterError(f"it would be with {told}; put the campaign's there, or pass another -o")
+    if due is not None and (other := difference(found, due)):
+        _sessions.close()
+        raise AdapterError(f"this machine has {other}; restore the campaign's, or pass another -o")
 
 
 def _judged(session: Session, requirement: str) -> list[dict[str, Any]]:
-    """What a seed gave: the examiner's cell, or one that says how the suite failed each time that it was tried."""
+    """Judge a seed; return the examiner's cell, or a cell with the suite's failure if all tries failed."""
     law = laws()[requirement]
     for _ in range(TRIES):
         cells: list[dict[str, Any]] = []
         examiner = Examiner(session, session.implementations[0], cells.append)
         try:
-            with suppress(pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception):  # the cell says it
+            with suppress(pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception):  # the cell has it
                 examiner.judge(law)
             return cells
-        except AdapterError:  # of this machine
+        except AdapterError:  # a problem of this machine
             raise
         except Exception as error:
             cell = failed_cell(requirement, session.implementations[0].name, error)
@@ -144,5 +144,5 @@ def _judged(session: Session, requirement: str) -> list[dict[str, Any]]:
     return [cell | {"again": again, "failed": True}]
 
 
-def _kept_of(cell: dict[str, Any]) -> dict[str, Any]:
+def _without_drawn(cell: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in cell.items() if name != "drawn"}

@@ -1,4 +1,4 @@
-"""Running a campaign: plan a round, have its items judged, write each on the journal as it comes in."""
+"""Main loop of a campaign: plan a round, have its items judged, write each result to the journal at once."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from bnconform.judging.findings import Finding
 from bnconform.running.options import RunOptions
 
 PATIENCE = 0.5
-"""Seconds between two looks at the clock."""
+"""Seconds between two checks of the clock."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a campaign ends: at whatever comes first.
+    """Limits of a campaign; the first limit reached ends it.
 
     Attributes
     ----------
     cases : int or None
     seconds : float or None
     until_dry : bool
-        After some rounds that brought nothing new.
+        Whether to end after some rounds without anything new.
     """
 
     cases: int | None = None
@@ -40,19 +40,19 @@ class Budget:
 
 @dataclass
 class Progress:
-    """How far a campaign is.
+    """Progress of a campaign.
 
     Attributes
     ----------
     round, cases, findings : int
     failed : int
-        Seeds on which the suite itself failed.
+        Number of seeds on which the suite itself failed.
     memory : int
-        MiB that the process of the last item and its implementation's have held.
+        MiB held by the process of the last item and by its implementation's process.
     new_cases : int
-        Since this process goes on with it.
+        Number of cases since this command started.
     seconds : float
-        Likewise.
+        Seconds since this command started.
     """
 
     round: int = 0
@@ -78,9 +78,9 @@ def run(
     Parameters
     ----------
     names : dict of str to str
-        What each implementation is called, by how `--adapter` takes it.
+        Name of each implementation, by its `--adapter` value.
     tell : callable
-        Is told of every item.
+        Receives the progress after every item.
     """
     start, known = time.monotonic(), len(journal.entries)
     lost: Counter[Item] = Counter()
@@ -101,17 +101,17 @@ def run(
                     if lost[item] < TRIES:
                         pending.append(item)
                         continue
-                    result = _came_to_nothing(item, names[item.spec], result, orders)
+                    result = _lost_entry(item, names[item.spec], result, orders)
                 journal.append({"item": item.as_data(), "round": plan.number} | result)
                 tell(_progress(journal.entries, known, plan.number, time.monotonic() - start))
 
 
 def _seconds_a_seed(entries: Sequence[dict[str, Any]]) -> dict[Pair, float]:
-    """What a seed of each pair took when it was last judged."""
+    """Return the seconds per seed of each pair, from its last item."""
     found = {}
     for entry in entries:
         item = Item(**entry["item"])
-        if entry["seconds"]:  # of one that came to nothing it is not known
+        if entry["seconds"]:  # 0 for a lost item, whose time is not known
             found[item.pair] = entry["seconds"] / (item.stop - item.start)
     return found
 
@@ -130,10 +130,10 @@ def _progress(entries: Sequence[dict[str, Any]], known: int, number: int, second
     return Progress(number, cases(entries), len(found), failed, memory, cases(entries[known:]), seconds)
 
 
-def _came_to_nothing(item: Item, name: str, lost: Lost, orders: Orders) -> dict[str, Any]:
-    """The entry of an item that was lost each time it was given out.
+def _lost_entry(item: Item, name: str, lost: Lost, orders: Orders) -> dict[str, Any]:
+    """Return the journal entry of an item that was lost at every try.
 
-    A process that dies is held against the implementation that was called there; an exception is the suite's own.
+    A process that died counts against the implementation that it called; an exception counts against the suite.
     """
     options = RunOptions(profile=orders.profile, seed=orders.seed + item.start, time_limit=orders.time_limit)
     again = options.again(item.spec, item.requirement)
@@ -143,7 +143,7 @@ def _came_to_nothing(item: Item, name: str, lost: Lost, orders: Orders) -> dict[
         cell |= {"verdict": "not judged", "reason": f"bnconform failed, {seeds}: {lost.why}"}
         failed = [cell | {"seeds": item.stop - item.start}]
         return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": [], "failed": failed}
-    finding = Finding(item.requirement, name, "call", f"came to nothing, {seeds}: {lost.why}")
+    finding = Finding(item.requirement, name, "call", f"gave no result, {seeds}: {lost.why}")
     cell |= {"verdict": "breaks", "finding": asdict(finding), "worst_ratio": finding.ratio, "worst_ulp": finding.ulp}
     broken = [cell | {"spec": item.spec, "script": ""}]
     return {"seconds": 0.0, "cell": cell | {"drawn": {}}, "broken": broken, "failed": []}

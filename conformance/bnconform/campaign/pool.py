@@ -1,4 +1,4 @@
-"""Who judges items: what a campaign needs of them, and the processes of this machine."""
+"""Workers that judge items: their interface, and the processes of this machine."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bnconform_adapters.contract import AdapterError, describe_error
 
 @dataclass(frozen=True)
 class Lost:
-    """An item that came to nothing, and why.
+    """Failure of an item that gave no result.
 
     Attributes
     ----------
     why : str
     suite_failed : bool
-        Whether the suite raised, rather than the process that judged having ended.
+        True if the suite raised, False if the judging process died.
     """
 
     why: str
@@ -39,20 +39,20 @@ class Workers(Protocol):
 
     @property
     def busy(self) -> int:
-        """How many items they have."""
+        """Number of items that the workers have."""
 
     def fill(self, pending: deque[Item]) -> None:
-        """Take items over, as many as they have room for."""
+        """Take as many pending items as there is room for."""
 
     def finished(self, seconds: float) -> Iterator[tuple[Item, dict[str, Any] | Lost]]:
-        """Wait so many seconds at most for an item to be finished; give those that are."""
+        """Wait at most `seconds` for an item to be finished; yield all finished items."""
 
     def close(self) -> None:
-        """End what was started."""
+        """End the workers that were started."""
 
 
 def _begin() -> None:
-    """End with the campaign, however that ends."""
+    """Make this process end when the campaign's process ends for any reason."""
     parent = parent_process()
     assert parent is not None
 
@@ -64,21 +64,21 @@ def _begin() -> None:
 
 
 class _Process:
-    """One process, which is replaced when it dies or has grown."""
+    """One worker process, which is replaced when it dies or uses too much memory."""
 
     def __init__(self) -> None:
         self.spec = ""
         self._pool: ProcessPoolExecutor | None = None
 
     def submit(self, item: Item, orders: Orders) -> Future[dict[str, Any]]:
-        """Have it judge an item."""
+        """Let the process judge an item."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
         self.spec = item.spec
         return self._pool.submit(judge_item, item, orders)
 
     def end(self) -> None:
-        """End it; the next item starts another."""
+        """End the process; the next item starts another."""
         if self._pool is not None:
             processes = list(self._pool._processes.values()) if self._pool._processes else []
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -89,7 +89,7 @@ class _Process:
 
 
 class LocalWorkers:
-    """Processes of this machine; each keeps to one implementation as long as there are items of it.
+    """Processes of this machine; each stays with one implementation while there are items of it.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class LocalWorkers:
             except BrokenProcessPool:
                 process.end()
                 yield item, Lost("the process that judged it died")
-            except AdapterError as error:  # the file is gone, say; that says nothing of what is judged
+            except AdapterError as error:  # for example, the file is gone; the implementation is not at fault
                 raise AdapterError(f"{item.spec} cannot be judged any more: {error}") from None
             except Exception as error:
                 yield item, Lost(describe_error(error), suite_failed=True)

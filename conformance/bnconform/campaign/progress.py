@@ -1,4 +1,4 @@
-"""How far a campaign is: on a terminal one line that is written over, elsewhere a line every minute, for a log."""
+"""Display of a campaign's progress: one line that changes on a terminal, else a line per minute for a log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ APART = 60.0
 
 @contextmanager
 def shown(budget: Budget) -> Iterator[Callable[[Progress], None]]:
-    """What takes progress in and shows it."""
+    """Provide a function that shows progress."""
     if not sys.stderr.isatty():
         yield _logged(budget)
         return
@@ -38,7 +38,7 @@ def _logged(budget: Budget) -> Callable[[Progress], None]:
 
 
 def line(progress: Progress, budget: Budget) -> str:
-    """Progress in one line: round, cases, rate, memory, findings, and the time left where it can be told."""
+    """Describe progress in one line: round, cases, rate, memory, findings, and the time left if it is known."""
     rate = progress.new_cases / progress.seconds if progress.seconds else 0.0
     text = f"round {progress.round}, {progress.cases} cases, {rate:.0f} a second, {progress.memory} MiB, "
     text += f"{progress.findings} findings" + (f", bnconform failed on {progress.failed} seeds" * bool(progress.failed))

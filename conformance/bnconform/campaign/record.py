@@ -1,4 +1,4 @@
-"""Cells of many runs as one, and the record of a campaign, in the form that reports read."""
+"""Combination of a campaign's cells into the form that reports read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def folded(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What cells of one requirement and implementation say together: the worst verdict, the sum of cases."""
+    """Combine cells of one requirement and implementation: the worst verdict, the sum of cases."""
     from bnconform_reports.records import Cell
     from bnconform_reports.together import worst_of
 
@@ -17,5 +17,5 @@ def folded(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for cell in cells:
         drawn.update(cell.get("drawn", {}))
     one = worst_of([Cell(**{name: value for name, value in cell.items() if name != "drawn"}) for cell in cells])
-    told = {name: value for name, value in asdict(one).items() if value not in (None, "")}
-    return told | {"drawn": dict(drawn)}
+    combined = {name: value for name, value in asdict(one).items() if value not in (None, "")}
+    return combined | {"drawn": dict(drawn)}

@@ -1,7 +1,7 @@
-"""What a campaign does next, told from its journal alone: rounds, and how many seeds each pair gets in them.
+"""Plan of a campaign's next round, from its journal alone: how many seeds each pair gets.
 
-A round is planned when all rounds before it are finished. Its plan depends on what their seeds gave, not on who judged
-them, when, or in what pieces; so a campaign that was killed, or runs elsewhere, does the same seeds.
+A round is planned when all rounds before it are finished. Its plan depends on the results of their seeds, not on where,
+when or in which items they were judged. A campaign that was killed, or runs elsewhere, therefore judges the same seeds.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from bnconform.campaign.items import Item, Pair
 from bnconform.campaign.signatures import signature_of
 
 DOUBLINGS = 8
-"""A round has twice the seeds of the one before, and no more than 2^8 for each pair on average."""
+"""Each round has twice the seeds of the round before, but at most 2^8 for each pair on average."""
 RISEN = 1.01
-"""A worst error rises where it is this many times the one before."""
+"""Factor by which a worst error must exceed the one before to count as risen."""
 DRY = 3
-"""A campaign is dry after so many rounds that brought neither a finding nor a worse error."""
+"""Number of rounds without a finding or a worse error after which a campaign is dry."""
 HIGH, RISING, BROKEN = 4.0, 2.0, 0.25
-"""Weights beside 1: of an error that comes to the allowed one, of one that rose; and of a pair that is broken."""
+"""Weights: added to 1 for an error that reaches the allowed one, and for a risen error; weight of a broken pair."""
 
 
 @dataclass
 class Standing:
-    """What the seeds of a pair have given.
+    """Results of a pair's seeds so far.
 
     Attributes
     ----------
@@ -33,11 +33,11 @@ class Standing:
     worst : float
         Largest error as a multiple of the allowed one.
     rising : bool
-        Whether it rose in the last round.
+        Whether the worst error rose in the last round.
     signatures : set of str
-        Of what broke.
+        Signatures of the findings.
     judged : bool
-        Whether there is anything to be judged.
+        Whether the pair has anything to judge.
     """
 
     seeds: int = 0
@@ -49,13 +49,13 @@ class Standing:
 
     @property
     def weight(self) -> float:
-        """Its part of a round, beside others'."""
+        """Weight of the pair's share in a round."""
         if self.signatures:
             return BROKEN
         return 1 + HIGH * min(self.worst, 1.0) + RISING * self.rising
 
     def after(self, entries: Sequence[dict[str, Any]], seeds: int) -> bool:
-        """Take a round's entries in; tell whether they brought something new."""
+        """Add a round's entries; return True if they brought something new."""
         cases = sum(entry["cell"].get("cases", 0) for entry in entries)
         found = {s for entry in entries for cell in entry["broken"] if (s := signature_of(cell))} - self.signatures
         worst = max((entry["cell"].get("worst_ratio", 0.0) for entry in entries), default=0.0)
@@ -69,7 +69,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Plan:
-    """The round that is due.
+    """Plan of the next round.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Plan:
     due : dict of Pair to list of int
         Seeds that are not judged yet.
     dry : int
-        How many rounds before it brought nothing new, one after the other.
+        Number of rounds just before this one without anything new.
     """
 
     number: int
@@ -86,15 +86,15 @@ class Plan:
 
 
 def next_round(entries: Iterable[dict[str, Any]], pairs: Sequence[Pair], cases: int | None) -> Plan | None:
-    """The first round that is not finished; None where `cases` are judged, or nothing can be.
+    """Return the first unfinished round; None if `cases` are judged or nothing is left to judge.
 
     Parameters
     ----------
     entries : dicts
-        The journal's.
+        Entries of the journal.
     pairs : sequence of Pair
     cases : int or None
-        After how many the campaign ends, the first round aside: it gives every pair a seed in any case.
+        Number of cases after which the campaign ends; the first round always gives every pair a seed.
     """
     of_pair: dict[Pair, list[tuple[Item, dict[str, Any]]]] = {pair: [] for pair in pairs}
     for entry in entries:
@@ -121,11 +121,11 @@ def next_round(entries: Iterable[dict[str, Any]], pairs: Sequence[Pair], cases: 
 
 
 def _shares(standings: dict[Pair, Standing], number: int, cases: int | None) -> dict[Pair, int]:
-    """How many seeds each pair gets in a round; none at all where the campaign is at its end."""
+    """Return each pair's number of seeds in a round; empty if the campaign is at its end."""
     if number == 0:
         return dict.fromkeys(standings, 1)
     live = {pair: standing for pair, standing in standings.items() if standing.judged}
-    if all(standing.signatures for standing in live.values()):  # all is broken that can be, or nothing is left
+    if all(standing.signatures for standing in live.values()):  # every pair is broken, or no pair is left
         return {}
     weights = {pair: standing.weight for pair, standing in live.items()}
     a_seed = 2.0 ** min(number, DOUBLINGS) * len(live) / (sum(weights.values()) or 1.0)

@@ -15,9 +15,9 @@ _NUMBER = re.compile(r"[-+]?(\d[\d.,]*(e[-+]?\d+)?|inf|nan)\b")
 
 
 def signature_of(cell: dict[str, Any]) -> str | None:
-    """What a broken cell has in common with others of the same fault; None where nothing new is broken.
+    """Return the signature of a broken cell, which is equal for equal faults; None if nothing new is broken.
 
-    It is the quantity and the problem, without its numbers.
+    The signature is the quantity and the problem, without numbers.
     """
     if cell["verdict"] != "breaks" or "known" in cell:
         return None
@@ -28,7 +28,7 @@ def signature_of(cell: dict[str, Any]) -> str | None:
 
 
 def smaller(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
-    """The cell with the smaller witness; of equal ones that with the smaller command, whatever came first."""
+    """Return the cell with the smaller witness, else with the smaller command; the order does not matter."""
     return other if one is None else min(one, other, key=_size)
 
 
@@ -39,7 +39,7 @@ def _size(cell: dict[str, Any]) -> tuple[int, str]:
 
 
 def gathered(cells: Iterable[dict[str, Any]]) -> dict[Key, dict[str, Any]]:
-    """The smallest cell of every requirement, implementation and signature, sorted, whatever their order was."""
+    """Return the smallest cell of every requirement, implementation and signature, sorted."""
     found: dict[Key, dict[str, Any]] = {}
     for cell in cells:
         if signature := signature_of(cell):
@@ -49,9 +49,9 @@ def gathered(cells: Iterable[dict[str, Any]]) -> dict[Key, dict[str, Any]]:
 
 
 def write_findings(found: dict[Key, dict[str, Any]], folder: Path) -> dict[Key, Path]:
-    """Write the case file and the script of each finding that has a witness; give the paths of the case files.
+    """Write the case file and the script of each finding that has a witness; return the paths of the case files.
 
-    A file's name is made of the finding alone, so that it stays when others come in.
+    A file's name depends only on its finding, so new findings do not change it.
     """
     paths = {}
     for key, cell in found.items():
@@ -70,7 +70,7 @@ def write_findings(found: dict[Key, dict[str, Any]], folder: Path) -> dict[Key, 
 
 
 def _name(requirement: str, implementation: str, signature: str) -> str:
-    """As "S2-kernel-running_var-3f9a0c": what is off, and a digest of how."""
+    """Return a file name such as "S2-kernel-running_var-3f9a0c", with the quantity and a digest of the signature."""
     quantity = re.sub(r"\W", "_", signature.partition(" ")[0])
     digest = blake2b(signature.encode(), digest_size=3).hexdigest()
     return f"{requirement}-{implementation.removesuffix('.py').replace(':', '-')}-{quantity}-{digest}"

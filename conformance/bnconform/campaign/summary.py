@@ -1,4 +1,4 @@
-"""What a campaign found: its record and its case files, and the lines that it prints at the end."""
+"""Summary of a campaign: its record, its case files, and the lines that it prints at the end."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bnconform.running.session import Session
 
 HOLDS, BREAKS, USAGE_ERROR, SUITE_FAILED = 0, 1, 2, 3
 FEW = 3
-"""Of reasons why nothing was judged, so many are told."""
+"""Number of reasons printed if nothing was judged."""
 
 Entries = Sequence[dict[str, Any]]
 
 
 def tell(entries: Entries, session: Session, folder: Path) -> int:
-    """Write the record and the findings into the folder; print what they say.
+    """Write the record and the findings into the folder; print a summary.
 
     Returns
     -------
     int
-        0 where nothing new is broken, 1 where something is, 2 where nothing could be judged, 3 where nothing is broken,
-        but the suite itself failed.
+        0 if nothing new is broken, 1 if something is, 2 if nothing could be judged, 3 if nothing is broken, but the
+        suite itself failed.
     """
     by_place: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for entry in entries:
@@ -63,25 +63,25 @@ def tell(entries: Entries, session: Session, folder: Path) -> int:
 
 
 def _failure(entries: Entries) -> dict[str, Any]:
-    """What a cell says instead of its verdict where the suite itself failed on some seeds, unless it is broken."""
+    """Return the "not judged" fields of a cell if the suite itself failed on some seeds, else nothing."""
     failed = [one for entry in entries for one in entry.get("failed", ())]
     if not failed:
         return {}
     seeds = sum(entry["item"]["stop"] - entry["item"]["start"] for entry in entries)
-    reason = f"{sum(one['seeds'] for one in failed)} of {seeds} seeds came to nothing: {failed[0]['reason']}"
+    reason = f"{sum(one['seeds'] for one in failed)} of {seeds} seeds gave no result: {failed[0]['reason']}"
     return {"verdict": "not judged", "reason": reason, "again": failed[0]["again"]}
 
 
 def _shown_of(smallest: dict[str, Any] | None) -> dict[str, Any]:
-    """What a cell shows of its smallest finding."""
+    """Return the fields that a cell shows of its smallest finding."""
     if smallest is None:
         return {}
     shown = ("finding", "witness", "again", "script")
-    told = {name: smallest[name] for name in shown if name in smallest}
-    return {"verdict": "breaks", "reason": smallest.get("reason", "")} | told
+    fields = {name: smallest[name] for name in shown if name in smallest}
+    return {"verdict": "breaks", "reason": smallest.get("reason", "")} | fields
 
 
 def _memory(entries: Entries) -> str:
-    """How much a process that judges, and the implementation's beside it, have held at most."""
+    """Describe the peak memory of a judging process and its implementation's process."""
     most = max((sum(entry.get("memory", {}).values()) for entry in entries), default=0)
-    return f", {most} MiB in a process at most" if most else ""
+    return f", at most {most} MiB in a process" if most else ""

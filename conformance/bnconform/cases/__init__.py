@@ -1,1 +1,1 @@
-"""What is drawn: spaces of choices, strategies, regimes, shapes, and the case that comes of them."""
+"""Drawing of cases: spaces of choices, strategies, regimes, shapes, and the case that is built from them."""

@@ -1,4 +1,4 @@
-"""From a Recipe to a Case."""
+"""Building of a Case from a Recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bnconform_adapters.contract import DTYPES, AnyArray, Case, parameter_dtype
 from bnconform_reference.precision import LARGEST, UNIT_ROUNDOFF, DtypeName
 from bnconform_reference.shapes import from_channel_rows
 
-# Exponents of the channels' sd, in powers of 10, where the dtype needs no others.
+# Exponents of the channels' sd, in powers of 10, unless the dtype needs others.
 _SPREADS: dict[str, tuple[float, float]] = {
     "unit": (0, 0),
     "varied": (-4, 4),
@@ -24,8 +24,8 @@ _SPREADS: dict[str, tuple[float, float]] = {
     "huge": (8, 13),
     "subnormal": (-44, -39),
 }
-# float16 ends at 65504 and has no room for the others' extremes; float64 has more than float32. "huge" squares to
-# just inside the overflow of the accumulator's sum of squares.
+# float16 ends at 65504 and cannot hold the extremes of the others; float64 holds more than float32. The sum of squares
+# of "huge" values stays just below the accumulator's overflow.
 _OF_DTYPE: dict[DtypeName, dict[str, tuple[float, float]]] = {
     "float16": {"varied": (-2, 2), "tiny": (-4, -3), "huge": (3, 3.5), "subnormal": (-7, -5)},
     "float64": {"huge": (140, 150), "subnormal": (-322, -309)},
@@ -33,7 +33,7 @@ _OF_DTYPE: dict[DtypeName, dict[str, tuple[float, float]]] = {
 
 
 def build(recipe: Recipe) -> Case:
-    """Make the Case of a recipe."""
+    """Build the Case of a recipe."""
     rng = np.random.default_rng(recipe.seed())
     channels, parameter = recipe.channels, DTYPES[parameter_dtype(recipe.dtype)]
 
@@ -94,29 +94,29 @@ def _x(recipe: Recipe, rng: np.random.Generator) -> AnyArray:
 
 
 def ratios(dtype: DtypeName) -> tuple[float, ...]:
-    """|mean| / sd worth drawing: beyond 1 / (30 u) the stored x keeps too little of its deviations."""
+    """Return useful values of |mean| / sd: beyond 1 / (30 u), rounding of x loses too much of its deviations."""
     return tuple(ratio for ratio in (1.0, 0.0, 10.0, 1e2, 1e4, 1e6) if ratio * UNIT_ROUNDOFF[dtype] * 30 <= 2)
 
 
 def _dy(recipe: Recipe, rng: np.random.Generator) -> AnyArray | None:
     if recipe.dy == "absent":
         return None
-    # Never of mean 0: dbias must show.
+    # The mean is never 0: dbias must be visible.
     rows = readable(rng.standard_normal(recipe.shape) + 0.5, precise=recipe.precise)
     match recipe.dy:
         case "zero":
             rows = np.zeros(recipe.shape)
-        case "expanded":  # equal along axis 0, as the gradient of a sum over the batch is
+        case "expanded":  # equal along axis 0, like the gradient of a sum over the batch
             rows = np.broadcast_to(rows[:1], recipe.shape)
         case "large":
             rows = rows * 2.0**10
-        case "small":  # as of the mean of a loss over many samples
+        case "small":  # like the gradient of a mean over many samples
             rows = rows * (2.0**-10 if recipe.dtype == "float16" else 2.0**-30)
     return np.ascontiguousarray(rows).astype(DTYPES[recipe.dtype])
 
 
 def _cotangents(recipe: Recipe, case: Case, rng: np.random.Generator) -> dict[str, Any]:
-    """ddx, ddweight and ddbias, those that the recipe asks for and whose parameter is there; none has mean 0."""
+    """Draw the requested ones of ddx, ddweight and ddbias whose parameter is present; none has mean 0."""
     like = {"ddx": case.x, "ddweight": case.weight, "ddbias": case.bias}
     return {
         name: readable(rng.standard_normal(array.shape) + 0.5, precise=recipe.precise).astype(array.dtype)
@@ -126,7 +126,7 @@ def _cotangents(recipe: Recipe, case: Case, rng: np.random.Generator) -> dict[st
 
 
 def _random_weight(rng: np.random.Generator, channels: int, precise: bool) -> NDArray[Any]:
-    """Between 1/2 and 2 with either sign: never 1, never 0."""
+    """Draw weights between 1/2 and 2 with either sign: never 1, never 0."""
     return np.asarray(_away_from_one(rng.uniform(0.5, 2.0, channels), precise) * rng.choice([-1.0, 1.0], channels))
 
 
@@ -163,7 +163,7 @@ def _running_mean(recipe: Recipe, rng: np.random.Generator, x: AnyArray) -> NDAr
         return np.zeros(recipe.channels)
     if recipe.training or not x.size:
         mean = readable(rng.uniform(-2.0, 2.0, recipe.channels), precise=recipe.precise)
-    else:  # in inference the statistics are those of data like x
+    else:  # in inference the statistics fit data like x
         axes = (0, *range(2, x.ndim))
         wide = x.astype(np.float64)
         mean = wide.mean(axis=axes) + wide.std(axis=axes) * rng.uniform(-1.0, 1.0, recipe.channels)

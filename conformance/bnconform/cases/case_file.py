@@ -14,7 +14,7 @@ from bnconform_adapters.contract import DTYPES, AnyArray, Case, UserError
 
 FORMAT = "bnconform.case/1"
 _READABLE = 64
-"""Arrays of up to this many elements are also written as numbers, for the reader; only the bytes count."""
+"""Arrays of up to this many elements are also written as numbers, for a person; only the bytes are read."""
 
 
 class CaseFileError(UserError):
@@ -22,7 +22,7 @@ class CaseFileError(UserError):
 
 
 def encode(value: object) -> object:
-    """An array as JSON data; anything else as it is."""
+    """Encode an array as JSON data; return any other value unchanged."""
     if not isinstance(value, np.ndarray):
         return value
     little = value.astype(value.dtype.newbyteorder("<")) if value.dtype.name != "bfloat16" else value
@@ -37,7 +37,7 @@ def encode(value: object) -> object:
 
 
 def decode(value: Any) -> Any:
-    """What :func:`encode` was given."""
+    """Return the value that :func:`encode` encoded."""
     if not isinstance(value, dict):
         return value
     dtype = DTYPES[value["dtype"]]
@@ -45,7 +45,7 @@ def decode(value: Any) -> Any:
 
 
 def to_json(steps: tuple[Case, ...], **about: str) -> dict[str, Any]:
-    """The steps of one layer as JSON data; `about` is kept beside them (requirement, implementation)."""
+    """Return the steps of one layer as JSON data; `about` adds fields such as requirement and implementation."""
     return {
         "format": FORMAT,
         **about,
@@ -54,12 +54,12 @@ def to_json(steps: tuple[Case, ...], **about: str) -> dict[str, Any]:
 
 
 def from_json(data: Any) -> tuple[Case, ...]:
-    """The steps of one layer from what :func:`to_json` gave.
+    """Return the steps of one layer from the data of :func:`to_json`.
 
     Raises
     ------
     CaseFileError
-        The data is of another format, or damaged.
+        If the data has another format or is damaged.
     """
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise CaseFileError(f"not a case file of format {FORMAT}")
@@ -84,7 +84,7 @@ def read(path: Path) -> tuple[Case, ...]:
     Raises
     ------
     CaseFileError
-        There is no such file, or it is not a case file.
+        If the file cannot be read or is not a case file.
     """
     try:
         return from_json(_data(path))
@@ -93,12 +93,12 @@ def read(path: Path) -> tuple[Case, ...]:
 
 
 def about(path: Path) -> dict[str, str]:
-    """What a case file says beside its steps: requirement, implementation, and how `--adapter` takes that.
+    """Read a case file's other fields: requirement, implementation, and its spec as `--adapter` takes it.
 
     Raises
     ------
     CaseFileError
-        There is no such file, or it is not JSON.
+        If the file cannot be read or is not JSON.
     """
     data = _data(path)
     beside = data.items() if isinstance(data, dict) else ()
@@ -115,7 +115,7 @@ def _data(path: Path) -> Any:
 
 
 def same(a: AnyArray | None, b: AnyArray | None) -> bool:
-    """Whether two arrays of a case are equal in dtype, shape and bits."""
+    """Return True if two arrays of a case are equal in dtype, shape and bits."""
     if a is None or b is None:
         return a is b
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()

@@ -1,7 +1,7 @@
-"""scikit-learn's digits: 1797 images of 8 x 8 grey values from 0 to 16, and what they show.
+"""scikit-learn's digits: 1797 images of 8 x 8 grey values from 0 to 16, and their labels.
 
-They are the test set of E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (UCI Machine Learning
-Repository, 1998), which is under CC BY 4.0.
+This is the test set of E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (UCI Machine Learning
+Repository, 1998), under CC BY 4.0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CLASSES = 10
 SIDE = 8
 PIXELS = SIDE * SIDE
 HELD_OUT = 450
-"""The last ones are never trained on. Samples are apparently in order of their writers, so that these are others'."""
+"""Number of last images, never trained on; samples seem to be in order of writers, so these are by other writers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +39,13 @@ class Digits:
         return len(self.labels)
 
     def __getitem__(self, index: Any) -> Digits:
-        """Some of them, as NumPy indexes the first axis."""
+        """Return a selection, as NumPy indexes the first axis."""
         return Digits(self.images[index], self.labels[index])
 
 
 @cache
 def everything() -> Digits:
-    """All 1797 digits, in scikit-learn's order."""
+    """Return all 1797 digits, in scikit-learn's order."""
     with (
         (resources.files("bnconform") / "data" / "digits.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,
@@ -54,10 +54,10 @@ def everything() -> Digits:
 
 
 def to_train_on() -> Digits:
-    """All but the last 450."""
+    """Return all digits except the last 450."""
     return everything()[:-HELD_OUT]
 
 
 def held_out() -> Digits:
-    """The last 450."""
+    """Return the last 450 digits."""
     return everything()[-HELD_OUT:]

@@ -1,6 +1,6 @@
-"""Cases that are the same for all implementations, for figures and comparisons: each known by its kind and place.
+"""Fixed cases, equal for all implementations, for figures and comparisons: a kind and a place identify each.
 
-Laws draw their cases; these are written down, so that anybody can make one again from its recipe.
+Laws draw their cases; fixed cases have a written recipe, so that anybody can build one again.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from bnconform_reference.shapes import from_channel_rows
 Kind: TypeAlias = Literal["conditioning", "length", "drift"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CHANNELS = 3
-"""Channels of every fixed case and every probe, so that few programs are compiled for a shape."""
+"""Number of channels of every fixed case and every probe: one number saves compilations."""
 LENGTH = 16
-"""Values per channel of the cases of conditioning and drift."""
+"""Values per channel of the conditioning and drift cases."""
 OFFSET = 3.0
-"""|mean| / sd of the cases of length and drift."""
+"""|mean| / sd of the length and drift cases."""
 AXES = {"conditioning": "|mean|/sd", "length": "values per channel", "drift": "training steps"}
-"""What a place of each kind is."""
+"""Meaning of the place for each kind."""
 
 
 @dataclass(frozen=True)
 class Handed:
-    """What an implementation is handed, apart from the numbers: the nearest to the usual that it takes.
+    """Settings of the fixed cases for one implementation: the most usual ones that it accepts.
 
     Attributes
     ----------
     dtype : str
-        float32 where it is taken, the first claimed dtype otherwise.
+        float32 if claimed, else the first claimed dtype.
     rank : int
-        Of x; the lowest claimed.
+        Rank of x; the lowest claimed.
     parameters : str
-        "both" where they are taken, the first claimed otherwise.
+        "both" if claimed, else the first claimed choice.
     gradients : bool
-        Whether a backward pass of training is asked for.
+        Whether training includes a backward pass.
     eps, momentum : float
         momentum is the weight of the new batch.
     initial_mean, initial_variance : float
-        Statistics before the first of the steps of drift.
+        Statistics before the first step of drift.
     layout : str
-        How x and dy lie in memory: contiguous where that is taken.
+        Memory layout of x and dy: contiguous if claimed.
     """
 
     dtype: DtypeName
@@ -63,7 +63,7 @@ class Handed:
 
     @classmethod
     def to(cls, claims: Claims) -> Handed:
-        """What an implementation of these claims is handed."""
+        """Choose the settings for an implementation with these claims."""
         momentum = claims.usable_momenta((0.1,))[0]
         return cls(
             dtype="float32" if "float32" in claims.dtypes else claims.dtypes[0],
@@ -79,7 +79,7 @@ class Handed:
 
 
 def fixed_case(kind: Kind, at: float, handed: Handed) -> tuple[Case, ...]:
-    """The case of a kind and a place: one call, or for drift the steps of one layer.
+    """Build the case of a kind and a place: one call, or for drift the steps of one layer.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _length(at: float, handed: Handed) -> tuple[Case, ...]:
 
 
 def _single(n: int, ratio: float, handed: Handed) -> Case:
-    """Numbers that depend on the length and the ratio alone."""
+    """Build a single call, with numbers that depend only on the length and the ratio."""
     random = np.random.default_rng([n, int(ratio)])
     rows = random.standard_normal((CHANNELS, n)) + ratio
     weight, bias = random.uniform(0.5, 2.0, CHANNELS), random.uniform(-1.0, 1.0, CHANNELS)
@@ -117,7 +117,7 @@ def _single(n: int, ratio: float, handed: Handed) -> Case:
 
 
 def _drift(at: float, handed: Handed) -> tuple[Case, ...]:
-    """Batches of a new layer's first steps; those of fewer steps are the first of those of more."""
+    """Build a new layer's first steps; fewer steps are the beginning of more steps."""
     random = np.random.default_rng([LENGTH, int(OFFSET)])
     batch = f"standard_normal(({CHANNELS}, {LENGTH})) + {OFFSET:g}, a channel a row"
     origin = f"default_rng([{LENGTH}, {int(OFFSET)}]): {at:g} batch{'es' if at > 1 else ''} of {batch}"

@@ -1,4 +1,4 @@
-"""What was drawn: the kinds that a case belongs to, and a histogram of them."""
+"""Kinds that a case belongs to, and a histogram of the drawn kinds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BAR = 40
 
 
 def kinds_of(case: Case) -> Iterator[tuple[str, str]]:
-    """Dimension and kind, as ("dtype", "float16") or ("n", "5-8"): one of each dimension that the case has."""
+    """Yield dimension and kind, as ("dtype", "float16") or ("n", "5-8"), for each dimension of the case."""
     yield "mode", "training" if case.training else "inference"
     yield "dtype", case.dtype
     yield "rank", str(case.x.ndim)
@@ -33,7 +33,7 @@ def kinds_of(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def _interval(value: int, edges: tuple[int, ...]) -> str:
-    """The interval of `value`, ends included; `edges` are its upper ends."""
+    """Return the interval of `value` as text, ends included; `edges` are the upper ends of all intervals."""
     below = -1
     for edge in edges:
         if value <= edge:
@@ -43,7 +43,7 @@ def _interval(value: int, edges: tuple[int, ...]) -> str:
 
 
 def histogram(counts: Mapping[str, int]) -> Iterator[str]:
-    """Lines with a bar for every kind, by dimension; the key is the dimension, a colon and the kind."""
+    """Yield lines with a bar for every kind, by dimension; a key is the dimension, a colon and the kind."""
     dimensions: dict[str, dict[str, int]] = {}
     for key, count in counts.items():
         dimension, _, kind = key.partition(": ")
@@ -56,7 +56,7 @@ def histogram(counts: Mapping[str, int]) -> Iterator[str]:
 
 
 def _number(kind: str) -> float:
-    """What to sort a kind by: its first number, if it has one."""
+    """Return the sort key of a kind: its first number, or 0."""
     try:
         return float(kind.removeprefix("over ").split("-")[0]) + kind.startswith("over ")
     except ValueError:

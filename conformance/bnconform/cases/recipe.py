@@ -1,4 +1,4 @@
-"""A Case as a handful of choices: small enough to print, to shrink, and to send to another process."""
+"""Recipe of a Case: a few choices, small enough to print, to shrink, and to send to another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Recipe:
     Attributes
     ----------
     shape, dtype, parameters, training, momentum, eps, layout, dy_layout
-        As in the Case.
+        Fields of the Case.
     values : str
         Regime of x, see :mod:`bnconform.cases.regimes`.
     ratio : float
@@ -27,9 +27,9 @@ class Recipe:
     weight, bias, statistics, dy : str
         Kinds of the other arrays, see :mod:`bnconform.cases.build`.
     precise : bool
-        False rounds what is drawn to a few bits, so that a case reads well.
+        False rounds values to a few bits, so that a case is easy to read.
     salt : int
-        Tells cases of equal choices apart.
+        Number that distinguishes cases of equal choices.
     cotangents : str
         Kind of ddx, ddweight and ddbias: "absent", "all", or the one that is present.
     """
@@ -55,25 +55,25 @@ class Recipe:
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of channels, C."""
         return self.shape[1]
 
     @property
     def values_per_channel(self) -> int:
-        """n."""
+        """Number of values per channel, n."""
         n = self.shape[0]
         for size in self.shape[2:]:
             n *= size
         return n
 
     def seed(self) -> int:
-        """A seed that any change of the recipe changes: shrinking one choice redraws the values."""
+        """Return the seed of the values; any change of the recipe changes it, so shrinking redraws the values."""
         text = repr(self)
-        if self.cotangents != "absent":  # the others keep the values that they had before there were any
+        if self.cotangents != "absent":  # recipes without cotangents keep their earlier values
             text += self.cotangents
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
     def describe(self) -> str:
-        """The choices that are not the default, in one line."""
+        """Return the choices that are not the default, in one line."""
         chosen = [f"{f.name}={getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != f.default]
         return " ".join(text.replace(", ", ",") for text in chosen)

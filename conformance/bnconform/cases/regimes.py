@@ -1,7 +1,7 @@
-"""Regimes of x: how the values of a channel lie before they are scaled and shifted.
+"""Regimes of x: distributions of a channel's values before they are scaled and shifted.
 
-Each regime turns a generator and a shape into rows (C, n) of spread about 1 around 0, except `digits`, which is
-real data and comes as it is.
+Each regime turns a generator and a shape into rows (C, n) of spread about 1 around 0. Only `digits` returns real data,
+unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _normal(rng: np.random.Generator, channels: int, n: int) -> Rows:
 
 
 def _sorted(rng: np.random.Generator, channels: int, n: int) -> Rows:
-    """Worst for running means: the errors of successive updates have one sign."""
+    """Draw sorted values, the worst for running means: the errors of successive updates have one sign."""
     return np.sort(_normal(rng, channels, n), axis=1)
 
 
@@ -33,7 +33,7 @@ def _two_valued(rng: np.random.Generator, channels: int, n: int) -> Rows:
 
 
 def _outlier(rng: np.random.Generator, channels: int, n: int) -> Rows:
-    """One value 30 times as far out as the others."""
+    """Draw one value at 30 times the spread of the others."""
     rows = _normal(rng, channels, n)
     if n:
         rows[np.arange(channels), rng.integers(0, n, channels)] = 30.0
@@ -45,7 +45,7 @@ def _constant(rng: np.random.Generator, channels: int, n: int) -> Rows:
 
 
 def _one_dead(rng: np.random.Generator, channels: int, n: int) -> Rows:
-    """One channel of zeros among others, as behind a ReLU that never fires."""
+    """Draw one channel of zeros among others, as behind a ReLU that never fires."""
     rows = _normal(rng, channels, n)
     if channels > 1:
         rows[rng.integers(channels)] = 0.0
@@ -53,7 +53,7 @@ def _one_dead(rng: np.random.Generator, channels: int, n: int) -> Rows:
 
 
 def _balanced(rng: np.random.Generator, channels: int, n: int) -> Rows:
-    """As many -1 as 1, shuffled: with a round shift, sums of any order are exact, and so are mean and variance."""
+    """Draw equally many -1 and 1: with a round shift, sums in any order, mean and variance are exact."""
     signs = np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
     return np.stack([rng.permutation(signs) for _ in range(channels)]) if channels else np.zeros((0, n))
 
@@ -71,15 +71,15 @@ REGIMES: dict[str, Callable[[np.random.Generator, int, int], Rows]] = {
 
 @cache
 def digit_images() -> NDArray[np.float64]:
-    """The first 256 images of scikit-learn's digits set, shape (256, 8, 8), grey values 0 to 16."""
+    """Return the first 256 images of scikit-learn's digits, shape (256, 8, 8), grey values 0 to 16."""
     return everything().images[:IMAGES]
 
 
 def digits(rng: np.random.Generator, shape: tuple[int, ...]) -> Rows:
-    """Activations of scikit-learn's digits behind a fixed random layer, rows (C, n) for x of `shape`.
+    """Return activations of scikit-learn's digits behind a fixed random layer, rows (C, n) for x of `shape`.
 
-    Rank 2 takes them from a dense layer; higher ranks from a 3x3 convolution, whose 64 positions fill the spatial
-    axes in order. Images and positions repeat where the shape has more.
+    Rank 2 uses a dense layer. Higher ranks use a 3x3 convolution, whose 64 positions fill the spatial axes in order.
+    Images and positions repeat if the shape has more.
     """
     samples, channels = shape[:2]
     positions = int(np.prod(shape[2:], dtype=np.int64))

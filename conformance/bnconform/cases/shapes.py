@@ -10,15 +10,15 @@ Shape: TypeAlias = tuple[int, ...]
 Chooser: TypeAlias = Callable[[tuple[int, ...]], int]
 Kind: TypeAlias = Literal["small", "equal", "wide", "long", "bulk"]
 
-# Small n carries the numerical sensitivity, large n the structural faults; the latter cost more and come seldom.
+# Small n shows numerical faults, large n structural ones; large shapes cost more and are drawn rarely.
 KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "equal", "wide", "long")
 SMALL_CHANNELS = (2, 1, 3, 5, 8)
 WIDE_CHANNELS = (9, 17, 64, 33, 65, 130, 256, 1030)
 INTERPRETED_CHANNELS = (9, 64, 65, 130)
-"""An interpreted kernel costs milliseconds per channel."""
+"""Channels for an interpreted kernel, which takes milliseconds per channel."""
 SMALL_SIZES = (2, 3, 1, 4, 5, 7, 8)
 BLOCK_EDGES = (31, 12, 32, 33, 20, 63, 65, 28, 127, 129, 56, 255, 257, 100, 1023, 1025, 784, 2049, 4097)
-"""Around powers of two, and odd multiples of small ones, which are whole blocks of 4 or 8 but not of 16 or 32."""
+"""Sizes around powers of two, and odd multiples of small ones: whole blocks of 4 or 8, but not of 32."""
 
 
 # Positions, on one to three axes.
@@ -29,11 +29,11 @@ BULK: dict[int, tuple[Shape, Shape, Shape]] = {
 
 
 def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WIDE_CHANNELS) -> Shape:
-    """A shape (N, C, *spatial) of a rank.
+    """Choose a shape (N, C, *spatial) of a rank.
 
-    small: few values. equal: few, along axes that are equally long. wide: many channels of few values. bulk: many
-    channels and more than 65536 elements. long: few channels, n near a block edge, all of it in N for rank 2 and
-    along the last axis otherwise.
+    small: few values. equal: few values, along axes of equal length. wide: many channels of few values. bulk: many
+    channels and more than 65536 elements. long: few channels, and n near a block edge, in N for rank 2 and along the
+    last axis otherwise.
     """
     if kind == "equal":
         size = choose((3, 2, 5))
@@ -52,14 +52,14 @@ def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WID
 
 
 def with_values(rank: int, n: int, channels: int, *, samples: int = 1) -> Shape:
-    """A shape of n values per channel in each of `samples`; in rank 2 they are all in N."""
+    """Return a shape with n values per channel in each of `samples`; in rank 2, N holds all values."""
     if rank == 2:
         return (samples * n, channels)
     return (samples, channels, *(1 for _ in range(rank - 3)), n)
 
 
 def fitted(shape: Shape, largest: int | None) -> Shape:
-    """The shape itself, or one whose longest axes are halved until it has no more than `largest` elements."""
+    """Return the shape, with the longest axes halved until it has at most `largest` elements."""
     if largest is None:
         return shape
     sizes = list(shape)
@@ -69,6 +69,6 @@ def fitted(shape: Shape, largest: int | None) -> Shape:
 
 
 def at_least_two_values(shape: Shape) -> Shape:
-    """The shape itself, or one of two samples where it has a single value per channel."""
+    """Return the shape, but with two samples if it has a single value per channel."""
     single = all(size == 1 for i, size in enumerate(shape) if i != 1)
     return (2, *shape[1:]) if single else shape

@@ -1,4 +1,4 @@
-"""Which Cases a law is about: alternatives for every choice of a Recipe, as data."""
+"""Spaces of Cases for the laws: alternatives for every choice of a Recipe, as data."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from bnconform.cases.shapes import KINDS, Kind
 from bnconform_adapters.claims import Claims, Layout, Mode
 from bnconform_reference.precision import DtypeName
 
-# The first alternative is what shrinking ends at: simple, and informative all the same.
+# Shrinking ends at the first alternative, which is simple and still informative.
 SHIFTED = ("normal", "two_valued", "outlier", "sorted", "digits", "one_dead")
 
 
 @dataclass(frozen=True)
 class Space:
-    """Alternatives that a law draws from; what the implementation claims narrows them further.
+    """Alternatives that a law draws from; the implementation's claims narrow them further.
 
     Attributes
     ----------
     mode : str
         "training" or "inference".
     n : tuple of int or None
-        Values per channel; None draws small ones mostly, and now and then sizes at block edges.
+        Values per channel; None draws mostly small numbers, and sometimes sizes at block edges.
     ratios : tuple of float or None
-        |mean| / sd; None takes what x's dtype can hold.
+        |mean| / sd; None takes the ratios that x's dtype can hold.
     gradients : bool or "where claimed"
-        Whether the law asks for a backward pass.
+        Whether the law needs a backward pass.
     derivative : str
-        "second_order" or "forward_mode" where the law asks for it, as the Claims' fields are called.
+        Field of the Claims that the law needs: "second_order", "forward_mode" or none.
     also : tuple of str
         Other modes that the law calls.
     beside : str or None
-        A layout that the law compares with, and that has to be claimed, too.
+        Layout that the law compares with; it must be claimed, too.
     kinds : tuple of str
         Kinds of shapes, see :mod:`bnconform.cases.shapes`.
     dtypes, layouts : tuple of str or None
-        None takes what is claimed; layouts are those of x and dy, "far" only where it is named.
+        Alternatives; None takes the claimed ones. `layouts` are for x and dy, with "far" only if it is named.
     precise : tuple of bool
-        Whether values have all their bits, or a few that read well.
+        Whether values have all their bits, or only a few for readability.
     needs : tuple of str
         Claims that must be true, such as "untracked".
     values, spreads, eps, momenta, weights, biases, statistics, dys, cotangents, parameters
-        Alternatives of the Recipe's fields; `parameters` None takes what is claimed.
+        Alternatives of the Recipe's fields; `parameters` None takes the claimed ones.
     """
 
     mode: Mode = "training"
@@ -69,7 +69,7 @@ class Space:
     precise: tuple[bool, ...] = (False, True)
 
     def why_not(self, claims: Claims) -> str | None:
-        """Why the law is not claimed, or None where it is."""
+        """Return why the law is not claimed, or None if it is claimed."""
         for mode in (self.mode, *self.also):
             if mode not in claims.modes:
                 return f"{mode} mode is not claimed"
@@ -94,17 +94,17 @@ class Space:
         return None
 
     def layouts_of(self, claims: Claims, rank: int) -> tuple[Layout, ...]:
-        """Claimed layouts of the space that x of a rank can have; none where the space names others."""
+        """Return the claimed layouts of the space that x of a rank can have; empty if the space names only others."""
         if self.layouts is not None:
             return tuple(layout for layout in claims.usable_layouts(rank) if layout in self.layouts)
         return tuple(layout for layout in claims.usable_layouts(rank) if layout != "far") or ("contiguous",)
 
     def ranks(self, claims: Claims) -> tuple[int, ...]:
-        """Claimed ranks in which x can have a layout of the space."""
+        """Return the claimed ranks in which x can have a layout of the space."""
         return tuple(rank for rank in claims.ranks if self.layouts_of(claims, rank))
 
     def wants_gradients(self, claims: Claims) -> bool:
-        """Whether cases ask for a backward pass."""
+        """Return True if cases include a backward pass."""
         return self.gradients is True or (self.gradients == "where claimed" and self.mode in claims.gradients)
 
 

@@ -1,8 +1,8 @@
 """Hypothesis strategies: Cases from a Space and an implementation's claims.
 
-Only choices are drawn, never elements: the values come from a generator seeded by the choices. Every recipe that
-is drawn is valid. Implementations that compile per shape draw from a small pool of signatures, so that values vary
-while programs are reused.
+Hypothesis draws only choices, never elements: a generator seeded by the choices gives the values. Every drawn recipe is
+valid. Implementations that compile per shape draw from a small pool of signatures, so that values vary while programs
+are reused.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ Step: TypeAlias = Literal["training", "inference", "empty", "single"]
 
 POOL_SIZE = 20
 SEEDS_A_POOL = 100
-"""Neighbouring seeds that share a pool: a campaign goes through them one by one, and would compile anew for each."""
+"""Number of neighbouring seeds that share a pool: a campaign uses them in order, and would compile anew for each."""
 BATCH_SIZES = (None, 2, 3, 5)
-"""Sizes of a later batch of a layer; None is that of the first."""
+"""Sizes of a later batch of a layer; None is the size of the first batch."""
 COMPILED_LENGTHS = 6
-"""Of the lengths that a law asks for, about this many are drawn where each costs a compilation."""
+"""Approximate number of a law's lengths to draw from, if each length costs a compilation."""
 UNUSED = (0.1,)
-"""The momentum of a layer that is not to be trained; it is built with one all the same."""
+"""Momentum of a layer that is not trained; building the layer needs one."""
 SALTS = 1000
-"""More than a tape's salts: the steps of a layer are that far apart."""
+"""Distance between the salts of a layer's steps; larger than any salt of a tape."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a compiled program depends on, the mode aside."""
+    """Properties that a compiled program depends on, except the mode."""
 
     shape: Shape
     dtype: DtypeName
@@ -61,9 +61,10 @@ class Signature:
 
 
 def signature_pool(claims: Claims, seed: int) -> tuple[Signature, ...]:
-    """Signatures for a run of this seed; every claimed dtype, rank and choice of parameters occurs. Empty where cheap.
+    """Return the signatures for a run of this seed; empty for cheap implementations.
 
-    They change with every hundredth seed; values change with each.
+    Every claimed dtype, rank and choice of parameters occurs. Signatures change with every hundredth seed, values with
+    every seed.
     """
     if claims.cost == "cheap":
         return ()
@@ -98,7 +99,7 @@ def _of_any_size(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature
     parameters = tuple(p for p in claims.parameters if space.parameters is None or p in space.parameters)
     dtypes = tuple(d for d in claims.dtypes if space.dtypes is None or d in space.dtypes)
     ranks = space.ranks(claims)
-    if space.n is not None:  # few shapes anyway; a compiled program needs one rank and dtype of them
+    if space.n is not None:  # the shapes are few; compiled programs get one rank and dtype
         few = 1 if pool else None
         lengths = space.n[:: max(1, len(space.n) // COMPILED_LENGTHS)] if pool else space.n
         rank, length = tape.choose_size(ranks[:few]), tape.choose_size(lengths)
@@ -117,7 +118,7 @@ def _of_any_size(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature
 
 
 def recipes(space: Space, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Recipe]:
-    """Recipes of the space that the claims allow."""
+    """Return a strategy for the space's recipes that the claims allow."""
     return tapes.map(lambda data: _recipe(Tape(data), space, claims, pool))
 
 
@@ -157,18 +158,18 @@ def _recipe(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...
 
 
 class Source(Protocol):
-    """Where a law's examples come from."""
+    """Source of a law's examples."""
 
     def why_not(self, claims: Claims) -> str | None:
-        """Why the law is not claimed, or None where it is."""
+        """Return why the law is not claimed, or None if it is claimed."""
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
-        """Examples: the steps of one layer's life, often a single one."""
+        """Return a strategy for examples: the steps of one layer, often a single one."""
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Single cases of a space."""
+    """Source of single cases of a space."""
 
     space: Space
 
@@ -182,13 +183,13 @@ class Cases:
 
 
 def _samples(case: Case, start: int, end: int) -> Case:
-    """Some samples of a case."""
+    """Return some samples of a case."""
     return replace(case, x=case.x[start:end], dy=None if case.dy is None else case.dy[start:end])
 
 
 @dataclass(frozen=True)
 class Shards:
-    """A batch in shards on several devices, as one case for each; the first of them is the space's."""
+    """Source of batches in shards on several devices, with one case per device; the space draws the first."""
 
     space: Space
 
@@ -208,7 +209,7 @@ class Shards:
             samples = [first.shape[0], *(first.shape[0] if n is None else n for n in draw(later))]
             at = draw(st.integers(0, len(samples) - 1))
             samples = [*samples[at:], *samples[:at]]
-            if draw(st.booleans()):  # alike: parts of one batch
+            if draw(st.booleans()):  # parts of one batch, with similar values
                 whole = build(replace(first, shape=(sum(samples), *first.shape[1:])))
                 return tuple(_samples(whole, end - n, end) for n, end in zip(samples, accumulate(samples), strict=True))
             apart = (
@@ -221,7 +222,7 @@ class Shards:
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Cases of several sources, those that are claimed."""
+    """Source of the cases of several sources, if they are claimed."""
 
     sources: tuple[Source, ...]
 
@@ -236,7 +237,7 @@ class AnyOf:
 
 
 def one_layer(cases: Steps) -> Steps:
-    """The cases with the first one's parameters and statistics throughout: a layer has only one set."""
+    """Give all cases the first one's parameters and statistics: a layer has only one set."""
     first = cases[0]
     return tuple(
         replace(
@@ -252,9 +253,9 @@ def one_layer(cases: Steps) -> Steps:
 
 @dataclass(frozen=True)
 class Sequences:
-    """Several steps of one layer: the first two train, the others are of the given kinds.
+    """Source of several steps of one layer: the space draws the first, and later ones train or have a given kind.
 
-    Batch sizes change from step to step, except where a new shape costs a compilation.
+    Batch sizes change from step to step, unless a new shape costs a compilation.
     """
 
     space: Space

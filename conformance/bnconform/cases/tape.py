@@ -1,9 +1,9 @@
 """Choices from a tape of bytes: one draw of Hypothesis instead of twenty.
 
-Hypothesis spends its time per draw, and likes to copy one draw over another of the same kind, which makes examples
-alike: with a draw for every choice, 400 cases had 160 different salts of 1000, where chance gives 330. A tape is a
-single draw. Byte 0 stands for the first alternative, so that a tape of zeros is the simplest case, and shrinking
-lowers the bytes one by one. Every choice has its own place, so that one does not move when another vanishes.
+Hypothesis spends its time per draw, and often copies one draw over another of the same kind, which makes examples
+similar: with a draw for every choice, 400 cases had 160 different salts of 1000; chance gives 330. A tape is a single
+draw. Byte 0 means the first alternative, so a tape of zeros is the simplest case, and shrinking lowers the bytes one by
+one. Every choice has its own place, so it does not move when another choice vanishes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Tape:
     Parameters
     ----------
     data : bytes
-        :data:`LENGTH` of them.
+        Tape of :data:`LENGTH` bytes.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -41,15 +41,15 @@ class Tape:
         self._shape = iter(data[:_SHAPE])
 
     def choose(self, name: str, alternatives: Sequence[T]) -> T:
-        """The alternative for the choice of that name, see ``_NAMES``."""
+        """Return the alternative for the named choice; for names, see ``_NAMES``."""
         return _among(alternatives, self._data[_PLACES[name]])
 
     def choose_size(self, alternatives: Sequence[T]) -> T:
-        """The next choice that makes up a shape; there are at most eight."""
+        """Return the next choice for the shape; there are at most eight."""
         return _among(alternatives, next(self._shape))
 
     def salt(self) -> int:
-        """A number below 256."""
+        """Return the salt, a number below 256."""
         return self._data[_PLACES["salt"]]
 
 

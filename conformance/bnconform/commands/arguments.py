@@ -1,4 +1,4 @@
-"""What subcommands share on the command line: the parser, types of values, and the options on how a file is called."""
+"""Shared parts of the subcommands' command lines: the parser, types of values, and options for calling a file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 USAGE_ERROR = 2
 SPEC = "NAME|PATH.py[:NAME]"
-"""How help texts show an implementation."""
+"""Notation for an implementation in help texts."""
 
 
 class Parser(argparse.ArgumentParser):
-    """One line for an option's bad value; the usage, too, for what is no command."""
+    """Parser that reports an option's bad value in one line, and prints the usage only for other errors."""
 
     def error(self, message: str) -> NoReturn:
         """See argparse."""
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def seconds(text: str, of: str = "seconds") -> float:
-    """A time limit, from the command line; `of` is its unit, for the message."""
+    """Read a time limit from the command line; `of` is its unit, for the message."""
     try:
         return positive(text, of)
     except OptionError as error:
@@ -35,12 +35,12 @@ def seconds(text: str, of: str = "seconds") -> float:
 
 
 def minutes(text: str) -> float:
-    """A length of time, from the command line."""
+    """Read a number of minutes from the command line."""
     return seconds(text, "minutes")
 
 
 def count(text: str) -> int:
-    """A number of things, from the command line."""
+    """Read a positive whole number from the command line."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r}; pass a whole number above 0")
     return int(text)
@@ -53,7 +53,7 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
 
 
 def call_options(parsed: argparse.Namespace) -> CallOptions:
-    """The values of :func:`add_call_options`."""
+    """Return the values of the options of :func:`add_call_options`."""
     from bnconform_adapters.worker.limits import CallOptions
 
     return CallOptions(parsed.in_process, parsed.time_limit)

@@ -8,7 +8,7 @@ HELP = "time the bundled kernel on a GPU, beside torch and a device copy"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is timed."""
+    """Add the choice of what to time."""
     parser.add_argument("what", choices=["kernel"])
 
 

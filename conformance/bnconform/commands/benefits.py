@@ -1,4 +1,4 @@
-"""`bnconform benefits`: train small networks with each implementation, and report what batch norm does for them."""
+"""`bnconform benefits`: train small networks with each implementation, and report the effects of batch norm."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from time import perf_counter
 
 from bnconform.commands.arguments import SPEC, add_call_options, call_options
 
-HELP = "train small networks with each implementation, and report what batch norm does for them"
+HELP = "train small networks with each implementation, and report the effects of batch norm"
 DEFAULT = ("reference", "torch", "flax.linen", "keras.tensorflow")
-"""Implementations that train where none is named, as far as they are installed."""
+"""Default implementations, if they are installed."""
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Thousands of small products take many times as long where several threads wait for one another."""
+"""Variables to set to one thread: thousands of small products are much slower with threads that wait for each other."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where to write, the implementations, and the length of the experiments."""
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write page and figures")
+    """Add the output folder, the implementations, and the length of the experiments."""
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for page and figures")
     parser.add_argument("--adapter", action="append", default=[], metavar=SPEC, help="repeatable")
     add_call_options(parser)
-    parser.add_argument("--short", action="store_true", help="a few steps and seeds, to see that everything works")
+    parser.add_argument("--short", action="store_true", help="a few steps and seeds, to check that everything works")
 
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
-    """Run all experiments, and write page, record and figures; return 0, whatever was found."""
+    """Run all experiments, and write page, record and figures; always return 0."""
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     from bnconform.training.experiments.all import run_all

@@ -1,4 +1,4 @@
-"""`bnconform identify`: find out which dialect an implementation has, from its outputs."""
+"""`bnconform identify`: determine an implementation's dialect from its outputs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 
 from bnconform.commands.arguments import SPEC, add_call_options, call_options
 
-HELP = "find out which dialect an implementation speaks"
+HELP = "determine an implementation's dialect from its outputs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the implementation, and what to print."""
+    """Add the implementation, and the form of the output."""
     parser.add_argument("spec", metavar=SPEC)
     parser.add_argument("--json", action="store_true", help="print a JSON document")
     parser.add_argument("--evidence", action="store_true", help="show the evidence of every answer")

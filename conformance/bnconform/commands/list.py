@@ -8,11 +8,11 @@ HELP = "list the bundled implementations"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It takes none."""
+    """Add nothing: the command has no arguments."""
 
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
-    """Print a line for each."""
+    """Print a line for each implementation."""
     from bnconform_adapters.registry import REGISTRY
 
     width = max(len(entry.name) for entry in REGISTRY)

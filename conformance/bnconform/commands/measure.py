@@ -1,4 +1,4 @@
-"""`bnconform measure`: the report's fixed cases through one implementation, as text."""
+"""`bnconform measure`: one implementation's errors on the report's fixed cases, as text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bnconform.commands.arguments import SPEC, add_call_options, call_options
 
 HELP = "errors on the report's fixed cases, or on one of them"
 KINDS = ("conditioning", "length", "drift")
-"""Kinds of fixed cases, as :mod:`bnconform.cases.fixed_cases` has them; importing that takes NumPy."""
+"""Kinds of fixed cases, copied from :mod:`bnconform.cases.fixed_cases`, which would import NumPy."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the implementation, and which case."""
+    """Add the implementation, and the choice of a case."""
     parser.add_argument("spec", metavar=SPEC)
     parser.add_argument("--kind", choices=KINDS, help="with --at: one case of this kind, shown with its errors")
     parser.add_argument("--at", type=float, metavar="PLACE", help="|mean|/sd, values per channel, or training steps")
@@ -31,7 +31,7 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     wanted = None if parsed.kind is None else place(parsed.kind, parsed.at)
     with opened(parsed.spec, call_options(parsed)) as adapter:
         if "training" not in adapter.claims.modes:
-            raise AdapterError(f"{adapter.name} does not train, and the fixed cases are of training")
+            raise AdapterError(f"{adapter.name} does not train, but the fixed cases need training")
         lines = list(all_points(measure(adapter)) if wanted is None else one_point(adapter, parsed.kind, wanted))
     print("\n".join(lines))
     return 0

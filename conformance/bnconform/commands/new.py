@@ -1,4 +1,4 @@
-"""`bnconform new`: write a batch norm to start a kernel of one's own from."""
+"""`bnconform new`: write a batch norm to start your own kernel from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STARTERS = {
 }
 """Forms of a candidate file, and the starter of each; the first is the default."""
 HIDDEN_BY_NAME = ("numpy", "torch", "jax")
-"""What a file of the same name could not import."""
+"""Modules that a file of the same name could not import."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,5 +44,5 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     if not path.parent.is_dir():
         raise UserError(f"no such folder: {path.parent}; make it first")
     path.write_text((resources.files("bnconform") / "starters" / STARTERS[parsed.form]).read_text())
-    print(f"written: {path}; it passes as it is, see: bnconform vet {path}")
+    print(f"written: {path}; it passes unchanged, see: bnconform vet {path}")
     return 0

@@ -16,35 +16,35 @@ HELP = "judge a case file of --report again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the case file, and what to judge."""
+    """Add the case file and the implementation."""
     parser.add_argument("case", type=Path, metavar="CASE.json")
-    parser.add_argument("--adapter", metavar=SPEC, help="default: what the file was written for")
+    parser.add_argument("--adapter", metavar=SPEC, help="default: the file's own implementation")
     add_call_options(parser)
 
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
-    """Print the finding; return 1 where the case breaks its law, 0 where the law holds."""
+    """Print the finding; return 1 if the case breaks its law, 0 if the law holds."""
     finding = replay_file(parsed.case, parsed.adapter, call_options(parsed))
     print(finding or "holds now")
     return 1 if finding else 0
 
 
 def replay_file(path: Path, spec: str | None, calls: CallOptions | None = None) -> str | None:
-    """Judge a case file by its requirement; give the finding as text, or None where the law holds now.
+    """Judge a case file by its requirement; return the finding as text, or None if the law holds now.
 
     Parameters
     ----------
     path : Path
-        As `--report` writes them.
+        Case file written by `--report`.
     spec : str or None
-        What to judge, as `--adapter` takes it; None takes what the file was written for.
+        Implementation as `--adapter` takes it; None takes the file's own.
     calls : CallOptions
-        How a file is called.
+        Options for calling a candidate file.
 
     Raises
     ------
     CaseFileError, AdapterError, UserError
-        The file or the implementation cannot be had, or the file does not say by what it is judged.
+        If the file or the implementation is not available, or the file names no requirement.
     """
     from bnconform.cases import case_file
     from bnconform.judging.findings import explain
@@ -59,7 +59,7 @@ def replay_file(path: Path, spec: str | None, calls: CallOptions | None = None) 
     steps, about = case_file.read(path), case_file.about(path)
     requirement = about.get("requirement", "")
     if requirement not in laws():
-        raise UserError(f"{path} names no requirement of the suite, but {requirement!r}; write it there")
+        raise UserError(f"{path} names no requirement of the suite, but {requirement!r}; write an id of the catalogue")
     spec = spec or about.get("spec") or about.get("implementation")
     if spec is None:
         raise UserError(f"{path} names no implementation; pass --adapter")

@@ -1,4 +1,4 @@
-"""`bnconform report`: put records together into a page; where none is given, run the implementations first."""
+"""`bnconform report`: write a page from records; without records, run the implementations first."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from tempfile import TemporaryDirectory
 from bnconform.running.failures import SUITE_FAILED
 from bnconform.running.options import OPTIONS, PREFIX, words
 
-HELP = "put results together into a page; without any, run the implementations first"
+HELP = "write a page from results; without results, run the implementations first"
 PASSES_ON = True
 OF_A_RUN = tuple(option for option in OPTIONS if option.name not in ("report", "identify", "measure", "level"))
-"""Options of a run that this command takes."""
+"""Options of a run that this command accepts."""
 OF_PYTEST = ("--hypothesis-profile", "--hypothesis-seed", "-n")
-"""Options with a value that are passed on to pytest; if they were unknown, their value would be taken for a file."""
+"""Options with a value for pytest; if this parser did not know them, it would read their value as a file."""
 LAWS = Path(__file__).parents[1] / "laws"
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the records, where to write, and the options of a run."""
+    """Add the records, the output folder, and the options of a run."""
     parser.add_argument("results", nargs="*", type=Path, metavar="results.json")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write it")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the page")
     for option in OF_A_RUN:
         parser.add_argument(f"--{option.name}", **option.settings)
     for name in OF_PYTEST:
-        parser.add_argument(name, metavar="VALUE", help="of the run, as pytest takes it")
+        parser.add_argument(name, metavar="VALUE", help="option of pytest, for the run")
 
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
-    """Write the report; return 0, whatever was found, and 3 if the suite failed on some laws."""
+    """Write the report; return 3 if the suite failed on some laws, else 0, also for broken laws."""
     from bnconform_adapters.contract import UserError
     from bnconform_reports.headline import headline
     from bnconform_reports.report import ready, write_report
@@ -46,7 +46,7 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     arguments += rest
     if parsed.results and arguments:
         option = arguments[0].replace(PREFIX, "--")
-        raise UserError(f"{option} is for a run, and the results are given; leave one out")
+        raise UserError(f"{option} is for a run, but results are given; leave one out")
     ready(parsed.out)
     if parsed.results:
         found = write_report(parsed.results, parsed.out)
@@ -59,7 +59,7 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _judged(folder: Path, arguments: Sequence[str]) -> Path:
-    """Run the suite, with pytest's progress to be seen; give the record."""
+    """Run the suite with pytest's progress on stderr; return the path of the record."""
     from bnconform_adapters.contract import UserError
     from bnconform_reports.first_line import explains_failure
     from bnconform_reports.records import read

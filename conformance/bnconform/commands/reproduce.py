@@ -9,7 +9,7 @@ HELP = "write a script that shows a known deviation"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the ledger's entry, and where to write."""
+    """Add the ledger's entry and the output folder."""
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("requirement", metavar="REQUIREMENT")
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: this folder")
@@ -18,17 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     """Write the script."""
     path = reproduce(parsed.name, parsed.requirement, parsed.out)
-    print(f"written: {path}; it needs nothing of this project, see: python {path}")
+    print(f"written: {path}; it runs without this project: python {path}")
     return 0
 
 
 def reproduce(implementation: str, requirement: str, folder: Path) -> Path:
-    """Write the script that shows a known deviation, from its witness; give its path.
+    """Write the script that shows a known deviation, from its witness; return the script's path.
 
     Raises
     ------
     UserError
-        The ledger has no such entry, its implementation is not installed, or the law holds now.
+        If the ledger has no such entry, its implementation is not installed, or the law holds now.
     """
     from bnconform.deviations import ledger
     from bnconform.running.all_laws import laws
@@ -42,7 +42,7 @@ def reproduce(implementation: str, requirement: str, folder: Path) -> Path:
     deviation = ledger.find(implementation, requirement)
     if deviation is None:
         known = [one.requirement for one in ledger.deviations() if one.implementation == implementation]
-        listed = f"pass one of {', '.join(known)}" if known else "it has none for this implementation"
+        listed = f"pass one of {', '.join(known)}" if known else "no entry names this implementation"
         raise UserError(f"the ledger has no entry {requirement!r} for {implementation}; {listed}")
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}; make it first")

@@ -12,10 +12,12 @@ PASSES_ON = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add those of vet, and all options of a run."""
+    """Add the arguments of vet, and all options of a run."""
     parser.add_argument("spec", nargs="+", metavar=SPEC)
     parser.add_argument("-v", "--verbose", action="store_true", help="list every law, and how to claim more")
-    parser.add_argument("--json", metavar="PATH", help="write the record of results here; - prints it, and no page")
+    parser.add_argument(
+        "--json", metavar="PATH", help="write the record of results here; - prints the record instead of the page"
+    )
     parser.add_argument("--junit", metavar="PATH", help="write JUnit XML here")
     for option in OPTIONS:
         if option is not ADAPTER:
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
-    """Vet; `rest` are pytest's options."""
+    """Vet the implementations; `rest` are options for pytest."""
     from bnconform.running.vetting import vet
 
     given = {option.field: getattr(parsed, option.field) for option in OPTIONS if option is not ADAPTER}

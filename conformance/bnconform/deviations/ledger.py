@@ -1,11 +1,11 @@
-"""Known deviations: what released implementations really do wrong, as data with witnesses.
+"""Ledger of known deviations: real defects of released implementations, as data with witnesses.
 
-An entry is a strict expected failure. Its witness is judged first: where it no longer breaks the law, the entry is
-stale and the run fails. `elsewhere` narrows the claims to where the law is still expected to hold; there it is
-searched as ever. Without it the law is known to be broken everywhere, and the witness is all that is judged.
+An entry is a strict expected failure. Its witness is judged first: if it no longer breaks the law, the entry is stale
+and the run fails. `elsewhere` narrows the claims to the domain where the law should still hold; the search runs there.
+Without `elsewhere`, the law is broken everywhere, and only the witness is judged.
 
 One defect often breaks many laws: half-precision sums show in every gradient. The entry of the law that names the
-cause (N1, N2) says so by `cause`; the other laws are then judged elsewhere, too, and need no entries of their own.
+cause (N1, N2) sets `cause`. The other laws are then judged only elsewhere, too, and need no entries.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ class Deviation:
     Attributes
     ----------
     implementation, requirement : str
-        In the table `implementation` may be a list: each gets an entry of its own, with the same witness.
+        In the table, `implementation` may be a list: each gets its own entry, with the same witness.
     kind : str
         bug: against its own documentation or the definition. numerics: quality of arithmetic. robustness: edges.
     versions : str
-        Where it was seen, as ``distribution==version``.
+        Versions that show the deviation, as ``distribution==version``.
     reason : str
-        What happens, in one line.
+        Description of the defect, in one line.
     witness : str
         Name of a case file beside the ledger.
     link : str
-        The upstream thread; empty where none was found.
+        Upstream thread; empty if none was found.
     elsewhere : tuple of dict
-        Claims to replace, so that what is left is expected to meet the law; one search for each.
+        Claims to replace, so that the rest should meet the law; one search for each dict.
     cause : bool
-        Whether the other laws are judged elsewhere, too.
+        Whether the other laws are judged only elsewhere, too.
     """
 
     implementation: str
@@ -61,17 +61,17 @@ class Deviation:
     cause: bool = False
 
     def narrowed(self, domains: list[Claims]) -> list[Claims]:
-        """What `elsewhere` leaves of each of the given claims; none where that is nothing."""
+        """Return each of the given claims narrowed by `elsewhere`, without empty ones."""
         found = [_within(claims, values) for claims in domains for values in self.elsewhere]
         return [claims for claims in found if claims is not None]
 
     def cell(self) -> dict[str, str]:
-        """The entry as a cell of the record has it."""
+        """Return the entry as part of a record's cell."""
         known = {"kind": self.kind, "reason": self.reason, "versions": self.versions}
         return known | ({"link": self.link} if self.link else {})
 
     def steps(self) -> tuple[Case, ...]:
-        """The witness."""
+        """Return the steps of the witness."""
         return from_json(json.loads((_folder() / self.witness).read_text()))
 
 
@@ -81,12 +81,12 @@ def _folder() -> Traversable:
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """All entries of the ledger.
+    """Return all entries of the ledger.
 
     Raises
     ------
     ValueError
-        An entry names no known requirement, or an implementation and requirement twice.
+        If an entry names no known requirement, or two entries have one implementation and requirement.
     """
     table = tomllib.loads((_folder() / "ledger.toml").read_text())["deviation"]
     entries = tuple(
@@ -108,7 +108,7 @@ def _names(implementation: str | list[str]) -> list[str]:
 
 
 def find(implementation: str, requirement: str) -> Deviation | None:
-    """The entry for an implementation and a requirement, if there is one."""
+    """Return the entry for an implementation and a requirement, or None."""
     for entry in deviations():
         if (entry.implementation, entry.requirement) == (implementation, requirement):
             return entry
@@ -116,7 +116,7 @@ def find(implementation: str, requirement: str) -> Deviation | None:
 
 
 def domains(implementation: str, requirement: str, claims: Claims) -> list[Claims]:
-    """The claims by which a law is judged: the implementation's own, elsewhere than the causes on the ledger."""
+    """Return the claims to judge a law by: the implementation's own, without the domains of causes on the ledger."""
     found = [claims]
     for entry in deviations():
         if entry.cause and entry.implementation == implementation and entry.requirement != requirement:
@@ -125,7 +125,7 @@ def domains(implementation: str, requirement: str, claims: Claims) -> list[Claim
 
 
 def _within(claims: Claims, values: dict[str, Any]) -> Claims | None:
-    """The claims with some fields narrowed: lists to what both have, single values replaced; None for nothing."""
+    """Return the claims with lists narrowed to common values and single values replaced; None if a list gets empty."""
     narrowed = {
         name: [one for one in getattr(claims, name) if one in value] if isinstance(value, list) else value
         for name, value in values.items()

@@ -1,1 +1,1 @@
-"""What is expected and how it is compared: the oracle, the judge, comparisons, findings and their evidence."""
+"""Judging of results: the oracle, the judge, comparisons, findings and their evidence."""

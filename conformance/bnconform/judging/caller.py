@@ -1,4 +1,4 @@
-"""What a law calls of the implementation: every call is noted for a finding, and has to come back."""
+"""Calls of the implementation for a law: every call is logged for a finding, and must return or raise."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ FLOATING = frozenset(DTYPES.values())
 
 
 class Caller:
-    """Runs the implementation in one example after the other, and raises :class:`Broken` where a call is at fault.
+    """Runs the implementation in each example, and raises :class:`Broken` if a call is at fault.
 
-    Whatever a law says of exceptions, a call that ends the implementation's process breaks it.
+    A call that ends the implementation's process breaks every law, also a law that allows exceptions.
 
     Parameters
     ----------
     adapter : Adapter
     claims : Claims
-        What is held against the implementation; usually the adapter's own.
+        Claims to judge by; usually the adapter's own.
     requirement : str
         Id of the law being judged.
     tally : Tally
-        Where counts and worst errors go.
+        Collects counts and worst errors.
     spec : str or None
-        The implementation as `--adapter` takes it, for a new process; None takes the adapter's name.
+        Implementation as `--adapter` takes it, for a new process; None takes the adapter's name.
     calls : CallOptions
-        How a file is called in a new process.
+        Options for calling a file in a new process.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class Caller:
         self.requirement = requirement
         self.tally = tally
         self.last: Broken | None = None
-        """What was reported last."""
+        """Last finding reported."""
         self._steps: tuple[Case, ...] = ()
-        self._telling = True
+        self._trusted = True
         self._logs: list[CallLog] = []
         self._notes: dict[int, str] = {}
 
     def begin(self, steps: tuple[Case, ...]) -> None:
         """Start an example."""
-        self._steps, self._telling, self._logs, self._notes = steps, True, [], {}
+        self._steps, self._trusted, self._logs, self._notes = steps, True, [], {}
 
     def extend(self, case: Case, call: Callable[[Case], Outcome]) -> Outcome:
-        """Go on with an example whose steps are drawn one by one: make the next call of its only layer."""
+        """Make the next call of an example's only layer, whose steps are drawn one by one."""
         self._steps = (*self._steps, case)
         if not self._logs:
             self._logs.append(CallLog("steps", []))
@@ -89,22 +89,22 @@ class Caller:
 
     def end(self) -> None:
         """Finish an example in which nothing was broken."""
-        self.tally.note_example(self._steps, telling=self._telling)
+        self.tally.note_example(self._steps, trusted=self._trusted)
 
     def mistrust(self) -> None:
-        """Say that this example could not have failed."""
-        self._telling = False
+        """Record that this example could not have failed."""
+        self._trusted = False
 
-    def note(self, case: Case, told: str) -> None:
-        """Say something of a call of this example, for a finding about it or about a later call."""
-        self._notes[id(case)] = told
+    def note(self, case: Case, remark: str) -> None:
+        """Attach a remark to a call of this example; a finding about this call or a later one shows the remark."""
+        self._notes[id(case)] = remark
 
     def attempt(self, case: Case) -> Outcome:
-        """Call a new layer once; an exception is the law's to judge."""
+        """Call a new layer once; the law judges an exception."""
         return self.attempt_steps([case])[0]
 
     def attempt_steps(self, cases: Sequence[Case]) -> list[Outcome]:
-        """Call a new layer with each case; exceptions are the law's to judge."""
+        """Call a new layer with each case; the law judges exceptions."""
         return self._note("steps", cases, run_steps(self.adapter, cases))
 
     def run(self, case: Case) -> Outcome:
@@ -116,24 +116,24 @@ class Caller:
         return self._all_answered(cases, self.attempt_steps(cases))
 
     def run_in_spoilt_memory(self, case: Case) -> Outcome:
-        """Call a new layer once, just after memory was full of NaN; an exception breaks the law."""
+        """Call a new layer once, after memory was filled with NaN; an exception breaks the law."""
         outcomes = run_steps(self.adapter, [case], spoilt=True)
         return self.answered(case, self._note("steps in spoilt memory", [case], outcomes)[0])
 
     def attempt_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
-        """Call a new layer with each case, from several threads at once; exceptions are the law's to judge."""
+        """Call a new layer with each case, from several threads at once; the law judges exceptions."""
         return self._note("together", cases, run_together(self.adapter, cases, threads), threads=threads)
 
     def shards(self, cases: Sequence[Case]) -> list[Outcome]:
-        """Make one step of a new layer over several devices, a case on each; an exception breaks the law."""
+        """Run one step of a new layer over several devices, one case on each; an exception breaks the law."""
         return self._all_answered(cases, self._note("shards", cases, shards(self.adapter, cases)))
 
     def population(self, cases: Sequence[Case]) -> Outcome:
-        """The statistics that the implementation gives for a whole data set; an exception breaks the law."""
+        """Return the implementation's statistics of a whole data set; an exception breaks the law."""
         return self._returned(self._note("population", cases, [population(self.adapter, cases)])[0])
 
     def new_layer(self) -> Callable[[Case], Outcome]:
-        """A new layer to be called with case after case, each made of what the ones before gave.
+        """Return a function that calls one new layer; each case may depend on earlier results.
 
         An exception breaks the law.
         """
@@ -148,21 +148,21 @@ class Caller:
         return call
 
     def second_order(self, case: Case) -> Outcome:
-        """Second-order gradients of a new layer; an exception breaks the law."""
+        """Return second-order gradients of a new layer; an exception breaks the law."""
         outcome = self._returned(self._note("second order", [case], [second_order(self.adapter, case)])[0])
         return self._complete(outcome, missing_derivative(case, outcome))
 
     def jvp(self, case: Case) -> Outcome:
-        """The tangent of a new layer's y; an exception breaks the law."""
+        """Return the tangent of a new layer's y; an exception breaks the law."""
         outcome = self._returned(self._note("jvp", [case], [jvp(self.adapter, case)])[0])
         return self._complete(outcome, "y_tangent" if outcome.y_tangent is None else None)
 
     def in_fresh_process(self, case: Case) -> Outcome:
-        """Call a new layer once in a new process; an exception is the law's to judge."""
+        """Call a new layer once in a new process; the law judges an exception."""
         return self._note("fresh process", [case], [run_once(self.spec, case, self._fresh_limits)])[0]
 
     def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
-        """Run forward passes of a new layer, to be finished by :meth:`finished`."""
+        """Run the forward passes of a new layer; :meth:`finished` runs the rest of each call."""
         log = CallLog("interleaved", list(cases))
         self._logs.append(log)
         return [Pass(log, i, finish) for i, finish in enumerate(forward_passes(self.adapter, cases))]
@@ -180,7 +180,7 @@ class Caller:
             self._ended(case, outcome)
 
     def came_back(self, case: Case, outcome: Outcome) -> Outcome:
-        """Break the law if a call neither returned nor raised, or returned what are no numbers."""
+        """Break the law if a call neither returned nor raised, or if its arrays are not floating-point."""
         self._ended(case, outcome)
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
@@ -195,21 +195,21 @@ class Caller:
             self.broken("call", f"{outcome.exit}: {outcome.error}{called}")
 
     def answered(self, case: Case, outcome: Outcome, when: str = "") -> Outcome:
-        """Break the law unless a call returned, with all that its case asks for and in the right shapes.
+        """Break the law unless a call returned every output that its case asks for, in the right shapes.
 
-        `when` says how the call was made, where the steps do not show it.
+        `when` says how the call was made, if the steps do not show it.
         """
         outcome = self._shaped(case, self._returned(outcome, when))
         return self._complete(outcome, missing_output(case, outcome, self.claims), when)
 
     def _all_answered(self, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """As :meth:`answered`, of several calls; exceptions first, since they say more."""
+        """Apply :meth:`answered` to several calls; exceptions first, since they say more."""
         for outcome in outcomes:
             self._returned(outcome)
         return [self.answered(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
 
     def _complete(self, outcome: Outcome, name: str | None, when: str = "") -> Outcome:
-        """Break the law if an output, named here, is not there."""
+        """Break the law if `name` names a missing output."""
         if name is not None:
             self.broken(name, f"is missing{when and ' ' + when}", lacks(outcome, name))
         return outcome
@@ -221,14 +221,14 @@ class Caller:
         return outcome
 
     def _note(self, what: What, cases: Sequence[Case], outcomes: list[Outcome], *, threads: int = 0) -> list[Outcome]:
-        """Keep calls for a finding; break the law if one of them did not come back."""
+        """Log calls for a finding; break the law if one of them neither returned nor raised."""
         self._logs.append(CallLog(what, list(cases), outcomes, threads=threads))
         for i, outcome in enumerate(outcomes):
             self.came_back(cases[i], outcome)
         return outcomes
 
     def _shaped(self, case: Case, outcome: Outcome) -> Outcome:
-        """Break the law if what a call returned, which had to return, has another shape than the case asks for."""
+        """Break the law if an output has another shape than the case asks for."""
         for name in ("y", *STATISTICS, *GRADIENTS):
             array = getattr(outcome, name)
             if array is not None and (due := due_shape(case, name)) is not None:
@@ -241,22 +241,22 @@ class Caller:
             self.broken(name, f"is {signature(array)}; the case asks for shape {list(due)}", other)
 
     def refused(self, outcome: Outcome, what: str) -> None:
-        """Break the law unless a call raised, and on purpose; `what` completes "it returned for"."""
+        """Break the law unless a call raised on purpose; `what` completes "it returned for"."""
         if outcome.error is None:
             self.broken("call", f"returned for {what}; it must raise", returned(outcome))
         if name := accident(outcome.error, self.claims):
-            problem = f"raised {outcome.error} for {what}: an accident and no refusal; raise ValueError, say"
+            problem = f"raised {outcome.error} for {what}: an accident, not a refusal; raise ValueError, for example"
             hint = f"or claim refuses_with = [{name!r}]"
             self.broken("call", f"{problem}, {hint}", raised_type(outcome, name))
 
     def missing(self, name: str) -> NoReturn:
-        """Report an output that is not there, in one of the calls of the last log."""
+        """Report that an output is missing from a call of the last log."""
         __tracebackhide__ = True
         log = self._logs[-1] if self._logs else None
         self.broken(name, "is missing", any_lacks(log, name) if log else None)
 
     def broken(self, quantity: str, problem: str, condition: Expression | None = None) -> NoReturn:
-        """Report what is not a matter of values; `condition` is true while the defect is there."""
+        """Report a defect that is not a wrong value; `condition` is true while the defect is present."""
         __tracebackhide__ = True
         finding = Finding(self.requirement, self.adapter.name, quantity, problem)
         self._report(finding, Evidence((), self.claims, condition))
@@ -277,7 +277,7 @@ class Caller:
         raise self.last
 
     def _other_memory(self, evidence: Evidence) -> str:
-        """How the arrays of what was compared lay in memory, where the steps do not show it."""
+        """Return the memory layout of the compared arrays, if the steps do not show it."""
         given = [one for of in (evidence.got, evidence.expected) if of for one in of.given]
-        told = [other_memory(case, self._steps) for one in given if (case := evidence.case_of(one))]
-        return next(filter(None, told), "")
+        layouts = [other_memory(case, self._steps) for one in given if (case := evidence.case_of(one))]
+        return next(filter(None, layouts), "")

@@ -1,4 +1,4 @@
-"""What second-order gradients and forward mode should give: the reference's values and their allowed errors."""
+"""Expected second-order gradients and forward-mode tangents: the reference's values and their allowed errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bnconform_reference.shapes import channel_column, channel_rows, from_channe
 
 
 def expect_second_order(case: Case, claims: Claims) -> Expected:
-    """Expected `ddy`, `dx` and, beside a weight, `dweight` of a double backward pass."""
+    """Return the expected `ddy`, `dx` and, if there is a weight, `dweight` of a double backward pass."""
     values, allowed = _double_backward(case, claims)
     shape = case.x.shape
     expected = {
@@ -42,13 +42,16 @@ def expect_second_order(case: Case, claims: Claims) -> Expected:
 
 
 def expect_tangent(case: Case, claims: Claims) -> Quantity:
-    """Expected tangent of y, for ddx, ddweight and ddbias as tangents: the gradient by dy, which dy does not change."""
+    """Return the expected tangent of y for the tangents ddx, ddweight and ddbias.
+
+    The tangent is the gradient by dy, which does not depend on dy.
+    """
     values, allowed = _double_backward(case, claims)
     return Quantity(shaped(values.ddy, case), from_channel_rows(allowed.ddy, case.x.shape))
 
 
 def cotangents_of(case: Case) -> Cotangents:
-    """The case's ddx as rows, ddweight and ddbias as columns."""
+    """Return the case's ddx as rows, ddweight and ddbias as columns."""
 
     def rows(array: AnyArray | None) -> Array | None:
         return None if array is None else channel_rows(array)
@@ -58,7 +61,7 @@ def cotangents_of(case: Case) -> Cotangents:
 
 
 def _double_backward(case: Case, claims: Claims) -> tuple[SecondOrder, SecondOrderBounds]:
-    with np.errstate(all="ignore"):  # as in the oracle: what overflows is excused, not warned of
+    with np.errstate(all="ignore"):  # as in the oracle: overflow is excused, without a warning
         found = forward_pass(case, claims.dialect)
         dy = np.zeros_like(found.x) if case.dy is None else channel_rows(case.dy)
         return _judged(found, dy, cotangents_of(case), precision_of(case, claims))

@@ -1,7 +1,7 @@
-"""How the call that failed differs from the case that was drawn, as lines for a person.
+"""Differences between the call that failed and the case that was drawn, as lines for a person.
 
-A law often makes calls that are derived from the steps drawn: a weight of wrong length, x without channels, the same
-in the other mode. A case file holds the steps; these lines say what was really called.
+A law often derives calls from the drawn steps: a weight of wrong length, x without channels, the same call in the other
+mode. A case file holds the steps; these lines describe the real call.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from bnconform_adapters.contract import AnyArray, Case
 ARRAYS = ("x", "dy", "weight", "bias", "running_mean", "running_var", "ddx", "ddweight", "ddbias")
 HERE = "the finding is about this call"
 _INDENT = 10
-"""Columns before what a line says, as in the lines of a case."""
+"""Columns before the text of a line, as in the lines of a case."""
 
 
 def differences(case: Case, drawn: Case) -> list[str]:
-    """What a call has otherwise than a drawn case, memory layouts aside; shapes first, since they say most."""
+    """Return the differences of a call from a drawn case, except memory layouts; shapes first, since they say most."""
     shapes, values, absent, long = [], [], [], []
     for name in ARRAYS:
         now, before = getattr(case, name), getattr(drawn, name)
@@ -64,15 +64,15 @@ def _same(first: AnyArray, second: AnyArray) -> bool:
 
 
 def describe_call(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int, str]) -> tuple[str, ...]:
-    """Lines about the call that a finding speaks of, and the one it is compared with; none where the steps show both.
+    """Describe the call of a finding and the call it is compared with; no lines if the steps show both.
 
     Parameters
     ----------
     evidence : Evidence
     steps : sequence of Case
-        As drawn.
+        Steps as drawn.
     notes : mapping of int to str
-        What is to be said of a call, under the id of its case.
+        Remark on a call, under the id of its case.
     """
     lines: list[str] = []
     of_got = _calls_of(evidence.got, evidence)
@@ -81,12 +81,12 @@ def describe_call(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int,
     others = [call for call in _calls_of(evidence.expected, evidence) if all(call[0] is not log for log, _ in of_got)]
     for log, position in others[:1]:
         if not _shown(log.cases[position], steps):
-            lines.append(_line("beside", f"a call {', '.join(_told(log.cases[position], steps))}"))
+            lines.append(_line("beside", f"a call {', '.join(_described(log.cases[position], steps))}"))
     return tuple(lines)
 
 
 def marks(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int, str]) -> tuple[str, ...]:
-    """What is to be said of each of several steps: its note, and which of them the finding is about."""
+    """Return a remark for each of several steps: its note, or that the finding is about it."""
     if len(steps) < 2:
         return ()
     at = [log.cases[position] for log, position in _calls_of(evidence.got, evidence)[:1]]
@@ -94,14 +94,14 @@ def marks(evidence: Evidence, steps: Sequence[Case], notes: Mapping[int, str]) -
 
 
 def mode_of(evidence: Evidence, steps: Sequence[Case]) -> str:
-    """The mode of the call that a finding is about; that of the last step where it is about none."""
+    """Return the mode of the call that a finding is about; without such a call, the mode of the last step."""
     at = [log.cases[position] for log, position in _calls_of(evidence.got, evidence)]
     training = (at[0] if at else steps[-1]).training if at or steps else True
     return "training" if training else "inference"
 
 
 def _calls_of(of: Expression | None, evidence: Evidence) -> list[tuple[CallLog, int]]:
-    """The calls whose outcomes something that is compared is made of: the log, and the number of the case in it."""
+    """Return the calls that a compared expression uses: each call's log, and the number of its case in the log."""
     found = []
     for given in of.given if of else ():
         place = find(given, evidence.logs)
@@ -116,18 +116,18 @@ def _called(log: CallLog, position: int, steps: Sequence[Case], notes: Mapping[i
     if _all_shown(made, steps):
         return []
     if all(case is made[0] for case in made):  # one call, once or several times
-        return _lines("called", _told(made[0], steps))
+        return _lines("called", _described(made[0], steps))
     lines = []
     first = len(steps) if len(steps) > 1 and _all_shown(made[: len(steps)], steps) else 0
     for i, case in enumerate(made[first:], first + 1):
         raised = _raised(log, i - 1)
-        told = [", ".join(_told(case, steps)), notes.get(id(case)) or raised, HERE if i == len(made) else ""]
-        lines.append(_line(f"call {i}", "; ".join(filter(None, told))))
+        texts = [", ".join(_described(case, steps)), notes.get(id(case)) or raised, HERE if i == len(made) else ""]
+        lines.append(_line(f"call {i}", "; ".join(filter(None, texts))))
     return lines
 
 
 def _all_shown(made: Sequence[Case], steps: Sequence[Case]) -> bool:
-    """Whether the steps show these calls: a single one, or several of one layer in their order."""
+    """Return True if the steps show these calls: a single one, or several of one layer in order."""
     if len(made) == 1:
         return _shown(made[0], steps)
     return len(made) <= len(steps) and all(case is step for case, step in zip(made, steps, strict=False))
@@ -139,15 +139,15 @@ def _raised(log: CallLog, position: int) -> str:
 
 
 def _shown(case: Case, steps: Sequence[Case]) -> bool:
-    """Whether a call is one of the steps, memory layouts aside, which a finding's problem speaks of."""
+    """Return True if a call is one of the steps, except for memory layouts: the finding's problem names those."""
     return any(case is step or not differences(case, step) for step in steps)
 
 
-def _told(case: Case, steps: Sequence[Case]) -> list[str]:
-    """How a call differs from the step that is nearest to it."""
+def _described(case: Case, steps: Sequence[Case]) -> list[str]:
+    """Describe how a call differs from the most similar step."""
     apart: list[tuple[int, int]] = [(len(differences(case, step)), i) for i, step in enumerate(steps)]
     if not apart:
-        return ["what no step shows"]
+        return ["not among the steps"]
     fewest, i = min(apart)
     if not fewest:
         return ["as drawn" if len(steps) == 1 else f"as call {i + 1}"]
@@ -155,9 +155,9 @@ def _told(case: Case, steps: Sequence[Case]) -> list[str]:
     return found if len(steps) == 1 else [f"as call {i + 1}, but {found[0]}", *found[1:]]
 
 
-def _lines(head: str, told: Sequence[str]) -> list[str]:
-    return [_line(head if i == 0 else "", one) for i, one in enumerate(told)]
+def _lines(head: str, texts: Sequence[str]) -> list[str]:
+    return [_line(head if i == 0 else "", text) for i, text in enumerate(texts)]
 
 
-def _line(head: str, told: str) -> str:
-    return f"{head:<{_INDENT}}{told}"
+def _line(head: str, text: str) -> str:
+    return f"{head:<{_INDENT}}{text}"

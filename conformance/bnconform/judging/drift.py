@@ -1,4 +1,4 @@
-"""Running statistics over many steps: how far an implementation is from the oracle, which never rounds between them."""
+"""Expected running statistics over many steps; the oracle does not round between steps."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from bnconform_reference.running_statistics import stored_variance, update
 
 
 def trajectory(steps: Sequence[Case], claims: Claims) -> Iterator[dict[str, Quantity]]:
-    """Expected running statistics of a new layer after each training step.
+    """Yield the expected running statistics of a new layer after each training step.
 
-    With a_k the oracle's statistic and A_k what is allowed of it, a step on a_{k-1} that is off by at most A_{k-1}
-    gives ``(1 - w) A_{k-1}`` plus the allowed error of a step, w being the weight of the batch. That error is linear
-    in the magnitude of the old statistic, with 4 roundings of it, one of its difference to the batch and one of the
-    result (:func:`~bnconform_reference.error_bounds.running_bound`): 6 u A_{k-1} more.
+    Let a_k be the oracle's statistic, A_k its allowed error and w the weight of the batch. The step starts from a
+    statistic that is off by at most A_{k-1}. A_k is then ``(1 - w) A_{k-1}`` plus the allowed error of one step. That
+    error is linear in the magnitude of the old statistic, with 4 roundings of it, one of its difference to the batch
+    and one of the result (:func:`~bnconform_reference.error_bounds.running_bound`): 6 u A_{k-1} more.
 
     Parameters
     ----------
     steps : sequence of Case
-        Training on at least two values per channel, with momentum and statistics; those of the first are the start.
+        Training on at least two values per channel, with momentum and statistics; the first step's are the start.
     claims : Claims
-        Whose dialect and grade it is.
+        Claims with the dialect and the grade.
     """
     first = steps[0]
     assert first.running_mean is not None

@@ -1,4 +1,4 @@
-"""What a call has to give back: which outputs its case asks for, and their shapes."""
+"""Outputs that a call must return: which ones its case asks for, and their shapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GRADIENTS = ("dx", "dweight", "dbias")
 
 
 def due_shape(case: Case, name: str) -> tuple[int, ...] | None:
-    """The shape that an output has to have; None where it belongs to nothing that is there, or the call must raise."""
+    """Return the shape that an output must have; None if its input is absent or the call must raise."""
     vectors = (case.weight, case.bias, case.running_mean, case.running_var)
     wrong = case.x.ndim < 2 or (case.dy is not None and case.dy.shape != case.x.shape)
     if wrong or any(vector is not None and vector.shape != case.x.shape[1:2] for vector in vectors):
@@ -22,10 +22,10 @@ def due_shape(case: Case, name: str) -> tuple[int, ...] | None:
 
 
 def missing_output(case: Case, outcome: Outcome, claims: Claims) -> str | None:
-    """The first output that the case asks for and that is None; None where all are there.
+    """Return the name of the first requested output that is None; None if all are present.
 
-    A training step has to give the statistics that it was given, and a case with a dy the gradients that are `wanted`
-    in a mode that has any. Inference may keep its statistics to itself: the laws about them ask for more.
+    A training step must return the statistics that it was given. A case with a dy must return the `wanted` gradients
+    in a mode that has gradients. Inference need not return statistics here: the laws about them ask for more.
     """
     due = ["y", *(STATISTICS if case.training else ())]
     if case.dy is not None and ("training" if case.training else "inference") in claims.gradients:
@@ -34,6 +34,6 @@ def missing_output(case: Case, outcome: Outcome, claims: Claims) -> str | None:
 
 
 def missing_derivative(case: Case, outcome: Outcome) -> str | None:
-    """The first second-order gradient that is None; None where all are there."""
+    """Return the name of the first second-order gradient that is None; None if all are present."""
     due = ("ddy", "dx", "dweight") if case.weight is not None else ("ddy", "dx")
     return next((name for name in due if getattr(outcome, name) is None), None)

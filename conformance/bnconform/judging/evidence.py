@@ -1,7 +1,7 @@
-"""What shows a finding: the calls that were really made, and what of them was compared.
+"""Evidence of a finding: the calls that were really made, and which of their results were compared.
 
-A law often makes calls that are derived from the steps drawn: x scaled, vectors of wrong length, one call twice. The
-judge keeps them while an example lasts, by reference; a finding takes them along, so that a script can make them again.
+A law often derives calls from the drawn steps: x scaled, vectors of wrong length, one call twice. The judge keeps
+references to the calls during an example. A finding carries them, so that a script can repeat them.
 """
 
 from __future__ import annotations
@@ -32,18 +32,20 @@ What: TypeAlias = Literal[
 
 @dataclass(frozen=True, eq=False)
 class CallLog:
-    """What was asked of one new layer, or in threads of several, and what came of it.
+    """Calls of one new layer, or of one layer per thread, and their outcomes.
 
     Attributes
     ----------
     what : str
+        Kind of calls.
     cases : list of Case
-        As the calls were made.
+        Cases in the order of the calls.
     outcomes : list of Outcome
-        One for each case; where interleaved, one for each element of `order`.
+        One outcome per case; if interleaved, one per element of `order`.
     order : list of int
-        Which forward passes were finished, one after the other; empty where none are apart.
+        Numbers of the forward passes in the order in which they were finished; empty if not interleaved.
     threads : int
+        Number of threads; 0 if the calls did not run in threads.
     """
 
     what: What
@@ -55,14 +57,14 @@ class CallLog:
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """A forward pass that is still to be finished, and where to note that it was."""
+    """Unfinished forward pass, and the log that records its end."""
 
     log: CallLog
     number: int
     rest: Callable[[], Outcome]
 
     def __call__(self) -> Outcome:
-        """Finish it."""
+        """Run the rest of the pass and log the outcome."""
         outcome = self.rest()
         self.log.order.append(self.number)
         self.log.outcomes.append(outcome)
@@ -71,25 +73,25 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a finding rests on.
+    """Calls and compared values behind a finding.
 
     Attributes
     ----------
     logs : tuple of CallLog
         All calls of the example, in order.
     claims : Claims
-        By which it was judged.
+        Claims that the example was judged by.
     got : Expression or None
-        What was compared; with neither `expected` nor `value`, a condition that is true while the defect is there. None
-        where a script cannot show it.
+        Compared value. Without `expected` and `value`, a condition that is true while the defect is present. None if a
+        script cannot show the defect.
     expected : Expression or None
-        What it was compared with, where that came of calls too.
+        Value that `got` was compared with, if calls gave it too.
     value : float64 array, DoubleDouble or None
-        What it was compared with, where that is the oracle's.
+        Value that `got` was compared with, if the oracle gave it.
     allowed : float64 array or None
-        By how much they may differ; None where bits were compared.
+        Allowed difference; None if bits were compared.
     signed_zeros : bool
-        Whether 0 and -0 differ, where bits were compared.
+        Whether 0 and -0 differ, if bits were compared.
     """
 
     logs: tuple[CallLog, ...]
@@ -102,34 +104,35 @@ class Evidence:
 
     @property
     def about(self) -> tuple[CallLog, ...]:
-        """The calls that `got` and `expected` speak of, in order; all where they speak of none."""
-        named = {id(log) for of in (self.got, self.expected) if of for one in of.given if (log := self._life(one))}
+        """Logs that `got` and `expected` refer to, in order; the last log if they refer to none."""
+        named = {id(log) for of in (self.got, self.expected) if of for one in of.given if (log := self._log_of(one))}
         return tuple(log for log in self.logs if id(log) in named) or self.logs[-1:]
 
     def case_of(self, given: object) -> Case | None:
-        """The case of the call that gave an Outcome or an array of one."""
+        """Return the case of the call that gave an Outcome, or an array of an Outcome."""
         place = find(given, self.logs)
         if place is None or place.of_case:
             return None
         log = self.logs[place.log]
         return log.cases[log.order[place.position] if log.order else place.position]
 
-    def _life(self, given: object) -> CallLog | None:
+    def _log_of(self, given: object) -> CallLog | None:
         place = find(given, self.logs)
         return None if place is None else self.logs[place.log]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where something that was compared comes from.
+    """Place of a compared object among the logged calls.
 
     Attributes
     ----------
     log, position : int
-        Which log, and which of its outcomes, or of its cases.
+        Number of the log, and of the outcome or case in the log.
     key : str
-        Under which name the outcome or the case has it; empty for the whole.
+        Name of the array in the outcome or case; empty for the whole outcome or case.
     of_case : bool
+        Whether the object belongs to a case, not to an outcome.
     """
 
     log: int
@@ -139,7 +142,7 @@ class Place:
 
 
 def find(given: object, logs: Sequence[CallLog]) -> Place | None:
-    """Where an Outcome, a Case or an array of theirs stands among the calls, by identity; None where it does not."""
+    """Find an Outcome, a Case or an array of theirs among the calls, by identity; None if it is not there."""
     if given is None:
         return None
     for i, log in enumerate(logs):

@@ -1,4 +1,4 @@
-"""The state that a layer should have: its running statistics by the recurrence, call by call."""
+"""Expected state of a layer: its running statistics by the recurrence, call by call."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from bnconform_reference.running_statistics import cumulative_momentum
 
 
 class ExpectedState:
-    """Holds each call of one layer against the recurrence, applied to the statistics that the call before left.
+    """Judges each call of one layer by the recurrence, applied to the statistics that the call before left.
 
-    Call by call this is the whole recurrence, by induction, and allowed errors do not pile up. An empty batch, or a
-    refused one, must leave nothing behind that a later call shows.
+    This checks the whole recurrence by induction, and allowed errors do not add up. An empty or refused batch must not
+    change the result of a later call.
 
-    Where a call was taken that must be refused, no law says what it left: whether a cumulative average has counted it,
-    or what became of buffers of another size. E1 and X2 ask for the refusal; here nothing is judged until other
+    If a layer accepts a call that it must refuse, no law defines its state: a cumulative average may have counted the
+    call, and buffers may have changed their size. E1 and X2 ask for the refusal. Nothing is judged here until other
     statistics are loaded or the layer is reset.
 
     Parameters
     ----------
     judge : Judge
     first : Case
-        The call that the layer is built for.
+        Call that the layer is built for.
     """
 
     def __init__(self, judge: Judge, first: Case) -> None:
         self._judge = judge
-        self._taken = False
-        """Whether this layer took a call that it had to refuse, at whatever time."""
+        self._accepted = False
+        """Whether this layer ever accepted a call that it had to refuse."""
         self._begin_with(first)
 
     def _begin_with(self, case: Case) -> None:
@@ -39,10 +39,10 @@ class ExpectedState:
         self._lost = False
 
     def why_refused(self, case: Case) -> str:
-        """Why the call must raise, or may; empty where it must return."""
+        """Return why the call must raise, or may raise; empty if the call must return."""
         n, dialect = case.values_per_channel, self._judge.claims.dialect
         if case.channels != self._channels:
-            return f"it has {case.channels} channels, and the layer {self._channels}"
+            return f"it has {case.channels} channels; the layer has {self._channels}"
         if case.training and n == 0:
             return "it has no values"
         if case.training and n == 1 and dialect.one_value == "raises":
@@ -59,8 +59,8 @@ class ExpectedState:
         if why := self.why_refused(case):
             self._refusal(case, outcome, why)
             return
-        if outcome.error is not None and self._taken:
-            self._lost = True  # it may be of what the call that was taken left behind
+        if outcome.error is not None and self._accepted:
+            self._lost = True  # the call accepted before may be the cause
             return
         judge.answered(case, outcome)
         handed_on = case.values_per_channel == 1 and judge.claims.dialect.one_value == "identity"
@@ -76,10 +76,10 @@ class ExpectedState:
             judge.same_bits("running_var", outcome.running_var, self._var, "after inference and before it")
 
     def _refusal(self, case: Case, outcome: Outcome, why: str) -> None:
-        """Take note of a call that must raise, or may where it is empty."""
+        """Record a call that must raise, or an empty one, which may raise."""
         if outcome.error is not None:
             self._judge.note(case, "was refused")
         elif case.values_per_channel:
-            self._judge.note(case, f"was taken, and must be refused: {why}")
+            self._judge.note(case, f"was accepted, and must be refused: {why}")
             self._judge.mistrust()
-            self._lost = self._taken = True
+            self._lost = self._accepted = True

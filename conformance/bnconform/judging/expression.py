@@ -1,7 +1,7 @@
-"""Expressions over the results of calls: what the judge compared, so that a script can compute it again.
+"""Expressions over the results of calls: they record what the judge compared, so that a script can compute it again.
 
-A law writes ``shown(outcome.dx).wide.sum(axes)``, and a script has ``results_1[0]["dx"].astype(np.float64).sum(axes)``.
-Nothing is computed here.
+A law writes ``shown(outcome.dx).wide.sum(axes)``. The script then contains
+``results_1[0]["dx"].astype(np.float64).sum(axes)``. Nothing is computed here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bnconform_adapters.contract import AnyArray, Outcome
 
 
 class Binds(IntEnum):
-    """How strongly the outermost operator of a text binds, as in Python."""
+    """Precedence of the outermost operator of a text, as in Python."""
 
     TEST = 0
     SUM = 1
@@ -27,7 +27,7 @@ class Binds(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """An array, an Outcome, a Case or a log of calls: it is found by identity among the calls, else a constant."""
+    """An array, an Outcome, a Case or a log of calls; an array that is not found among the calls is a constant."""
 
     value: object
 
@@ -36,13 +36,13 @@ Part: TypeAlias = str | Thing
 
 
 class Expression:
-    """Python text with things in between.
+    """Python text with objects (:class:`Thing`) in between.
 
     Parameters
     ----------
     *parts : str or Thing
     binds : Binds
-        How strongly the text holds together.
+        Precedence of the text's outermost operator.
     """
 
     def __init__(self, *parts: Part, binds: Binds = Binds.ATOM) -> None:
@@ -51,84 +51,84 @@ class Expression:
 
     @property
     def given(self) -> tuple[object, ...]:
-        """The things, in their order."""
+        """Objects in the text, in order."""
         return tuple(part.value for part in self._parts if isinstance(part, Thing))
 
     @property
     def text(self) -> str:
-        """The text with ``{}`` for each thing."""
+        """Text with ``{}`` for each object."""
         return self.render(lambda thing: "{}")
 
     def render(self, name: Callable[[object], str]) -> str:
-        """The text with a name for each thing."""
+        """Return the text with a name for each object."""
         return "".join(part if isinstance(part, str) else name(part.value) for part in self._parts)
 
     def at(self, index: tuple[int, ...]) -> Expression:
-        """One element."""
+        """Return the expression of one element."""
         return self._then(f"[{', '.join(map(str, index))}]")
 
     @property
     def wide(self) -> Expression:
-        """In float64."""
+        """Expression of the array in float64."""
         return self._then(".astype(np.float64)")
 
     @property
     def dtype(self) -> Expression:
-        """The dtype."""
+        """Expression of the dtype."""
         return self._then(".dtype")
 
     @property
     def dtype_name(self) -> Expression:
-        """The dtype's name."""
+        """Expression of the dtype's name."""
         return self._then(".dtype.name")
 
     @property
     def shape(self) -> Expression:
-        """The shape."""
+        """Expression of the shape."""
         return self._then(".shape")
 
     def as_type_of(self, array: AnyArray) -> Expression:
-        """In another array's dtype."""
+        """Return the expression of the array in another array's dtype."""
         return self._then(".astype(", Thing(array), ".dtype)")
 
     def sum(self, axes: tuple[int, ...] | None = None) -> Expression:
-        """The sum over some axes; over all for None."""
+        """Return the expression of the sum over some axes; over all for None."""
         return self._then(".sum()" if axes is None else f".sum({axes})")
 
     def any(self) -> Expression:
-        """Whether it is true of any element."""
+        """Return the condition that any element is true."""
         return self._then(".any()")
 
     def all(self) -> Expression:
-        """Whether it is true of all elements."""
+        """Return the condition that all elements are true."""
         return self._then(".all()")
 
     def finite(self) -> Expression:
-        """Which elements are finite."""
+        """Return the mask of finite elements."""
         return self._called("np.isfinite")
 
     def sign(self) -> Expression:
-        """The sign of each element."""
+        """Return the expression of the elements' signs."""
         return self._called("np.sign")
 
     def mean(self) -> Expression:
-        """The mean over all elements, as an array of one."""
+        """Return the expression of the mean over all elements, as an array of one element."""
         return Expression("np.mean(", *self._parts, ", keepdims=True).ravel()")
 
     def fails(self) -> Expression:
-        """That it is not true."""
+        """Return the condition that this expression is false."""
         return Expression("not ", *self._inside(Binds.SUM), binds=Binds.TEST)
 
     def unequal(self, other: object) -> Expression:
-        """That, or where, it is not equal to another expression or a constant."""
+        """Return the condition, or the mask, of being unequal to another expression or a constant."""
         return self._joined("!=", other, Binds.TEST)
 
     def is_not_none(self) -> Expression:
-        """That it is there."""
+        """Return the condition that the value is not None."""
         return Expression(*self._inside(Binds.SUM), " is not None", binds=Binds.TEST)
 
     def not_in(self, names: tuple[str, ...]) -> Expression:
-        """That it is none of these names."""
+        """Return the condition that the value is none of these names."""
         return Expression(*self._inside(Binds.SUM), f" not in {names}", binds=Binds.TEST)
 
     def __getitem__(self, which: AnyArray | str) -> Expression:
@@ -159,7 +159,7 @@ class Expression:
         return Expression(f"{function}(", *self._parts, ")")
 
     def _inside(self, binds: Binds) -> tuple[Part, ...]:
-        """The parts, in brackets where an operator that binds so strongly would tear them apart."""
+        """Return the parts, in brackets if their precedence is below `binds`."""
         return self._parts if self._binds >= binds else ("(", *self._parts, ")")
 
     def _joined(self, operator: str, other: object, binds: Binds) -> Expression:
@@ -169,14 +169,14 @@ class Expression:
 
 
 class Rearranged(Expression):
-    """An array with its elements in another place, and multiplied: a script can only show one element of it.
+    """An array with elements moved and multiplied: a script can only show one element of the result.
 
     Parameters
     ----------
     array : array
-        As an Outcome or a Case has it.
+        Array of an Outcome or a Case.
     rearrange : callable
-        Moves elements, and multiplies them by constants.
+        Function that moves elements and multiplies them by constants.
     """
 
     def __init__(self, array: AnyArray | None, rearrange: Callable[[AnyArray], AnyArray]) -> None:
@@ -184,7 +184,7 @@ class Rearranged(Expression):
         self._array, self._rearrange = array, rearrange
 
     def at(self, index: tuple[int, ...]) -> Expression:
-        """See :class:`Expression`: the element's own place is found by rearranging the numbers of all places."""
+        """Return the expression of one element; rearranging the numbers of all elements finds its original place."""
         assert self._array is not None
         factor = float(self._rearrange(np.ones(self._array.shape))[index])
         numbers = np.arange(1.0, self._array.size + 1).reshape(self._array.shape)
@@ -194,22 +194,22 @@ class Rearranged(Expression):
 
 
 class Constant(Expression):
-    """A number, as text."""
+    """A number as text."""
 
 
 def shown(thing: object) -> Expression:
-    """An array, an Outcome or a Case as an expression."""
+    """Return an array, an Outcome or a Case as an expression."""
     return thing if isinstance(thing, Expression) else Expression(Thing(thing))
 
 
 def concatenated(arrays: Sequence[AnyArray]) -> Expression:
-    """Arrays along their first axis."""
+    """Return the expression of arrays joined along their first axis."""
     listed = [part for array in arrays for part in (", ", Thing(array))][1:]
     return Expression("np.concatenate([", *listed, "])")
 
 
 def added(terms: Sequence[Expression]) -> Expression:
-    """The sum of some expressions; 0 of none."""
+    """Return the sum of some expressions; 0 without terms."""
     total = terms[0] if terms else Expression("0.0")
     for term in terms[1:]:
         total = total + term
@@ -217,47 +217,47 @@ def added(terms: Sequence[Expression]) -> Expression:
 
 
 def both(first: Expression, second: Expression) -> Expression:
-    """A pair."""
+    """Return the expression of a pair."""
     return Expression("(", *first._parts, ", ", *second._parts, ")")
 
 
 def xhat(case: object) -> Expression:
-    """x of a case, normalized by its own statistics, in float64; the scripts' plain definition has it."""
+    """Return the expression of a case's x normalized by its own statistics, in float64; scripts define ``xhat``."""
     return Expression("xhat(", Thing(case), ")")
 
 
 def raised(outcome: Outcome) -> Expression:
-    """That a call raised."""
+    """Return the condition that a call raised."""
     return Expression("'error' in ", Thing(outcome), binds=Binds.TEST)
 
 
 def returned(outcome: Outcome) -> Expression:
-    """That a call did not raise."""
+    """Return the condition that a call did not raise."""
     return Expression("'error' not in ", Thing(outcome), binds=Binds.TEST)
 
 
 def raised_type(outcome: Outcome, name: str) -> Expression:
-    """That a call raised an exception of this name."""
+    """Return the condition that a call raised an exception of this name."""
     thing = Thing(outcome)
     return Expression("'error' in ", thing, " and str(", thing, f"['error']).startswith({name!r})", binds=Binds.TEST)
 
 
 def lacks(outcome: Outcome, name: str) -> Expression:
-    """That a call did not give an output."""
+    """Return the condition that a call did not give an output."""
     return Expression(Thing(outcome), f".get({name!r}) is None", binds=Binds.TEST)
 
 
 def any_lacks(log: object, name: str) -> Expression:
-    """That one of a log's calls did not give an output."""
+    """Return the condition that one of a log's calls did not give an output."""
     return Expression(f"any(one.get({name!r}) is None for one in ", Thing(log), ")")
 
 
 def one_lacks(first: object, second: object, name: str) -> Expression:
-    """That some calls of two logs gave an output and others did not."""
+    """Return the condition that some calls of two logs gave an output and others did not."""
     head = f"len(set([one.get({name!r}) is None for one in "
     return Expression(head, Thing(first), " + ", Thing(second), "])) == 2", binds=Binds.TEST)
 
 
 def listed(outcome: Outcome, where: str, entry: str) -> Expression:
-    """That a call's results list an entry, as a pair of arrays that share memory under "shares"."""
+    """Return the condition that a call's results list an entry, such as a pair of arrays under "shares"."""
     return Expression(f"{entry!r} in ", Thing(outcome), f"[{where!r}]", binds=Binds.TEST)

@@ -1,4 +1,4 @@
-"""A broken law, as a value and as a text that a person can act on."""
+"""Findings: a broken law as a value, and as a text that a person can act on."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class Finding:
     ----------
     requirement, implementation : str
     quantity : str
-        What was wrong: "y", "running_var", "dx", ...
+        Name of the wrong output: "y", "running_var", "dx", ...
     problem : str
-        What was wrong with it, in one line.
+        Problem with the output, in one line.
     index : tuple of int or None
-        The worst element.
+        Index of the worst element.
     got, expected, allowed : float or None
-        There, where the problem is a value.
+        Values at that index, if the problem is a wrong value.
     ratio, ulp : float
         |got - expected| as a multiple of the allowed error, and in units in the last place of the output's dtype.
     mode : str
-        "training" or "inference": of the call that it is about; empty where that is not known.
+        "training" or "inference": mode of the wrong call; empty if not known.
     call : tuple of str
-        What that call had otherwise than the steps drawn, as lines; see :mod:`bnconform.judging.difference`.
+        Differences of that call from the drawn steps, as lines; see :mod:`bnconform.judging.difference`.
     marks : tuple of str
-        What is to be said of each of several steps, as that it was taken and must be refused; empty for nothing.
+        Remark on each of several steps, such as "was accepted, and must be refused"; an empty text for no remark.
     """
 
     requirement: str
@@ -58,13 +58,13 @@ class Finding:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Finding:
-        """A finding from a record, where a list stands for every tuple; one that is older has fewer fields."""
+        """Read a finding of a record, where tuples are lists; an older finding has fewer fields."""
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         return cls(**values)
 
 
 class Broken(AssertionError):
-    """Raised by the judge; carries the finding, the steps that led to it, and the calls that were made."""
+    """A law is broken; carries the finding, the steps that led to it, and the calls that were made."""
 
     def __init__(self, finding: Finding, steps: tuple[Case, ...], evidence: Evidence | None = None) -> None:
         super().__init__(f"{finding.requirement}: {finding.quantity} {finding.problem}")
@@ -77,12 +77,12 @@ _SHORT = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f6
 
 
 def signature(array: AnyArray) -> str:
-    """An array's dtype and shape, as in ``f32[2,3]``."""
+    """Return an array's dtype and shape, as in ``f32[2,3]``."""
     return f"{_SHORT.get(array.dtype.name, array.dtype.name)}[{','.join(map(str, array.shape))}]"
 
 
 def show(array: AnyArray) -> str:
-    """Dtype and shape; values where they are few, their range otherwise."""
+    """Describe an array: dtype and shape, then the values if they are few, else their range."""
     head = signature(array)
     if array.size == 0:
         return head
@@ -100,7 +100,7 @@ def _nested(values: object) -> str:
 
 
 def number(value: float) -> str:
-    """A number in as few digits as tell it apart among float32."""
+    """Return a number in 9 significant digits, which distinguish all float32 numbers."""
     return f"{value:.9g}"
 
 
@@ -108,7 +108,7 @@ _BEFORE = {"nothing": "", "load": "these parameters and statistics are loaded, t
 
 
 def describe_case(case: Case) -> list[str]:
-    """A case as lines: mode and scalars, then its arrays."""
+    """Describe a case as lines: mode and scalars, then its arrays."""
     mode = _BEFORE[case.before] + ("training" if case.training else "inference")
     scalars = f"eps {number(case.eps)}"
     if case.training:
@@ -124,7 +124,7 @@ def describe_case(case: Case) -> list[str]:
 
 
 def other_memory(case: Case, shown: Sequence[Case]) -> str:
-    """What lies otherwise in memory than in any case that is shown, as in "weight and bias sliced"; or nothing."""
+    """Describe memory layouts that no shown case has, as in "weight and bias sliced"; empty if there are none."""
     laid_out = {
         "x": ("layout", True),
         "dy": ("dy_layout", case.dy is not None),
@@ -139,16 +139,16 @@ def other_memory(case: Case, shown: Sequence[Case]) -> str:
 
 
 def brief(case: Case) -> str:
-    """A case's dtypes and shapes, mode and eps in one line."""
+    """Describe a case's dtypes and shapes, mode and eps in one line."""
     arrays = {name: getattr(case, name) for name in ("x", "dy", "weight", "bias", "running_mean", "running_var")}
     given = [f"{name} {signature(array)}" for name, array in arrays.items() if array is not None]
     return ", ".join([*given, "training" if case.training else "inference", f"eps {number(case.eps)}"])
 
 
 def describe_steps(steps: tuple[Case, ...], marks: Sequence[str] = ()) -> list[str]:
-    """The calls of one layer as lines; parameters and statistics where they are given, for the first or anew.
+    """Describe the calls of one layer as lines; only calls that set parameters and statistics show them.
 
-    `marks` are a finding's.
+    `marks` are the remarks of a finding.
     """
     if len(steps) == 1:
         return describe_case(steps[0])
@@ -163,7 +163,7 @@ def describe_steps(steps: tuple[Case, ...], marks: Sequence[str] = ()) -> list[s
 
 
 def describe_error(got: float, expected: float, ratio: float, ulp: float) -> str:
-    """How far off a value is, beside what is allowed; in words where no number says it."""
+    """Describe the error of a value relative to the allowed error; in words if the error is not finite."""
     if isnan(got):
         return "got is not a number"
     if not isfinite(expected):
@@ -176,7 +176,7 @@ def describe_error(got: float, expected: float, ratio: float, ulp: float) -> str
 
 
 def explain(finding: Finding, steps: tuple[Case, ...], again: str) -> str:
-    """The whole message: law, implementation, case, got and expected, how to run it again."""
+    """Return the whole message: law, implementation, case, got and expected, how to run the case again."""
     lines = [f"{finding.requirement} broken by {finding.implementation}: {BY_ID[finding.requirement].statement}"]
     lines += [f"  {line}" for line in (*describe_steps(steps, finding.marks), *finding.call)]
     lines.append(f"  {finding.quantity:<9} {finding.problem}")

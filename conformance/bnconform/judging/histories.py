@@ -25,17 +25,17 @@ from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Before, Case
 
 LONGEST = 8
-"""Calls in one history: enough for two of the events that must not disturb one another, and what shows it."""
+"""Calls in one history: enough for two events that must not disturb one another, and a call that shows it."""
 
-KEPT = 64
-"""State machines: one for each implementation, or for each pool of one that compiles."""
+CACHED = 64
+"""Cached state machines: one per implementation, or one per pool of an implementation that compiles."""
 
 PARAMETERS = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)
 class Histories:
-    """Calls of one layer in any order, of a space; judged as they happen, so there is no strategy for them alone."""
+    """Source of calls of one layer in any order; each call is judged at once, so no strategy draws them alone."""
 
     space: Space
 
@@ -64,7 +64,7 @@ class Histories:
         Raises
         ------
         Broken
-            By the smallest history found.
+            Broken law of the smallest history found.
         """
         machine, judges = _machine(self.space, judge.claims, pool)
         quiet = Settings(settings, stateful_step_count=LONGEST, verbosity=Verbosity.quiet)
@@ -75,27 +75,27 @@ class Histories:
             judges.pop()
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED)
 def _machine(
     space: Space, claims: Claims, pool: tuple[Signature, ...]
 ) -> tuple[type[RuleBasedStateMachine], list[Judge]]:
-    """The state machine, and where it finds its judge: its rules call one layer of the last one's implementation.
+    """Return the state machine and its list of judges; the machine uses the last judge.
 
-    It is made once, since Hypothesis forgets no class, nor what that holds.
+    The class is cached, since Hypothesis never frees a class or the objects that the class holds.
     """
     judges: list[Judge] = []
 
     class Layer(RuleBasedStateMachine):
-        """One layer; every rule is a call, judged at once against the oracle's state."""
+        """One layer; every rule makes a call, and the oracle's state judges the call at once."""
 
         def __init__(self) -> None:
             super().__init__()
             self._steps: tuple[Case, ...] = ()
-            self._life = LayerCalls(judges[-1].adapter)
+            self._layer = LayerCalls(judges[-1].adapter)
 
         @initialize(recipe=recipes(space, claims, pool))
         def build(self, recipe: Recipe) -> None:
-            """Choose what the layer is built with; the calls follow."""
+            """Choose the layer's first parameters and statistics, without a call."""
             self._recipe = recipe
             self._loaded = build(recipe)
             self._expected_state = ExpectedState(judges[-1], self._loaded)
@@ -103,7 +103,7 @@ def _machine(
 
         def _call(self, case: Case) -> None:
             self._steps = (*self._steps, case)
-            self._expected_state.enter(case, judges[-1].extend(case, self._life.call))
+            self._expected_state.enter(case, judges[-1].extend(case, self._layer.call))
 
         def _next(self, shape: tuple[int, ...], *, training: bool = True, before: Before = "nothing") -> Case:
             salt = self._recipe.salt + SALTS * (len(self._steps) + 1)
@@ -161,12 +161,12 @@ def _machine(
 
         @rule(training=st.booleans())
         def load(self, training: bool) -> None:
-            """Other parameters and statistics are loaded into the layer, which is then called."""
+            """Load other parameters and statistics, then call the layer."""
             self._call(self._next(self._recipe.shape, training=training, before="load"))
 
         @rule(training=st.booleans())
         def reset(self, training: bool) -> None:
-            """The statistics of a new layer are restored, and the layer is called."""
+            """Restore the statistics of a new layer, then call the layer."""
             self._call(self._next(self._recipe.shape, training=training, before="reset"))
 
         def teardown(self) -> None:

@@ -1,4 +1,4 @@
-"""The judge: the only place where what an implementation gave meets what the oracle expects."""
+"""The judge: the only place that compares an implementation's results with the oracle's values."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from bnconform_reference.double_double import Array, high
 from bnconform_reference.precision import GRADES
 
 __all__ = ["FLOATING", "GRADIENTS", "STATISTICS", "Judge"]
-"""All that a law needs."""
+"""Names that a law needs."""
 
 BITS_ALONE = "; only the last bits differ, within the allowed error: if that is by design, claim bitwise = False"
-"""What is said where a relation between two calls holds but for its bits."""
+"""Remark for a relation between two calls that holds within the allowed error, but not bit for bit."""
 
 
 class Judge(Caller):
-    """Calls the implementation for a law, compares what comes back, and raises Broken where they disagree."""
+    """Calls the implementation for a law, compares the results, and raises Broken if they are wrong."""
 
     MANY = 64
-    """Elements from which a mean over them says something."""
+    """Number of elements from which their mean is meaningful."""
 
     def expect(self, case: Case) -> Expected:
-        """What the oracle says, at the claimed grade."""
+        """Return the oracle's values, with the errors allowed at the claimed grade."""
         return expect(case, self.claims)
 
     def agrees(
@@ -40,7 +40,7 @@ class Judge(Caller):
     ) -> Expected:
         """Break the law unless each named output is within its allowed error of the oracle's.
 
-        Gradients of absent parameters are passed over; `batches` is :func:`~bnconform.judging.oracle.expect`'s.
+        Gradients of absent parameters are skipped; for `batches`, see :func:`~bnconform.judging.oracle.expect`.
         """
         expected = expect(case, self.claims, batches)
         for name in quantities:
@@ -60,8 +60,8 @@ class Judge(Caller):
     ) -> None:
         """Break the law unless one output is within its allowed error.
 
-        `got` and `expected_of` say how what is compared was made of outputs, where it is none itself; `reproducible` is
-        false where a script of the calls cannot show it.
+        `got` and `expected_of` are the expressions of the two values, if they are computed from outputs. `reproducible`
+        is false if a script of the calls cannot show the defect.
         """
         comparison = self._compare(name, actual, quantity)
         assert actual is not None
@@ -121,7 +121,7 @@ class Judge(Caller):
     ) -> None:
         """Break the law unless two outputs that should be equal are within `allowed` of each other.
 
-        Where anything may come out, NaN and a number are as good as two numbers.
+        Where `allowed` is infinite, one of the two may also be NaN.
         """
         if second is None:
             self.missing(name)
@@ -141,7 +141,7 @@ class Judge(Caller):
     ) -> None:
         """Break the law unless two arrays are equal bit for bit; any two NaN are equal.
 
-        `remark` ends what is said of values that are not.
+        `remark` ends the text of the finding.
         """
         if first is None or second is None:
             if first is not second:
@@ -165,7 +165,7 @@ class Judge(Caller):
             self._report(finding, Evidence((), self.claims, got, expected_of, signed_zeros=signed_zeros))
 
     def left_alone(self, case: Case, outcome: Outcome, what: str = "call") -> None:
-        """Break the law unless the inputs that the adapter hands back have the case's bits; `what` was done to them."""
+        """Break the law unless the inputs have the case's bits after the call; `what` names the call."""
         for name, array in outcome.inputs_after.items():
             self.same_bits(name, array, getattr(case, name), f"after the {what} and before it")
 
@@ -181,7 +181,7 @@ class Judge(Caller):
         got: Expression | None = None,
         expected_of: Expression | None = None,
     ) -> None:
-        """Break the law unless two outputs that should be equal are: to the bit, or within `allowed`."""
+        """Break the law unless two outputs are equal, bit for bit or within `allowed`."""
         if first is None and second is None:
             return
         if bitwise:
@@ -193,7 +193,7 @@ class Judge(Caller):
         self.near(name, first, second, allowed, got=got, expected_of=expected_of)
 
     def grade(self, case: Case, outcome: Outcome, quantities: Iterable[str]) -> None:
-        """Note how the outputs stand at every accumulation grade; breaks nothing."""
+        """Record the outputs' worst ratio at every accumulation grade; breaks no law."""
         names = tuple(quantities)
         for grade, expected in expect_at(GRADES, case, self.claims).items():
             for name in names:
@@ -203,11 +203,11 @@ class Judge(Caller):
 
 
 def _around(second: AnyArray, allowed: Array) -> Quantity:
-    """What is expected of an output that should equal another one; nothing where anything may come out."""
+    """Return the expected value of an output that should equal `second`; 0 where any output is allowed."""
     value = second.astype(np.float64)
     return Quantity(np.where(np.isinf(allowed) & ~np.isfinite(value), 0.0, value), allowed)
 
 
 def _within(first: AnyArray, second: AnyArray, allowed: Array) -> bool:
-    """Whether two outputs of one kind are within their allowed error of each other."""
+    """Return True if two outputs have one dtype and shape and differ by at most the allowed error."""
     return signature(first) == signature(second) and bool((compare(first, _around(second, allowed)).ratio <= 1).all())

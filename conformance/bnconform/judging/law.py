@@ -1,4 +1,4 @@
-"""A law: a requirement, where its examples come from, and the function that judges one of them."""
+"""A law: a requirement, the source of its examples, and the function that judges one example."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Law:
     requirement : str
         Id in the catalogue.
     source : Source
-        Where its examples come from.
+        Source of its examples.
     function : callable
         ``function(judge, *steps)``; raises :class:`Broken` through the judge.
     share : float
-        What part of a profile's examples it gets; laws whose single example is costly or thorough take less.
+        Share of a profile's examples; smaller for laws whose single example is costly or thorough.
     least : int
-        Examples without which it says nothing; it gets as many whatever a budget chooses.
+        Smallest number of examples that means anything; no budget goes below it.
     """
 
     requirement: str
@@ -48,20 +48,20 @@ class Law:
 
 
 class Examiner(Protocol):
-    """What runs a law in a test session; the plugin's fixture."""
+    """Fixture of the plugin that runs a law in a test session."""
 
     def examine(self, law: Law) -> None:
-        """Run the law on the implementation at hand and record the verdict."""
+        """Run the law on the fixture's implementation and record the verdict."""
 
 
 class LawTest(Protocol):
-    """A test of pytest's that judges a law."""
+    """Pytest test that judges a law."""
 
     law: Law
     pytestmark: list[pytest.MarkDecorator]
 
     def __call__(self, bn_examiner: Examiner) -> None:
-        """Judge the law on the implementation at hand."""
+        """Judge the law on the fixture's implementation."""
 
 
 def requirement(
@@ -69,12 +69,12 @@ def requirement(
 ) -> Callable[[LawFunction], LawTest]:
     """Turn a law's function into a test of the requirement `id`, over examples from `given`.
 
-    The test takes the plugin's `bn_examiner` fixture; the law itself stays reachable as ``test.law``.
+    The test uses the plugin's `bn_examiner` fixture; ``test.law`` is the law itself.
 
     Raises
     ------
     KeyError
-        The catalogue has no such requirement.
+        If the catalogue has no such requirement.
     """
     assert BY_ID[id]
 

@@ -1,4 +1,4 @@
-"""What a Case should give: the reference's values, and for every element the allowed error."""
+"""The oracle: the expected outputs of a Case, with the allowed error of every element."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Quantity:
     Attributes
     ----------
     value : float64 array or DoubleDouble, canonical shape
-        NaN or infinite where the output must not be finite.
+        Expected value; NaN or infinite where the output must not be finite.
     allowed : float64 array, same shape
-        Allowed error; infinite where rounding may do anything, or where the oracle itself is not certain.
+        Allowed error; infinite where rounding may give any result, or where the oracle itself is not certain.
     """
 
     value: Real
@@ -60,22 +60,22 @@ Expected = Mapping[str, Quantity]
 
 
 def precision_of(case: Case, claims: Claims) -> Precision:
-    """The arithmetic that the claims promise for this case's dtype."""
+    """Return the arithmetic that the claims promise for this case's dtype."""
     return Precision.for_dtype(case.dtype, claims.grade)
 
 
 def expect(case: Case, claims: Claims, batches: int | None = None, shards: Sequence[int] = ()) -> Expected:
-    """Expected outputs of one call on at least one value per channel.
+    """Return the expected outputs of one call on at least one value per channel.
 
     float64 cases are computed in double-double and certified; for narrower dtypes float64 is exact enough.
 
     Parameters
     ----------
     batches : int or None
-        How many batches a new layer has seen with this one, where its statistics are debiased; None of a layer that was
-        trained for long, or whose statistics are not.
+        Number of batches that a new layer has seen, including this one, if its statistics are debiased. None for a
+        layer that was trained for long, or without debiasing.
     shards : sequence of int
-        Values per channel of each of the shards, in their order, where the case is a batch on several devices.
+        Values per channel of each shard, in order, if the case is a batch on several devices.
     """
     return expect_at((claims.grade,), case, claims, batches, shards)[claims.grade]
 
@@ -83,7 +83,7 @@ def expect(case: Case, claims: Claims, batches: int | None = None, shards: Seque
 def expect_at(
     grades: Iterable[Grade], case: Case, claims: Claims, batches: int | None = None, shards: Sequence[int] = ()
 ) -> dict[Grade, Expected]:
-    """As :func:`expect`, at each of the grades: the values are the same ones, the allowed errors are not."""
+    """Return the result of :func:`expect` for each grade: the values are the same, the allowed errors differ."""
     with np.errstate(all="ignore"):  # NaN and infinite inputs are legitimate cases
         if case.training and case.values_per_channel == 1 and claims.dialect.one_value == "identity":
             return dict.fromkeys(grades, _handed_on(case))
@@ -104,14 +104,14 @@ def expect_at(
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """The oracle's forward pass of a case: its arguments as rows and columns, and values, which no grade decides.
+    """The oracle's forward pass of a case: arguments as rows and columns, and values, which hold for every grade.
 
     Attributes
     ----------
     by_batch : bool
-        Whether the batch's statistics normalize.
+        Whether the batch's own statistics normalize.
     certificate : ForwardBounds or None
-        Of the oracle itself where it runs in double-double; None where float64 is exact enough.
+        Error of the oracle itself if it runs in double-double; None if float64 is exact enough.
     """
 
     x: Array
@@ -126,11 +126,11 @@ class ForwardPass:
 
     @property
     def exact(self) -> bool:
-        """Whether the oracle runs in double-double."""
+        """True if the oracle runs in double-double."""
         return self.certificate is not None
 
     def bounds(self, precision: Precision, shards: Sequence[int] = ()) -> ForwardBounds:
-        """What an implementation of this precision may be off by; `shards` as :func:`expect` has them."""
+        """Return the allowed errors of an implementation of this precision; for `shards`, see :func:`expect`."""
         if self.by_batch:
             return training_forward_bounds(
                 self.x, self.weight, self.bias, self.eps, self.values, precision, shards=shards
@@ -139,13 +139,13 @@ class ForwardPass:
 
 
 def forward_pass(case: Case, dialect: Dialect) -> ForwardPass:
-    """The oracle's forward pass of a case on at least one value per channel."""
+    """Run the oracle's forward pass of a case on at least one value per channel."""
     exact = case.dtype == "float64"
     x = channel_rows(case.x)
     weight, bias = channel_column(case.weight, case.channels, 1.0), channel_column(case.bias, case.channels, 0.0)
     old_mean = channel_column(case.running_mean, case.channels, dialect.initial_mean)
     old_var = channel_column(case.running_var, case.channels, dialect.initial_variance)
-    by_batch = case.training or case.running_mean is None  # without statistics, inference takes the batch's
+    by_batch = case.training or case.running_mean is None  # without statistics, inference uses the batch's
     if by_batch:
         values = forward_training(x, weight, bias, case.eps, exact=exact)
     else:
@@ -156,7 +156,7 @@ def forward_pass(case: Case, dialect: Dialect) -> ForwardPass:
 
 @dataclass(frozen=True)
 class BackwardPass:
-    """The oracle's backward pass after a forward pass, likewise."""
+    """The oracle's backward pass: dy as rows, values, and the oracle's own error as `certificate`."""
 
     forward: ForwardPass
     dy: Array
@@ -164,7 +164,7 @@ class BackwardPass:
     certificate: GradientBounds | None
 
     def bounds(self, forward_bounds: ForwardBounds, precision: Precision) -> GradientBounds:
-        """What an implementation of this precision may be off by; it starts from rounded statistics."""
+        """Return the allowed errors of an implementation of this precision, which starts from rounded statistics."""
         x, weight, forward = self.forward.x, self.forward.weight, self.forward.values
         if self.forward.by_batch:
             return training_backward_bounds(x, self.dy, weight, forward, self.values, forward_bounds, precision)
@@ -188,7 +188,7 @@ def _outputs(case: Case, found: ForwardPass, bounds: ForwardBounds) -> dict[str,
 
 
 def _handed_on(case: Case) -> Expected:
-    """y = x and dx = dy, where nothing is normalized: exact."""
+    """Return the exact outputs of a layer that does not normalize: y = x and dx = dy."""
     values = {"y": case.x, "running_mean": case.running_mean, "running_var": case.running_var}
     if case.dy is not None:
         values |= {"dx": case.dy, "dweight": _zeros(case.weight), "dbias": _zeros(case.bias)}
@@ -246,12 +246,12 @@ def _gradients(case: Case, found: BackwardPass, bounds: ForwardBounds, precision
 
 
 def trusted(allowed: Array, oracle_error: Array) -> Array:
-    """`allowed`, infinite (not checkable) where the oracle is not certified to a thousandth of it."""
+    """Return `allowed`, but infinite (not checkable) where the oracle's error is above a thousandth of it."""
     return np.where(oracle_error <= TRUST * allowed, allowed, np.inf)
 
 
 def shaped(rows: Real, case: Case) -> Real:
-    """Rows (C, n) in the shape of the case's x."""
+    """Return rows (C, n) in the shape of the case's x."""
     shape: tuple[int, ...] = case.x.shape
     if isinstance(rows, DoubleDouble):
         return DoubleDouble(from_channel_rows(rows.hi, shape), from_channel_rows(rows.lo, shape))
@@ -259,7 +259,7 @@ def shaped(rows: Real, case: Case) -> Real:
 
 
 def column(values: Real) -> Real:
-    """A column (C, 1) as a vector (C,)."""
+    """Return a column (C, 1) as a vector (C,)."""
     if isinstance(values, DoubleDouble):
         return DoubleDouble(values.hi[:, 0], values.lo[:, 0])
     return values[:, 0]

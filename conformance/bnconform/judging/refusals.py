@@ -1,4 +1,4 @@
-"""Whether a call that raised has refused its arguments, or has failed by accident."""
+"""Distinction of exceptions that refuse arguments on purpose from accidental ones."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import builtins
 from bnconform_adapters.claims import Claims
 
 DELIBERATE = (ValueError, TypeError, RuntimeError, AssertionError)
-"""Built-in exceptions by which code refuses what it is given."""
+"""Built-in exceptions that code raises to refuse arguments."""
 ACCIDENTAL = (RecursionError,)
-"""Their subclasses that nobody raises on purpose."""
+"""Subclasses of these that nobody raises on purpose."""
 
 
 def accident(error: str, claims: Claims) -> str:
-    """The type of an exception that nobody raises to refuse an argument, such as IndexError; empty for a refusal.
+    """Return the type of an accidental exception, such as IndexError; empty for a deliberate refusal.
 
-    A framework's own exception classes count as refusals, and so does what is claimed.
+    A framework's own exception classes and the claimed ones count as refusals.
 
     Parameters
     ----------
     error : str
-        As an Outcome has it: the exception's type, a colon and its message.
+        Error of an Outcome: the exception's type, a colon and its message.
     """
     name = error.partition(":")[0]
     kind = getattr(builtins, name, None)

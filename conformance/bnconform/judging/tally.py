@@ -1,4 +1,4 @@
-"""What a law saw over all its cases, beside whether it held."""
+"""Counts and worst errors over all cases of a law."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Tally:
     Attributes
     ----------
     drawn : Counter
-        Kinds of the cases of the examples judged, as "dtype: float16".
+        Number of judged cases of each kind, such as "dtype: float16".
     cases : int
         Examples judged.
     mistrusted : int
         Examples that could not have failed: bounds mostly infinite, or the law's effect below rounding.
     elements, unbounded, overflowing : int
-        Elements compared; of these, with an infinite allowed error; excused because they may overflow.
+        Number of elements compared; those with an infinite allowed error; those excused because they may overflow.
     worst_ratio, worst_ulp : float
         Largest error as a multiple of the allowed one, and in units in the last place.
     worst : tuple of Case or None
-        The steps of the case of the worst ratio.
+        Steps of the example with the worst ratio.
     broken_after : int or None
-        Examples that held before the first one that did not.
+        Number of examples that held before the first broken one.
     grades : dict
-        Where a law measures the grade: the worst ratio at each.
+        Worst ratio at each grade, if the law measures the grade.
     """
 
     drawn: Counter[str] = field(default_factory=Counter)
@@ -47,30 +47,30 @@ class Tally:
     broken_after: int | None = None
     grades: dict[Grade, float] = field(default_factory=dict)
 
-    def note_example(self, steps: tuple[Case, ...], *, telling: bool) -> None:
-        """Take an example into account in which nothing was broken; `telling` ones could have failed."""
+    def note_example(self, steps: tuple[Case, ...], *, trusted: bool) -> None:
+        """Count an example that broke nothing; a `trusted` example could have failed."""
         self.cases += 1
-        self.mistrusted += not telling
+        self.mistrusted += not trusted
         for case in steps:
             self.drawn.update(f"{dimension}: {kind}" for dimension, kind in kinds_of(case))
 
     def note_ratio(self, ratio: float, ulp: float, steps: tuple[Case, ...]) -> None:
-        """Take one comparison's worst element into account."""
+        """Record one comparison's worst element."""
         if self.worst is None or ratio > self.worst_ratio:
             self.worst_ratio, self.worst = ratio, steps
         self.worst_ulp = max(self.worst_ulp, ulp)
 
     def note_broken(self) -> None:
-        """Take a broken law into account; shrinking breaks it many times."""
+        """Record that the law is broken; shrinking breaks it many times."""
         if self.broken_after is None:
             self.broken_after = self.cases
 
     def note_grade(self, grade: Grade, ratio: float) -> None:
-        """Take one comparison at a grade into account."""
+        """Record one comparison at a grade."""
         self.grades[grade] = max(self.grades.get(grade, 0.0), ratio)
 
     def cell(self) -> dict[str, Any]:
-        """The tally as a cell of the record has it."""
+        """Return the tally as fields of a cell of the record."""
         return {
             "drawn": dict(self.drawn),
             "cases": self.cases,
@@ -86,11 +86,11 @@ class Tally:
 
     @property
     def mostly_mistrusted(self) -> bool:
-        """Whether more than half of the cases could not have failed."""
+        """True if more than half of the cases could not have failed."""
         return 2 * self.mistrusted > self.cases
 
     @property
     def measured_grade(self) -> Grade | None:
-        """The best grade that holds on all cases seen; None where none does, or none was measured."""
+        """Best grade that holds on all cases; None if no grade holds or none was measured."""
         held = [grade for grade in GRADES if self.grades.get(grade, float("inf")) <= 1.0]
         return held[0] if held else None

@@ -1,1 +1,1 @@
-"""The laws, one file a family."""
+"""The laws, one file per family."""

@@ -1,4 +1,4 @@
-"""Y: a batch that lies in shards on several devices."""
+"""Y: a batch in shards on several devices."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,14 +19,14 @@ SHARDS = replace(TRAINING, needs=("shards",))
 
 @requirement("Y1", given=Shards(SHARDS), share=0.5)
 def test_y_of_shards(judge: Judge, *shards: Case) -> None:
-    """Shards of any sizes, empty ones among them, get the rows of y that the whole batch gets."""
+    """Shards of any sizes, also empty ones, get their rows of the whole batch's y."""
     expected = _expected(judge, shards)
     _put_together(judge, "y", _step(judge, shards), expected["y"])
 
 
 @requirement("Y2", given=Shards(replace(SHARDS, gradients=True)), share=0.5)
 def test_gradients_of_shards(judge: Judge, *shards: Case) -> None:
-    """dx of the shards is the whole batch's, and so are dweight and dbias when each device's part is added up."""
+    """The shards' dx is the whole batch's, and the sums of the devices' dweight and dbias are, too."""
     outcomes, expected = _step(judge, shards), _expected(judge, shards)
     _put_together(judge, "dx", outcomes, expected["dx"])
     for name in ("dweight", "dbias"):
@@ -36,7 +36,7 @@ def test_gradients_of_shards(judge: Judge, *shards: Case) -> None:
 
 @requirement("Y3", given=Shards(SHARDS), share=0.5)
 def test_statistics_of_shards(judge: Judge, *shards: Case) -> None:
-    """Every device's running statistics move by the whole batch's mean and variance, whatever its own shard holds."""
+    """Every device's running statistics move by the whole batch's mean and variance, not by its own shard's."""
     expected = _expected(judge, shards)
     for outcome in _step(judge, shards):
         for name in STATISTICS:
@@ -44,7 +44,7 @@ def test_statistics_of_shards(judge: Judge, *shards: Case) -> None:
 
 
 def whole(shards: Sequence[Case]) -> Case:
-    """The batch that the shards make."""
+    """Return the batch that the shards form."""
     dys = [shard.dy for shard in shards if shard.dy is not None]
     together = np.concatenate(dys) if dys else None
     return replace(shards[0], x=np.concatenate([shard.x for shard in shards]), dy=together)
@@ -55,7 +55,7 @@ def _expected(judge: Judge, shards: Sequence[Case]) -> Expected:
 
 
 def _step(judge: Judge, shards: Sequence[Case]) -> list[Outcome]:
-    """A step on the shards, which leaves what each device was given as it was."""
+    """Run a step on the shards, and check that each device's inputs are unchanged."""
     outcomes = judge.shards(shards)
     for case, outcome in zip(shards, outcomes, strict=True):
         judge.left_alone(case, outcome, "step")
@@ -68,7 +68,7 @@ def _put_together(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity
 
 
 def _added_up(judge: Judge, name: str, outcomes: Sequence[Outcome], quantity: Quantity) -> None:
-    """Each part may be rounded once more than in one sum over the whole batch, and so may the sum be here."""
+    """Judge a sum of parts; each part and the sum here may be rounded once more than one sum over the batch."""
     parts = _parts(judge, name, outcomes)
     exact = sum((part.astype(np.float64) for part in parts), np.zeros(parts[0].shape))
     rounding = UNIT_ROUNDOFF[dtype_name(parts[0])]

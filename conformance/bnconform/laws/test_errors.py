@@ -70,7 +70,7 @@ def test_wrong_arguments_raise(judge: Judge, case: Case) -> None:
     any_eps = judge.claims.any_eps
     modes = [mode for mode in ("training", "inference") if mode in judge.claims.modes]
     for what, wrong in (pair for mode in modes for pair in _wrong(_in_mode(judge, case, mode), any_eps=any_eps)):
-        # The layer is built for the case as it is where only x is wrong.
+        # If only x is wrong, the layer is built for the right case.
         built = replace(case, training=wrong.training, dy=wrong.dy) if wrong.x is not case.x else wrong
         outcome = judge.attempt_steps([built, wrong])[-1]
         judge.refused(outcome, f"{what}, in {'training' if wrong.training else 'inference'}")
@@ -82,7 +82,7 @@ ANY_CALL = AnyOf(
 
 
 def _odd(case: Case, layout: Layout, *, empty: bool) -> Iterator[Case]:
-    """The case with no sample, one, no channel, a large prime number of them, no spatial position and a single one."""
+    """Yield the case with 0 and 1 samples, 0 and a large prime number of channels, 0 and 1 spatial positions."""
     few_or_none = (0, 1) if empty else (1,)
     base = replace(case, layout=layout, dy_layout=layout)
 

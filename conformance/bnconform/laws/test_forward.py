@@ -64,7 +64,7 @@ BOTH = replace(
 
 @requirement("F4", given=AnyOf((Cases(BOTH), Cases(replace(BOTH, parameters=None)))), share=3.0, least=3)
 def test_weight_and_bias_are_independent(judge: Judge, case: Case) -> None:
-    """Weight and bias may be random, negative, zero, tiny or large, and absent together or alone; statistics stay."""
+    """Weight and bias may be random, negative, zero, tiny or large, and absent together or alone."""
     judge.agrees(case, judge.run(case), ("y", *STATISTICS))
 
 
@@ -83,7 +83,7 @@ def test_shapes_and_dtypes_are_kept(judge: Judge, case: Case) -> None:
 
 @requirement("F6", given=Cases(replace(TRAINING, values=("constant",), ratios=(1.0, 10.0, 1e4), eps=(1e-5, 1e-3, 1.0))))
 def test_constant_channel_gives_bias(judge: Judge, case: Case) -> None:
-    """A constant channel gives bias, finite, as near as the rounding of its mean allows."""
+    """A constant channel gives bias, finite and as near as the rounding of its mean allows."""
     judge.agrees(case, judge.run(case), ["y"])
 
 
@@ -101,15 +101,15 @@ EXACT = replace(
 
 @requirement("F7", given=Cases(EXACT))
 def test_exact_data_give_exact_statistics(judge: Judge, case: Case) -> None:
-    """Where sums of any order are exact, so are mean and variance; Bessel's factor costs two roundings.
+    """If sums in any order are exact, mean and variance are exact, too; Bessel's factor costs two roundings.
 
-    The data are those of oneDNN's benchdnn: as many values below the mean as above, n a power of two. Running means,
-    as of Welford and Chan, round on the way; what claims no better than grade W keeps the usual allowed error.
+    The data are those of oneDNN's benchdnn: equally many values below and above the mean, n a power of two. The running
+    means of Welford and Chan round on the way; an implementation that claims such a grade has the usual allowed error.
     """
     outcome, expected = judge.run(case), judge.agrees(case, judge.run(case), ["y"])
     for name in STATISTICS:
         quantity, exact = expected[name], high(expected[name].value)
-        if judge.claims.grade[1] == "T" and case.momentum == 1:  # a fixed one that blends rounds, too
+        if judge.claims.grade[1] == "T" and case.momentum == 1:  # a fixed momentum below 1 also rounds
             roundings = 0 if name == "running_mean" else 2
             quantity = replace(quantity, allowed=roundings * UNIT_ROUNDOFF[parameter_dtype(case.dtype)] * np.abs(exact))
         judge.close(name, getattr(outcome, name), quantity)
@@ -117,7 +117,7 @@ def test_exact_data_give_exact_statistics(judge: Judge, case: Case) -> None:
 
 @requirement("F8", given=Cases(TRAINING))
 def test_output_ignores_running_statistics_and_momentum(judge: Judge, case: Case) -> None:
-    """y is the same bits under other running statistics, also such as equal bias and weight, and other momentum."""
+    """y has the same bits under other momentum and running statistics, also ones equal to bias and weight."""
     y = judge.run(case).y
     assert case.running_mean is not None
     assert case.running_var is not None

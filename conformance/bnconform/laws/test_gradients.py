@@ -39,7 +39,7 @@ def test_dbias_sums_dy(judge: Judge, case: Case) -> None:
 
 @requirement("G4", given=Cases(replace(INFERENCE_GRADIENTS, dys=("random", "expanded", "large", "small"))))
 def test_inference_gradients_treat_statistics_as_constants(judge: Judge, case: Case) -> None:
-    """In inference dx = weight * invstd * dy, with dweight and dbias as ever."""
+    """In inference dx = weight * invstd * dy; dweight and dbias have their usual formulas."""
     judge.agrees(case, judge.run(case), GRADIENTS)
 
 
@@ -87,7 +87,7 @@ def test_dx_is_orthogonal_to_constants_and_nearly_to_xhat(judge: Judge, case: Ca
     dx, allowed = np.where(finite, dx, 0.0), np.where(finite, channel_rows(expected["dx"].allowed), np.inf)
     forward = forward_training(x, np.ones((case.channels, 1)), np.zeros((case.channels, 1)), case.eps)
     xhat, exact = np.asarray(forward.xhat), channel_rows(high(expected["dx"].value))
-    # The oracle's dx has these sums by construction; what is left over is its own rounding.
+    # The oracle's dx has these sums by construction, except for its own rounding.
     axes = (0, *range(2, case.x.ndim))
     wide = shown(outcome.dx).wide
     judge.close("dx", dx.sum(axis=1), Quantity(exact.sum(axis=1), allowed.sum(axis=1)), got=wide.sum(axes))
@@ -103,7 +103,7 @@ def test_dx_is_orthogonal_to_constants_and_nearly_to_xhat(judge: Judge, case: Ca
     ),
 )
 def test_dy_of_any_layout_gives_the_same_gradients(judge: Judge, case: Case) -> None:
-    """Gradients for a dy that is expanded, transposed, channels last or sliced are those for a contiguous one."""
+    """An expanded, transposed, channels-last or sliced dy gives the same gradients as a contiguous one."""
     outcome, expected = judge.run(case), judge.expect(case)
     layout = judge.claims.plain_layout(case.x.ndim)
     plain = judge.run(replace(case, layout=layout, dy_layout=layout))
@@ -115,7 +115,7 @@ def test_dy_of_any_layout_gives_the_same_gradients(judge: Judge, case: Case) -> 
 
 @requirement("G8", given=Cases(replace(ALL_DY, parameters=("both",))), share=0.5)
 def test_gradients_asked_for_alone_or_again_are_the_same(judge: Judge, case: Case) -> None:
-    """Any subset of dx, dweight and dbias has the bits of all three; so has a second backward pass."""
+    """A second backward pass has the bits of the first; gradients computed alone agree within the allowed error."""
     (finish,) = judge.forward_passes((case,))
     first, second = judge.finished(finish), judge.finished(finish)
     for name in GRADIENTS:
@@ -131,7 +131,7 @@ def test_gradients_asked_for_alone_or_again_are_the_same(judge: Judge, case: Cas
 
 @requirement("G9", given=Sequences(TRAINING_GRADIENTS, kinds=("training",), longest=4), share=0.5)
 def test_interleaved_backward_passes_do_not_mix(judge: Judge, *steps: Case) -> None:
-    """Several forward passes and then their backward passes, in either order, give each its own gradients."""
+    """After several forward passes, backward passes in either order give each pass its own gradients."""
     apart = judge.run_steps(steps)
     first_in_first_out = tuple(range(len(steps)))
     for order in (first_in_first_out, first_in_first_out[::-1]):

@@ -21,7 +21,7 @@ def test_inference_uses_the_running_statistics(judge: Judge, case: Case) -> None
 
 @requirement("I2", given=Cases(INFERENCE))
 def test_one_sample_alone_is_as_in_a_batch(judge: Judge, case: Case) -> None:
-    """A sample alone gives what it gives inside a batch, within the errors allowed to both."""
+    """A sample alone has the same y as inside a batch, within both allowed errors."""
     batch = judge.run(case)
     expected = judge.agrees(case, batch, ["y"])["y"]
     assert batch.y is not None
@@ -34,7 +34,7 @@ def test_one_sample_alone_is_as_in_a_batch(judge: Judge, case: Case) -> None:
 
 @requirement("I3", given=Cases(replace(INFERENCE, values=("normal", "two_valued", "outlier"), ratios=(1.0, 0.0, 10.0))))
 def test_inference_is_affine(judge: Judge, case: Case) -> None:
-    """y(x) + y(-x) = 2 y(0), and y is the scale and shift read off at 0 and 1, as when folded into a convolution."""
+    """y(x) + y(-x) = 2 y(0), and y has the scale and shift measured at 0 and 1, as when folded into a convolution."""
     outcomes = {}
     for name, x in (("x", case.x), ("-x", -case.x), ("0", np.zeros_like(case.x)), ("1", np.ones_like(case.x))):
         point = replace(case, x=x)
@@ -63,5 +63,5 @@ def test_inference_is_affine(judge: Judge, case: Case) -> None:
     ),
 )
 def test_extreme_running_statistics(judge: Judge, case: Case) -> None:
-    """Large running means and tiny, zero or huge running variances are used like any others."""
+    """Large running means and tiny, zero or huge running variances give y within the allowed error."""
     judge.agrees(case, judge.run(case), ["y"])

@@ -42,7 +42,7 @@ HALF = replace(TRAINING, dtypes=("float16", "bfloat16"), gradients="where claime
 
 @requirement("N2", given=Cases(replace(HALF, ratios=(1.0, 10.0, 30.0), kinds=("small", "small", "long"))))
 def test_half_types_accumulate_in_float32(judge: Judge, case: Case) -> None:
-    """Half-precision values have outputs of float32 quality, rounded once, also over long channels."""
+    """Half-precision values give outputs of float32 quality, rounded once, also over long channels."""
     judge.agrees(case, judge.run(case), QUANTITIES)
 
 
@@ -68,17 +68,17 @@ CERTAINTY = 1e-12
     share=0.5,
 )
 def test_rounding_is_unbiased(judge: Judge, case: Case) -> None:
-    """The mean rounding error of y, in ulp and away from zero, is near 0, as round to nearest makes it.
+    """The mean rounding error of y, in ulp and away from zero, is near 0, as for round to nearest.
 
-    Rounding errors to nearest lie in [-1/2, 1/2] ulp; by Hoeffding's inequality the mean of N independent ones is
-    beyond t with probability below 2 exp(-2 N t^2). Equal values have equal errors and count once. What float32
-    arithmetic adds to each is the allowed error less the rounding of the result.
+    Errors of rounding to nearest lie in [-1/2, 1/2] ulp; by Hoeffding's inequality the mean of N independent ones is
+    beyond t with probability below 2 exp(-2 N t^2). Equal values have equal errors and count once. Float32 arithmetic
+    adds to each error at most the allowed error less the rounding of the result.
     """
     y, quantity = judge.run(case).y, judge.expect(case)["y"]
     if y is None:
         judge.missing("y")
     value, steps = high(quantity.value), ulp_of(high(quantity.value), case.dtype)
-    inexact = quantity.allowed / steps < 1  # elsewhere float32 arithmetic, not rounding, makes the error
+    inexact = quantity.allowed / steps < 1  # elsewhere float32 arithmetic, not rounding, causes the error
     inexact &= (value.astype(y.dtype).astype(np.float64) != value) & np.isfinite(y)
     _, distinct = np.unique(value[inexact], return_index=True)
     count = len(distinct)

@@ -17,7 +17,7 @@ from bnconform.judging.oracle import Expected
 from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_reference.double_double import Array
 
-# Values of a few bits, so that shifts and scalings of x are exact.
+# Values have few bits, so that shifts and scalings of x are exact.
 ROUND = replace(
     TRAINING,
     gradients="where claimed",
@@ -44,7 +44,7 @@ def _compare(
     names: tuple[str, ...] = ALL,
     bitwise: bool = False,
 ) -> None:
-    """Compare the second run, rearranged back, with part of the first: by bits, or within both allowed errors."""
+    """Compare the second run, rearranged by `back`, with part of the first: by bits, or within both allowed errors."""
     for name in names:
         if name in first[1] and name in second[1]:
             allowed = part(name, first[1][name].allowed) + np.abs(back(name, second[1][name].allowed))
@@ -77,7 +77,7 @@ def test_adding_a_constant_keeps_y_and_gradients(judge: Judge, case: Case) -> No
 
 @requirement("M2", given=Cases(replace(ROUND, needs=("any_eps",))))
 def test_scaling_by_a_power_of_two_is_exact(judge: Judge, case: Case) -> None:
-    """8 x under 64 eps has the y, dweight and dbias of x, and an eighth of its dx, to the bit."""
+    """8 x with 64 eps has the y, dweight and dbias of x and an eighth of its dx, bit for bit."""
     scaled = replace(case, x=case.x * case.x.dtype.type(8), eps=case.eps * 64)
     names = ("y", "dweight", "dbias") if case.dtype == "float16" else ("y", *GRADIENTS)  # dx / 8 may be subnormal
 
@@ -104,7 +104,7 @@ def test_negating_x_negates_xhat(judge: Judge, case: Case) -> None:
 
 @requirement("M4", given=Cases(ANY))
 def test_permuting_samples_permutes_y(judge: Judge, case: Case) -> None:
-    """The samples in reverse order have y and dx in reverse order, and the same statistics."""
+    """Samples in reverse order give y and dx in reverse order, and the same statistics."""
     dy = None if case.dy is None else case.dy[::-1].copy()
     reversed_ = replace(case, x=case.x[::-1].copy(), dy=dy)
 
@@ -136,7 +136,7 @@ MANY_CHANNELS_IN_INFERENCE = Cases(
 
 @requirement("M5", given=AnyOf((Cases(MANY_CHANNELS), MANY_CHANNELS_IN_INFERENCE)), share=1.5)
 def test_permuting_channels_permutes_everything(judge: Judge, case: Case) -> None:
-    """The channels in reverse order have everything in reverse order, also past 64, 128 and 1024 channels."""
+    """Channels in reverse order give all outputs in reverse order, also past 64, 128 and 1024 channels."""
     order = np.arange(case.channels)[::-1]
 
     def back(name: str, array: Array) -> Array:
@@ -167,14 +167,14 @@ def test_channels_are_isolated(judge: Judge, case: Case) -> None:
 
 
 def _plain(judge: Judge, case: Case) -> Case:
-    """The case in the claimed layout that is nearest to contiguous."""
+    """Return the case in the claimed layout that is nearest to contiguous."""
     layout = judge.claims.plain_layout(case.x.ndim)
     return replace(case, layout=layout, dy_layout=layout)
 
 
 @requirement("M7", given=Cases(ANY), share=0.5)
 def test_spatial_positions_are_samples(judge: Judge, case: Case) -> None:
-    """(N, C, *spatial) gives what its values give as (N * spatial, C), or as one sample of the claimed rank."""
+    """(N, C, *spatial) gives the same results as (N * spatial, C), or as one sample of a claimed rank."""
     rank = next(rank for rank in (2, 3, 4, 5) if rank in judge.claims.ranks)
     flat = with_values(rank, case.values_per_channel, case.channels)
 
@@ -194,7 +194,7 @@ def test_spatial_positions_are_samples(judge: Judge, case: Case) -> None:
 
 @requirement("M10", given=Cases(ANY), share=0.2)
 def test_samples_as_channels_are_normalized_each_by_itself(judge: Judge, case: Case) -> None:
-    """Instance normalization is batch norm with the samples laid out as channels: each gives what it gives alone."""
+    """With samples laid out as channels (instance normalization), each sample has the same results as alone."""
     samples = 3 if case.values_per_channel % 3 == 0 else 2
     length = case.values_per_channel // samples
     if length < 2:
@@ -229,13 +229,13 @@ def test_samples_as_channels_are_normalized_each_by_itself(judge: Judge, case: C
 
 
 def _as_shape(rows: AnyArray, shape: tuple[int, ...]) -> AnyArray:
-    """Rows (C, n) as x of a shape."""
+    """Return rows (C, n) as x of a shape."""
     return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[1], shape[0], *shape[2:]), 0, 1))
 
 
 @requirement("M8", given=Cases(replace(ANY, gradients=False)), share=0.5)
 def test_repeating_the_batch_keeps_y(judge: Judge, case: Case) -> None:
-    """The batch twice over has the same y; only Bessel's factor of the stored variance changes."""
+    """The repeated batch has the same y; only Bessel's factor of the stored variance changes."""
     doubled = replace(case, x=np.concatenate([case.x, case.x]))
     first, second = _both(judge, case), _both(judge, doubled)
     judge.agrees(doubled, second[0], ("y", *STATISTICS))
@@ -243,7 +243,7 @@ def test_repeating_the_batch_keeps_y(judge: Judge, case: Case) -> None:
     def back(name: str, array: Array) -> Array:
         return array[: case.x.shape[0]] if name == "y" else array
 
-    _compare(judge, first, second, "for the batch twice over", back=back, names=("y", "running_mean"))
+    _compare(judge, first, second, "for the repeated batch", back=back, names=("y", "running_mean"))
 
 
 MOVED = replace(ANY, layouts=("channels_last", "transposed", "sliced", "reversed"), beside="contiguous")
@@ -251,7 +251,7 @@ MOVED = replace(ANY, layouts=("channels_last", "transposed", "sliced", "reversed
 
 @requirement("M9", given=Cases(MOVED))
 def test_memory_layout_does_not_matter(judge: Judge, case: Case) -> None:
-    """x in any claimed layout, and strided weight and bias, give what contiguous ones do, within what is allowed."""
+    """x in any claimed layout, and strided weight and bias, agree with contiguous ones within the allowed errors."""
     plain = replace(case, layout="contiguous", dy_layout="contiguous")
     moved = replace(
         case, dy_layout="contiguous", parameters_layout="sliced" if "sliced" in judge.claims.layouts else "contiguous"

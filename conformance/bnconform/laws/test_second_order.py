@@ -31,7 +31,7 @@ def test_gradients_have_gradients(judge: Judge, case: Case) -> None:
 
 @requirement("G11", given=_both_modes(FORWARD_MODE))
 def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case) -> None:
-    """The tangent of y is J v within the allowed error, and <dy, J v> = <J' dy, v> where there is a backward pass."""
+    """The tangent of y is J v within the allowed error, and <dy, J v> = <J' dy, v> if there is a backward pass."""
     tangent, expected = judge.jvp(case).y_tangent, expect_tangent(case, judge.claims)
     judge.close("y_tangent", tangent, expected)
     if case.dy is None:
@@ -52,7 +52,7 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case)
             terms.append(product.sum(axes) if computed.ndim > 1 else product)
             along, off = _product(vector, computed, quantity.allowed)
             reverse, allowed = reverse + along, allowed + off
-    # What <dy, J v> has below float64 goes to the other side, so that nothing is rounded.
+    # The part of <dy, J v> below float64's precision goes to the other side, so that nothing is rounded.
     judge.close(
         "<dy, J v>",
         forward.hi,
@@ -63,9 +63,9 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(judge: Judge, case: Case)
 
 
 def _product(fixed: AnyArray, computed: AnyArray, allowed: Array) -> tuple[DoubleDouble, Array]:
-    """Inner product over each channel, exact but for double-double's rounding, and what it may be off by."""
+    """Return the inner product over each channel, exact except for double-double's rounding, and its allowed error."""
     factor, value, error = _rows(fixed), _rows(computed), _rows(allowed)
-    finite = np.asarray(np.isfinite(value).all(axis=1))  # what may overflow has no inner product
+    finite = np.asarray(np.isfinite(value).all(axis=1))  # a channel that may overflow has no inner product
     with np.errstate(invalid="ignore"):
         product = total(exactly(factor) * np.where(finite[:, None], value, 0.0), exact=True)
         off = np.where(finite, np.sum(np.abs(factor) * error, axis=1), np.inf)

@@ -12,7 +12,7 @@ from bnconform_adapters.contract import Case, Outcome
 
 THREADS = 4
 FEW = 1 / 30
-"""Share of the examples of a law that starts a process for each."""
+"""Share of the examples for a law that starts a process for each example."""
 
 BOTH_MODES = AnyOf(
     (Cases(replace(TRAINING, gradients="where claimed")), Cases(replace(INFERENCE, gradients="where claimed")))
@@ -21,13 +21,13 @@ BOTH_MODES = AnyOf(
 
 @requirement("P1", given=BOTH_MODES)
 def test_inputs_are_unchanged(judge: Judge, case: Case) -> None:
-    """x, dy, weight and bias have their bits when forward and backward are over, and need not be writable."""
+    """x, dy, weight and bias keep their bits through forward and backward, and need not be writable."""
     outcome = judge.run(case)
     if "x" not in outcome.inputs_after:
-        judge.broken("x", "was not handed back by the adapter; it cannot be compared")
+        judge.broken("x", "was not returned by the adapter and cannot be compared")
     judge.left_alone(case, outcome)
     locked = judge.run(replace(case, read_only=True))
-    judge.same_bits("y", locked.y, outcome.y, "for inputs that cannot be written and for such as can")
+    judge.same_bits("y", locked.y, outcome.y, "for inputs that cannot be written and for writable ones")
 
 
 LONG = Cases(replace(TRAINING, gradients="where claimed", n=(2049, 4097)))
@@ -43,7 +43,7 @@ def test_same_call_gives_same_bits(judge: Judge, case: Case) -> None:
 
 @requirement("P3", given=BOTH_MODES)
 def test_no_call_remembers_an_earlier_one(judge: Judge, case: Case) -> None:
-    """After calls with other data, parameters, eps and sizes, all judged like the first, that one repeats its bits."""
+    """A call repeats its bits after calls with other data, parameters, eps and sizes, which are judged, too."""
     first = judge.run(case)
     other = replace(
         case,
@@ -54,7 +54,7 @@ def test_no_call_remembers_an_earlier_one(judge: Judge, case: Case) -> None:
         running_mean=None if case.running_mean is None else 2 * case.running_mean + 1,
         eps=4 * case.eps if judge.claims.any_eps else case.eps,
     )
-    inside = case.x.copy()  # the ends stay, as a key to a cache of results might take them
+    inside = case.x.copy()  # the ends stay: a cache of results may use them as its key
     inside.reshape(-1)[1:-1] *= inside.dtype.type(-3)
     samples = max(1, (case.x.shape[0] + 1) // 2)
     part = replace(other, x=other.x[:samples], dy=None if other.dy is None else other.dy[:samples])
@@ -89,7 +89,7 @@ def test_memory_around_inputs_is_untouched(judge: Judge, case: Case) -> None:
 
 @requirement("P6", given=BOTH_MODES)
 def test_old_contents_of_memory_do_not_matter(judge: Judge, case: Case) -> None:
-    """Memory full of NaN, freed just before the call, makes no difference."""
+    """Memory full of NaN that is freed just before the call does not change the results."""
     clean, spoilt = judge.run(case), judge.run_in_spoilt_memory(case)
     for name in ("y", *STATISTICS, *GRADIENTS):
         judge.same_bits(name, getattr(spoilt, name), getattr(clean, name), "when memory held NaN before and when not")
@@ -97,7 +97,7 @@ def test_old_contents_of_memory_do_not_matter(judge: Judge, case: Case) -> None:
 
 @requirement("P7", given=BOTH_MODES, share=0.2)
 def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
-    """Calls from four threads at once, with different data, give what they give one after the other."""
+    """Calls from four threads at once, with different data, give the same results as one after the other."""
     other = replace(case, x=-2 * case.x, dy=None if case.dy is None else 3 * case.dy)
     apart = [judge.run(one) for one in (case, other)]
     for i, outcome in enumerate(judge.attempt_together([case, other] * THREADS, THREADS)):
@@ -127,7 +127,7 @@ DERIVATIVES = AnyOf(
 
 @requirement("P9", given=DERIVATIVES)
 def test_derivatives_of_gradients_have_no_side_effects(judge: Judge, case: Case) -> None:
-    """All that second-order gradients and forward mode are given keeps its bits, and two calls give equal bits."""
+    """Second-order gradients and forward mode keep the bits of their inputs, and two calls give equal bits."""
     mode = "training" if case.training else "inference"
     if mode in judge.claims.second_order and case.dy is not None:
         _repeats(judge, case, judge.second_order, ("ddy", "dx", "dweight"))

@@ -19,8 +19,8 @@ WITH_GRADIENTS = replace(TRAINING, gradients="where claimed")
 FAR = replace(WITH_GRADIENTS, layouts=("far",), kinds=("small",))
 
 
-# What a NaN or an infinity in one element of an input must reach: outputs of which its whole channel is then not
-# finite. y and dx of inference, where elements do not meet, are spoilt at that element alone.
+# Outputs that a NaN or an infinity in one element of an input must reach: the whole channel is then not finite. In
+# inference elements do not mix, so x and dy reach only the same element of y and dx.
 REACH: dict[str, dict[str, tuple[str, ...]]] = {
     "x": {"training": ("y", "dx", "dweight", *STATISTICS), "inference": ("y", "dweight")},
     "dy": {"training": ("dx", "dweight", "dbias"), "inference": ("dx", "dweight", "dbias")},
@@ -35,8 +35,8 @@ REACH: dict[str, dict[str, tuple[str, ...]]] = {
     "X1", given=AnyOf((Cases(WITH_GRADIENTS), Cases(replace(INFERENCE, gradients="where claimed")))), share=0.5
 )
 def test_nan_and_infinity_stay_in_their_channel(judge: Judge, case: Case) -> None:
-    """One NaN or infinity in an input shows wherever it must, in its channel, and nowhere else."""
-    if case.dy_layout == "expanded":  # one element of it cannot be another
+    """One NaN or infinity in an input shows in its channel, in every output that depends on it, and nowhere else."""
+    if case.dy_layout == "expanded":  # its elements share memory, so one alone cannot change
         case = replace(case, dy_layout=judge.claims.plain_layout(case.x.ndim))
     clean, channel = judge.run(case), case.channels - 1
     for name in REACH:
@@ -58,7 +58,7 @@ def _judge_poisoned(
 ) -> None:
     reached = REACH[name]["training" if case.training else "inference"]
     alone = not case.training and name in ("x", "dy")
-    # What weighs 0 in the blend need not be looked at.
+    # A layer need not read a value that has weight 0 in the blend.
     weighs_nothing = (name == "x" and case.momentum == 0) or (name in STATISTICS and case.momentum == 1)
     for output in ("y", *STATISTICS, *GRADIENTS):
         first, second = getattr(clean, output), getattr(outcome, output)
@@ -99,7 +99,7 @@ def test_one_value_per_channel(judge: Judge, case: Case) -> None:
     "X3", given=Cases(replace(WITH_GRADIENTS, n=(0,), ratios=(1.0,), values=("normal",), needs=("empty_batches",)))
 )
 def test_empty_batch(judge: Judge, case: Case) -> None:
-    """Training on no values raises, or gives an empty y, kept statistics and zero gradients, as declared."""
+    """Training on no values raises, or gives an empty y, unchanged statistics and zero gradients, as declared."""
     if judge.claims.dialect.empty_batch == "raises":
         judge.refused(judge.attempt(case), "training on an empty batch")
         return
@@ -172,7 +172,7 @@ EDGES = (
 )
 
 
-# At great lengths the allowed error hides any loss among values that are alike: their place must matter.
+# At great lengths the allowed error hides a lost element among similar values: the place of values must matter.
 PLACED = replace(WITH_GRADIENTS, values=("sorted", "two_valued"), ratios=(1.0, 0.0))
 
 
@@ -190,15 +190,15 @@ PLACED = replace(WITH_GRADIENTS, values=("sorted", "two_valued"), ratios=(1.0, 0
     share=4.0,
 )
 def test_sizes_at_block_edges(judge: Judge, case: Case) -> None:
-    """Reduction lengths around powers of two, and channel counts that are none, lose no element."""
+    """Reductions lose no element at lengths around powers of two and at channel counts that are not powers of two."""
     judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))
 
 
 @requirement("X6", given=AnyOf((Cases(FAR), Cases(replace(FAR, mode="inference")))), share=0.5)
 def test_elements_may_be_far_apart(judge: Judge, case: Case) -> None:
-    """Views whose rows lie more than 2^32 elements apart are read where they are.
+    """Views with rows more than 2^32 elements apart are read at the right addresses.
 
-    All that lies between is address space only; where that is not to be had, nothing is judged.
+    Only address space lies between the rows; without enough of it, nothing is judged.
     """
     if not far_memory():
         judge.mistrust()

@@ -43,7 +43,7 @@ def test_running_statistics_blend_old_and_new(judge: Judge, case: Case) -> None:
     ),
 )
 def test_stored_variance_has_the_declared_divisor(judge: Judge, case: Case) -> None:
-    """The variance that is stored divides by n - 1 or n, as declared, seen at n = 2, 3, 4."""
+    """The stored variance divides by n - 1 or n, as declared, seen at n = 2, 3, 4."""
     stored = judge.agrees(case, judge.run(case), ["running_var"])["running_var"]
     biased = judge.claims.dialect.stored_variance == "biased"
     other_dialect = replace(judge.claims.dialect, stored_variance="unbiased" if biased else "biased")
@@ -53,7 +53,7 @@ def test_stored_variance_has_the_declared_divisor(judge: Judge, case: Case) -> N
 
 
 def follow(judge: Judge, steps: Sequence[Case], outcomes: Sequence[Outcome]) -> None:
-    """Hold each step against the recurrence."""
+    """Judge each step by the recurrence."""
     expected_state = ExpectedState(judge, steps[0])
     for case, outcome in zip(steps, outcomes, strict=True):
         expected_state.enter(case, outcome)
@@ -73,14 +73,14 @@ def follow(judge: Judge, steps: Sequence[Case], outcomes: Sequence[Outcome]) -> 
     ),
 )
 def test_momentum_none_averages_the_batches_seen(judge: Judge, *steps: Case) -> None:
-    """Momentum None gives the plain average over the batches that were really seen."""
+    """Momentum None gives the plain average over the batches actually seen."""
     steps = (*steps, steps[0])
     follow(judge, steps, judge.attempt_steps(steps))
 
 
 @requirement("S4", given=Sequences(WITH_INFERENCE, kinds=("training", "inference")))
 def test_steps_follow_the_recurrence(judge: Judge, *steps: Case) -> None:
-    """Each of k steps follows the recurrence, and inference afterwards uses what they left."""
+    """Each of k steps follows the recurrence, and inference afterwards uses the resulting statistics."""
     steps = (*steps, replace(steps[0], training=False))
     follow(judge, steps, judge.run_steps(steps))
 
@@ -93,7 +93,7 @@ def test_any_history_leaves_the_state_of_the_recurrence(judge: Judge, *steps: Ca
 
 @requirement("S5", given=Cases(WITH_INFERENCE))
 def test_only_training_writes_and_only_once(judge: Judge, case: Case) -> None:
-    """Inference leaves the statistics' bits; one training step moves them once."""
+    """Inference keeps the statistics' bits; one training step moves them once."""
     inference = replace(case, training=False)
     before, trained, after = judge.run_steps([inference, case, inference])
     for name in STATISTICS:
@@ -110,7 +110,7 @@ def test_only_training_writes_and_only_once(judge: Judge, case: Case) -> None:
 
 @requirement("S9", given=Cases(replace(WITH_INFERENCE, needs=("empty_batches",))))
 def test_empty_batch_spoils_no_statistic(judge: Judge, case: Case) -> None:
-    """After an empty batch the statistics are what they were, bit for bit."""
+    """An empty batch leaves the statistics unchanged, bit for bit."""
     empty = replace(case, x=case.x[:0], layout=judge.claims.plain_layout(case.x.ndim))
     inference = replace(case, training=False)
     before, outcome, after = judge.attempt_steps([case, empty, inference])
@@ -133,12 +133,12 @@ def test_without_tracking_nothing_is_written(judge: Judge, case: Case) -> None:
         for name in STATISTICS:
             if getattr(outcome, name) is not None:
                 there = shown(getattr(outcome, name)).is_not_none()
-                judge.broken(name, "is there, though none was given", there)
+                judge.broken(name, "is present, although none was given", there)
 
 
 @requirement("S7", given=Cases(replace(WITH_INFERENCE, momenta=(0.3, 0.9))))
 def test_strided_statistics_are_updated(judge: Judge, case: Case) -> None:
-    """Running statistics keep their dtype, and views that are not contiguous are really updated."""
+    """Running statistics keep their dtype, and non-contiguous views are really updated."""
     strided = replace(case, statistics_layout="sliced" if judge.claims.strided_statistics else "contiguous")
     inference = replace(strided, training=False)
     before, outcome, after = judge.run_steps([inference, strided, inference])
@@ -154,7 +154,7 @@ def test_strided_statistics_are_updated(judge: Judge, case: Case) -> None:
 
 @requirement("S8", given=Cases(replace(WITH_INFERENCE, needs=("any_refusal",))))
 def test_refused_call_leaves_the_state(judge: Judge, case: Case) -> None:
-    """A call that raises, for a wrong number of channels or one value each, leaves the running statistics' bits."""
+    """A call that raises, for a wrong number of channels or one value per channel, changes no running statistic."""
     wrong = replace(case, x=np.concatenate([case.x, case.x[:, :1]], axis=1), dy=None)
     of_channels = judge.claims.checks_arguments
     if judge.claims.dialect.one_value == "raises" and (case.x.shape[0] % 2 or not of_channels):
@@ -175,12 +175,12 @@ def test_refused_call_leaves_the_state(judge: Judge, case: Case) -> None:
 
 @requirement("S10", given=Sequences(replace(TRAINING, needs=("population",)), kinds=("training", "empty", "single")))
 def test_population_statistics_are_those_of_the_whole(judge: Judge, *steps: Case) -> None:
-    """Over a data set in batches of unequal sizes, also empty ones, they equal those of all data at once."""
+    """Population statistics over batches of unequal sizes, also empty ones, equal those of all data at once."""
     outcome = judge.population(steps)
     whole = replace(steps[0], x=np.concatenate([_as_samples(case) for case in steps]), momentum=1.0)
     judge.agrees(whole, outcome, STATISTICS)
 
 
 def _as_samples(case: Case) -> AnyArray:
-    """(N, C, *spatial) as (N * spatial, C), so that batches of different spatial sizes can be joined."""
+    """Return x as (N * spatial, C), so that batches of different spatial sizes can be joined."""
     return np.moveaxis(case.x, 1, -1).reshape(-1, case.channels)

@@ -1,4 +1,4 @@
-"""T: training a network on real data, with the implementation's layer in the place of the oracle's."""
+"""T: training of a network on real data, with the implementation's layer instead of the oracle's."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +14,12 @@ from bnconform.training.training_run import Notes, TrainingRun, inference_only
 from bnconform_adapters.contract import Case, Outcome
 
 FEW = 1 / 20
-"""A training run is some forty calls."""
+"""Share of the examples: a training run has about forty calls."""
 
 
 @requirement("T1", given=TrainingRuns(), share=FEW)
 def test_training_follows_the_oracles_course(judge: Judge, first: Case) -> None:
-    """Loss, parameters and running statistics stay as near the oracle's as rounding lets a correct layer come."""
+    """Loss, parameters and running statistics differ from the oracle's only by the rounding of a correct layer."""
     training_run, dialect = training_run_of(first), judge.claims.dialect
     expected = expected_run(training_run, judge.claims)
     names = [name for name in expected if name not in inference_only(expected)]
@@ -32,7 +32,7 @@ def test_training_follows_the_oracles_course(judge: Judge, first: Case) -> None:
 
 @requirement("T2", given=TrainingRuns(), share=FEW)
 def test_inference_after_training_agrees(judge: Judge, first: Case) -> None:
-    """What inference gives during and after training, on images held out, is what the oracle's network gives."""
+    """Inference on held-out images, during and after training, gives the same outputs as the oracle's network."""
     training_run = training_run_of(first)
     expected = expected_run(training_run, judge.claims)
     names = inference_only(expected)
@@ -42,12 +42,12 @@ def test_inference_after_training_agrees(judge: Judge, first: Case) -> None:
 
 
 def _shows(faulty: Notes, expected: Mapping[str, Quantity], names: list[str]) -> bool:
-    """Whether a training run with a known fault would have broken the law."""
+    """Return True if a training run breaks the law; used to check that a known fault would."""
     return any((compare(faulty[name][0], expected[name]).ratio > 1).any() for name in names)
 
 
 def _follow(judge: Judge, training_run: TrainingRun, names: list[str]) -> None:
-    """Train with the implementation's layers, and compare the values noted under these names with the oracle's."""
+    """Train with the implementation's layers, and compare the values of these names with the oracle's."""
     expected, calls = expected_run(training_run, judge.claims), list[tuple[Case, Outcome]]()
 
     def make_norm(channels: int, spatial: tuple[int, ...]) -> Norm:
@@ -61,7 +61,7 @@ def _follow(judge: Judge, training_run: TrainingRun, names: list[str]) -> None:
 
     found = training_run.run(make_norm)
     if _shows(found, expected, names):
-        for case, outcome in calls:  # which call it is that led off the training run, if one did
+        for case, outcome in calls:  # find the call that broke the training run, if one did
             judge.agrees(case, outcome, ("y", *STATISTICS, *GRADIENTS))
     for name in names:
         judge.close(name, found[name][0], expected[name], reproducible=False)

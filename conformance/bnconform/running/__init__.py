@@ -1,1 +1,1 @@
-"""One law on one implementation: the search, the examiner, the session, profiles, the ledger, vetting."""
+"""Running of a law on an implementation: the search, the examiner, the session, profiles, vetting."""

@@ -1,4 +1,4 @@
-"""Every law, by the requirement that it checks."""
+"""All laws, by the requirement that each checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bnconform.judging.law import Law
 
 @cache
 def laws() -> dict[str, Law]:
-    """All laws, as the suite's test modules define them."""
+    """Return all laws of the suite's test modules, by requirement."""
     names = sorted(file.name for file in resources.files("bnconform.laws").iterdir() if file.name.startswith("test_"))
     modules = [import_module(f"bnconform.laws.{name.removesuffix('.py')}") for name in names if name.endswith(".py")]
     found = [test.law for module in modules for test in vars(module).values() if hasattr(test, "law")]
@@ -20,5 +20,5 @@ def laws() -> dict[str, Law]:
 
 @cache
 def by_test() -> dict[str, Law]:
-    """All laws by the names of their tests."""
+    """Return all laws, by the names of their tests."""
     return {law.function.__name__: law for law in laws().values()}

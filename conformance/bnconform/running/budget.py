@@ -1,7 +1,7 @@
-"""How many examples fit into a budget of seconds: measured by a few calls, chosen from a short ladder.
+"""Number of examples that fit into a time budget: a few timed calls choose one of a few numbers.
 
-Equal choices give equal examples under equal seeds, whatever the clock said; so what was chosen is printed, and can be
-given again. The deadline is there for implementations that later take longer than these calls have.
+Equal choices and equal seeds give equal examples, however fast the machine is. The choice is printed, so that another
+run can repeat it. The deadline serves implementations that later take longer than the timed calls.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from bnconform_adapters.contract import Adapter, Case
 from bnconform_adapters.exits import Exit
 
 CALLS = 132
-"""Calls of all laws together for one example each, by their shares: 7,939 for 60 (counted on the NumPy starter)."""
+"""Number of calls of all laws for one example each, by their shares: 7,939 for 60 (counted on the NumPy starter)."""
 ELEMENTS = 240_000
-"""And elements of x in these calls: 14.3 million for 60."""
+"""Number of elements of x in these calls: 14.3 million for 60."""
 PROGRAMS = 300
-"""Programs that an implementation which compiles for each shape is made to compile by all laws."""
+"""Number of programs that all laws compile, if an implementation compiles for each shape."""
 OWN_SECONDS = 0.3
-"""What drawing, the oracle and the comparison take for these calls: 18 s for 60, of one process on two busy cores."""
+"""Seconds of drawing, oracle and comparison for these calls: 18 s for 60, in one process on two busy cores."""
 USED = 0.6
-"""The part of the budget that the estimate may fill: shrinking, loading and the page take some, too."""
+"""Part of the budget that the estimate may fill; shrinking, loading and the page need the rest."""
 SLOW = 8
-"""With fewer examples than this part of the profile's, shapes come from the small pool of interpreted kernels."""
+"""If a law gets less than 1/8 of the profile's examples, shapes come from the small pool of interpreted kernels."""
 SHRINKS = 400
-"""Examples in which a broken case is made smaller, at the profile's full number of examples; fewer below it."""
+"""Number of examples that shrinking may try, at the profile's full number of examples; fewer below it."""
 LEAST_SHRINKS = 25
 SMALL, LARGE = 6, 4096
-"""Values per channel of the two cases that are timed."""
+"""Values per channel of the two timed cases."""
 TYPICAL = 45_000
-"""Elements of x in a large call of X5, which is where most elements are."""
+"""Elements of x in a large call of X5, the law with the most elements."""
 LARGEST = 1 << 20
-"""No x that is drawn for values has more elements."""
+"""Largest number of elements of any drawn x that has values."""
 LEAST_ELEMENTS = 64
-"""The smallest bound on the elements of x: below it most laws could not have their small shapes."""
+"""Smallest bound on the elements of x: below it most laws could not draw their small shapes."""
 TOO_SLOW = 1.0
-"""Seconds of a small call after which no large one is made."""
+"""If a small call takes more seconds than this, no large call is timed."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of a law's search an implementation gets.
+    """Limits of a law's search on an implementation.
 
     Attributes
     ----------
     examples : Examples or None
-        None where the profile decides.
+        Chosen examples; None if the profile decides.
     shrinks : float
-        Examples in which a broken case is made smaller.
+        Number of examples that shrinking may try.
     deadline : float
-        On the clock of `time.monotonic`.
+        End of the search, on the clock of `time.monotonic`.
     budget : float or None
-        Seconds that were given.
+        Time budget in seconds.
     call : float or None
-        Seconds that a small call takes, where it was measured.
+        Seconds of a small call, if measured.
     """
 
     examples: Examples | None = None
@@ -73,18 +73,18 @@ class Plan:
 
     @property
     def number(self) -> int | None:
-        """Examples of a law of share 1; None where the profile decides."""
+        """Number of examples of a law of share 1; None if the profile decides."""
         return None if self.examples is None else self.examples.number
 
     def claims(self, claims: Claims) -> Claims:
-        """The claims that examples are drawn from: with the pool and the sizes that were chosen."""
+        """Return the claims for drawing examples, with the chosen pool and sizes."""
         if self.examples is None:
             return claims
         cost = "interpreted" if self.examples.interpreted else claims.cost
         return replace(claims, cost=cost, largest=self.examples.largest)
 
     def as_data(self) -> dict[str, object]:
-        """The plan for a record, without what holds for this process only."""
+        """Return the parts of the plan that a record holds; the others mean nothing outside this process."""
         chosen = "" if self.examples is None else str(self.examples)
         return {"examples": chosen, "budget": self.budget, "call": self.call}
 
@@ -95,13 +95,13 @@ def plan(adapter: Adapter, profile: str, budget: float | None, examples: Example
     Parameters
     ----------
     adapter : Adapter
-        Is called up to five times, if there is a budget and nothing is chosen yet.
+        Implementation; called up to five times if there is a budget and no choice yet.
     profile : str
-        Its number of examples is the most.
+        Profile; its number of examples is the maximum.
     budget : float or None
         Seconds for all laws; None takes the profile's number.
     examples : Examples or None
-        Chosen before; then nothing is measured.
+        Earlier choice; nothing is measured if it is given.
     """
     most = examples_of(profile, adapter.claims.cost)
     if budget is None:
@@ -121,7 +121,7 @@ def plan(adapter: Adapter, profile: str, budget: float | None, examples: Example
 
 
 def _largest(small: float, element: float, budget: float) -> int | None:
-    """The most elements of an x whose call takes no more than its part of the budget: a power of two, or None."""
+    """Return the largest affordable number of elements of an x: a power of two, or None for no limit."""
     affordable = max(budget / CALLS - small, 0.0)
     if affordable >= LARGEST * element:
         return None
@@ -129,15 +129,15 @@ def _largest(small: float, element: float, budget: float) -> int | None:
 
 
 def _estimate(examples: int, small: float, element: float, compiling: float) -> float:
-    """Seconds that all laws take."""
+    """Estimate the seconds of all laws."""
     return examples * (CALLS * small + ELEMENTS * element + OWN_SECONDS) + PROGRAMS * compiling
 
 
 def _costs(adapter: Adapter) -> tuple[float, float, float]:
-    """Seconds of a small call, of each further element, and of compiling for a new shape.
+    """Return the seconds of a small call, of each further element, and of compiling for a new shape.
 
-    A small call that crashes or hangs costs nothing: it says nothing of the others, and ends each law at once. A
-    large one that hangs is taken for a slow one, which is what it is where small calls come back.
+    A small call that crashes or hangs counts as free: it ends each law at once, and other calls may differ. A large
+    call that hangs counts as slow, since small calls returned.
     """
     case = _case(adapter.claims, SMALL)
     first, lost = _timed(adapter, case)
@@ -157,14 +157,14 @@ def _costs(adapter: Adapter) -> tuple[float, float, float]:
 
 
 def _timed(adapter: Adapter, case: Case) -> tuple[float, Exit]:
-    """Seconds of a call, and what became of it; what it gives, laws judge."""
+    """Return the seconds of a call and its exit; laws judge its outputs."""
     start = time.monotonic()
     outcome = run(adapter, case)
     return time.monotonic() - start, outcome.exit
 
 
 def _case(claims: Claims, n: int) -> Case:
-    """A plain case that the claims allow."""
+    """Build a plain case that the claims allow."""
     mode = claims.modes[0]
     recipe = Recipe(
         with_values(claims.ranks[0], n, 2),

@@ -1,6 +1,6 @@
-"""The examiner: gives the verdict on a law to the record, and to pytest.
+"""The examiner: reports the verdict on a law to the record and to pytest.
 
-Fail closed: whatever goes wrong in here, the cell says "not judged" and the test fails.
+The examiner fails closed: if anything goes wrong here, the cell says "not judged" and the test fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bnconform.scripts.writer import script
 
 
 class Examiner:
-    """Judges laws on an implementation; hands each verdict to `record`, as a cell, and ends the test."""
+    """Judges laws on an implementation; passes each verdict to `record` as a cell, and ends the test."""
 
     def __init__(
         self, session: Session, implementation: Implementation, record: Callable[[dict[str, Any]], None]
@@ -34,7 +34,7 @@ class Examiner:
         Raises
         ------
         Exception
-            The suite itself failed; the cell says "not judged" then.
+            If the suite itself failed; the cell then says "not judged".
         """
         __tracebackhide__ = True
         try:
@@ -44,7 +44,7 @@ class Examiner:
             raise
 
     def judge(self, law: Law) -> None:
-        """Do the same, but leave no cell where the suite itself fails."""
+        """Judge the law as :meth:`examine` does, but record no cell if the suite itself fails."""
         __tracebackhide__ = True
         ruling = decide(law, self._implementation, self._session)
         if ruling.broken is not None:
@@ -53,7 +53,7 @@ class Examiner:
         ruling.report()
 
     def _explained(self, ruling: Ruling, broken: Broken) -> Ruling:
-        """The ruling with the command that judges it again, with a script, and with a text where nothing is known."""
+        """Add the command that repeats the judgement, a script, and a message if the deviation is not known."""
         again = self._session.command(ruling.requirement, self._implementation)
         subject, program = self._implementation.subject, ""
         if self._session.scripts and subject.plain_code:
@@ -67,7 +67,7 @@ class Examiner:
         return replace(ruling, message=text)
 
     def _written(self, ruling: Ruling, broken: Broken) -> str:
-        """Write the case file and the script, where there is a report; give lines that say where they are."""
+        """Write the case file and the script, if there is a report folder; return lines with their paths."""
         if self._session.options.report is None:
             return ""
         name = ruling.implementation.removesuffix(".py").replace(":", "-")

@@ -1,4 +1,4 @@
-"""Shared example databases: a cache of what has failed before, tried first. It is never the record of a campaign."""
+"""Shared example databases: caches of failures, which are tried first. They are never the record of a campaign."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from bnconform_adapters.contract import AdapterError, describe_error
 
 
 def open_database(where: str | None) -> ExampleDatabase | None:
-    """The example database that a user named.
+    """Open the example database that a user named.
 
     Parameters
     ----------
     where : str or None
-        A folder; ``redis://HOST:PORT/N``; or ``github:OWNER/REPOSITORY``, which is read only and takes its token from
+        A folder; ``redis://HOST:PORT/N``; or ``github:OWNER/REPOSITORY``, which is read only and uses the token
         GITHUB_TOKEN.
 
     Raises
     ------
     AdapterError
-        The name is none of these, its package is not installed, the server does not answer, or the folder cannot be
-        made.
+        If the name is none of these, its package is not installed, the server does not answer, or the folder cannot be
+        created.
     """
     if where is None:
         return None
@@ -44,7 +44,7 @@ def open_database(where: str | None) -> ExampleDatabase | None:
         found = RedisExampleDatabase(Redis.from_url(where))
         try:
             list(found.fetch(b"anything"))
-        except Exception as error:  # of several packages; whatever it is, it is of no use
+        except Exception as error:  # several packages raise their own; no case is useful here
             raise AdapterError(f"--database {where} does not answer: {describe_error(error)}") from None
         return found
     if kind == "github":
@@ -60,9 +60,9 @@ def open_database(where: str | None) -> ExampleDatabase | None:
 
 
 class Named(ExampleDatabase):
-    """A database under a name: every law is searched by one function, whose examples are not for the others.
+    """A database whose keys begin with a name: one function searches every law, so each law needs its own keys.
 
-    One that fails on the way is as good as empty: a cache must neither end a search nor decide one.
+    A database that fails counts as empty: a cache must neither end a search nor decide its verdict.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Named(ExampleDatabase):
 
 
 def with_database(given: settings, database: ExampleDatabase | None, name: str) -> settings:
-    """Settings under which failures are kept in the database, and tried first."""
+    """Return settings that save failures in the database and try them first."""
     if database is None:
         return given
     return settings(given, database=Named(database, name), phases=(*given.phases, Phase.reuse))

@@ -1,4 +1,4 @@
-"""The verdict on a law and an implementation: whether to judge it, by which claims, and what the search says."""
+"""Decision on a law and an implementation: whether to judge, by which claims, and with which verdict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bnconform_reference.dialect import PYTORCH
 
 
 def decide(law: Law, implementation: Implementation, session: Session) -> Ruling:
-    """Judge a law; a ruling on a broken one still lacks its explanation."""
+    """Judge a law; the examiner later adds the explanation of a broken law."""
     name = implementation.name
     blank = Ruling(law.requirement, name, "not judged", usual=usual_examples(law.share, law.least))
     if problem := implementation.problem:
@@ -40,7 +40,7 @@ def _known(
     deviation: ledger.Deviation,
     domains: list[Claims],
 ) -> Ruling:
-    """Rule on a law with an entry on the ledger: its witness must still break it, and no case elsewhere may."""
+    """Rule on a law with a ledger entry: its witness must still break the law, and no other case may."""
     adapter, calls = implementation.adapter, session.options.calls
     broken = replay(law, adapter, domains[0], deviation.steps(), implementation.spec, calls)
     if broken is None:
@@ -60,7 +60,7 @@ def _searched(
     """Rule on a law by a search for cases that break it."""
     name, search = implementation.name, Search(law, implementation, session, domains)
     if not search.domains:
-        reason = "the ledger has a known deviation wherever it would be judged"
+        reason = "known deviations on the ledger leave no case to judge"
         return replace(blank, verdict="not claimed", reason=reason, message=f"{name}: {reason}")
     broken, tally = search.run(), search.tally
     blank = replace(blank, tally=tally)

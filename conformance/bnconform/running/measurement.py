@@ -1,8 +1,8 @@
-"""How far an implementation is from the oracle on fixed cases, the same for all: for figures and comparisons.
+"""Deviations of an implementation from the oracle on fixed cases, for figures and comparisons.
 
-Laws search for what is broken; this runs the same numbers through every implementation, so that they can be set side
-by side. Deviations are signed, and taken from the oracle in the implementation's own dialect, so that the difference
-of two implementations' deviations is their difference with the conventions set aside.
+Laws search for defects; here every implementation gets the same numbers, so that results are comparable. Deviations are
+signed. The oracle uses the implementation's own dialect, so the difference of two implementations' deviations is their
+difference without the conventions.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from bnconform_reference.precision import LARGEST, Grade
 from bnconform_reference.shapes import channel_rows
 
 RATIOS = (0.0, 1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
-"""|mean| / sd of the cases of conditioning, as far as the dtype holds such values."""
+"""|mean| / sd of the conditioning cases, if the dtype can represent the values."""
 LENGTHS = (2, 16, 128, 1024, 8192)
-"""Values per channel of the cases of length."""
+"""Values per channel of the length cases."""
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200)
-"""Of a new layer's training, after which its statistics are looked at."""
+"""Training steps of a new layer after which its statistics are compared."""
 FEW_STEPS = 20
-"""The most where every step takes long."""
+"""Largest number of steps if every step is slow."""
 TAIL = 2.0
-"""All values are below so many times |mean| where that is large."""
+"""Bound of all values, as a multiple of a large |mean|."""
 GRADE: Grade = "NW"
-"""By which errors are allowed here, whatever is claimed: any order of summation, two passes or Welford."""
+"""Grade of the allowed errors here, instead of the claimed one: any summation order, two passes or Welford."""
 _DIGITS = 5
 
 
 def measure(adapter: Adapter) -> dict[str, Any]:
-    """The deviations of an implementation, as JSON data.
+    """Measure the deviations of an implementation, as JSON data.
 
     Returns
     -------
     dict
-        `dtype`; `handed`, from which :func:`~bnconform.cases.fixed_cases.fixed_case` makes the cases; and `points`:
-        each with `kind`, `at`, and per quantity the worst error (`ulp`, `ratio` of the allowed one, and what was
-        `allowed`). Points of conditioning also have all `deviations` and what was `allowed` of each. The unit in the
-        last place is that of the largest expected value of the channel: near a zero of y its own unit would say
-        nothing. A point that raised has its `error` instead.
+        `dtype`; `handed`, the argument of :func:`~bnconform.cases.fixed_cases.fixed_case` that gives the cases; and
+        `points`. A point has `kind`, `at`, and per quantity the worst error (in `ulp`, as `ratio` to the allowed error,
+        and the `allowed` error). Points of conditioning also have all `deviations` and the error `allowed` for each.
+        The unit in the last place is that of the channel's largest expected value: near a zero of y, the unit of y
+        itself would mean nothing. A point that raised has an `error` instead.
     """
     handed, points = Handed.to(adapter.claims), []
     if "training" in adapter.claims.modes:
-        room = LARGEST[handed.dtype] / TAIL  # the values are as many sd from 0, and some more
+        room = LARGEST[handed.dtype] / TAIL  # values are about `ratio` sd from 0, and a little more
         points = [measure_point(adapter, "conditioning", ratio) for ratio in RATIOS if ratio < room]
         points += [measure_point(adapter, "length", float(n)) for n in LENGTHS]
         slow = adapter.claims.cost == "interpreted"
@@ -62,7 +62,7 @@ def measure(adapter: Adapter) -> dict[str, Any]:
 
 
 def measure_point(adapter: Adapter, kind: Kind, at: float) -> dict[str, Any]:
-    """One point of :func:`measure`; `at` need not be one of its places."""
+    """Measure one point as :func:`measure` does; any `at` is allowed."""
     if kind == "drift":
         return _drift(adapter, (int(at),))[-1]
     (case,) = fixed_case(kind, at, Handed.to(adapter.claims))
@@ -81,7 +81,7 @@ def measure_point(adapter: Adapter, kind: Kind, at: float) -> dict[str, Any]:
 
 
 def _drift(adapter: Adapter, places: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Points of drift: statistics after so many steps of one layer."""
+    """Measure the statistics of one layer after each number of steps in `places`."""
     steps = fixed_case("drift", max(places), Handed.to(adapter.claims))
     points: list[dict[str, Any]] = []
     try:
@@ -97,18 +97,18 @@ def _drift(adapter: Adapter, places: tuple[int, ...]) -> list[dict[str, Any]]:
 
 
 def _deviations(outcome: Outcome, expected: Expected, case: Case) -> Iterator[tuple[str, tuple[Array, Array]]]:
-    """Signed deviations and allowed errors of every expected output, in ULP."""
+    """Yield signed deviations and allowed errors of every expected output, in ULP."""
     for name, quantity in expected.items():
         yield name, _in_ulp(got(outcome, name, case), quantity, case)
 
 
 def _in_ulp(actual: NDArray[Any], quantity: Quantity, case: Case) -> tuple[Array, Array]:
-    """Signed deviations and allowed errors, as rows (C, n) of units of the channel's largest expected value."""
+    """Return signed deviations and allowed errors as rows (C, n), in ULP of the channel's largest expected value."""
     value = _rows(high(quantity.value), case)
     sign = np.where(_rows(actual.astype(np.float64), case) < value, -1.0, 1.0)
     error = _rows(np.asarray(distance(actual.astype(np.float64), quantity.value)), case)
     unit = np.array([[ulp(float(np.abs(row).max()), dtype_name(actual))] for row in value])
-    with np.errstate(over="ignore"):  # beside a value of 0 a unit is as small as can be
+    with np.errstate(over="ignore"):  # for a value of 0 the unit is the smallest possible
         return sign * error / unit, _rows(quantity.allowed, case) / unit
 
 

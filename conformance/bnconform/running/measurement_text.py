@@ -1,4 +1,4 @@
-"""The fixed cases of the report as text: a case at a place, and an implementation's errors on it."""
+"""Text of the report's fixed cases: a case, and an implementation's errors on it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from bnconform_adapters.contract import Adapter, UserError
 
 LEAST: dict[Kind, int] = {"conditioning": 0, "length": 2, "drift": 1}
 MOST: dict[Kind, float] = {"conditioning": 1e18, "length": 1e6, "drift": 1e4}
-"""Places that can be asked for; a float32 holds the square of no larger mean, and nobody waits for more steps."""
+"""Largest places that a user may request; float32 cannot hold the square of a larger mean, and more steps take long."""
 _SHOWN_CALLS = 3
 
 
 class PlaceError(UserError):
-    """There is no case at this place."""
+    """No case exists at this place."""
 
 
 def place(kind: Kind, at: float) -> float:
-    """The place, if there is a case at it.
+    """Return the place, if a case exists there.
 
     Raises
     ------
     PlaceError
-        There is none.
+        If no case exists at the place.
     """
     whole = "" if kind == "conditioning" else "whole "
     if not LEAST[kind] <= at <= MOST[kind] or (whole and at != math.floor(at)):
-        told = f"pass a {whole}number from {LEAST[kind]} to {MOST[kind]:g}"
-        raise PlaceError(f"no case of {kind} at {at:g}: {AXES[kind]}; {told}")
+        advice = f"pass a {whole}number from {LEAST[kind]} to {MOST[kind]:g}"
+        raise PlaceError(f"no case of {kind} at {at:g}: {AXES[kind]}; {advice}")
     return at
 
 
 def all_points(measures: dict[str, Any]) -> Iterator[str]:
-    """A line for every point and quantity."""
+    """Yield a line for every point and quantity."""
     yield f"{'':<34}  {'quantity':<12}  {'times allowed':>13}  {'ulp':>9}  {'allowed ulp':>11}"
     for point in measures["points"]:
         where = f"{point['kind']}, {AXES[point['kind']]} {point['at']:g}"
@@ -49,14 +49,14 @@ def all_points(measures: dict[str, Any]) -> Iterator[str]:
 
 
 def one_point(adapter: Adapter, kind: Kind, at: float) -> Iterator[str]:
-    """A case, and the errors on it."""
+    """Yield lines that describe a case and the errors on it."""
     yield from describe_fixed(kind, at, Handed.to(adapter.claims))
     yield ""
     yield from all_points({"points": [measure_point(adapter, kind, at)]})
 
 
 def describe_fixed(kind: Kind, at: float, handed: Handed) -> list[str]:
-    """A fixed case as lines: the first calls of many, and the recipe."""
+    """Describe a fixed case as lines: its first calls and the recipe."""
     steps = fixed_case(kind, at, handed)
     lines = describe_steps(steps[:_SHOWN_CALLS])
     if len(steps) > _SHOWN_CALLS:

@@ -1,4 +1,4 @@
-"""The options of a run: one table that pytest and `bnconform vet` read, and one value that is passed on.
+"""Options of a run: one table that pytest and `bnconform vet` read, and one value that the run passes on.
 
 The plugin imports this module in other people's pytest runs, so it imports nothing heavy.
 """
@@ -18,18 +18,18 @@ Level: TypeAlias = Literal["core", "numerics", "robust", "more"]
 LEVELS: tuple[Level, ...] = ("core", "numerics", "robust", "more")
 """Levels of requirements, from the definition outwards."""
 PREFIX = "--bn-"
-"""How pytest's options begin: a project may have options of its own by any other name."""
+"""Prefix of the options of pytest, so that they never collide with a project's own options."""
 LONGEST = 1e6
-"""Seconds of the longest time limit or budget; the system's clocks accept no endless time."""
+"""Seconds of the longest time limit or budget; the system's clocks do not accept an infinite time."""
 NO_BUDGET = "none"
 USUAL_BUDGET = "usual"
-"""vet's default: a budget is chosen when the file is loaded."""
+"""Default of vet: the budget is chosen when the file is loaded."""
 BUDGET, INTERPRETED_BUDGET = 90.0, 300.0
-"""The usual budgets in seconds; the second is for a file in Triton's interpreter."""
+"""Usual budgets in seconds; the second is for a file in Triton's interpreter."""
 LOADING = 60.0
-"""Seconds that a file may take to load where the usual budget is still to be chosen."""
+"""Seconds that a file may take to load while the usual budget is not yet chosen."""
 LONGEST_PART = 4
-"""Under a budget, loading a file or its first call is given up after this part of the budget at the latest."""
+"""Loading a file or its first call may take at most 1/4 of a budget."""
 
 
 class OptionError(Exception):
@@ -43,13 +43,13 @@ class Option:
     Attributes
     ----------
     name : str
-        Without dashes: ``adapter`` is pytest's ``--bn-adapter`` and vet's ``--adapter``.
+        Name without dashes: ``adapter`` is pytest's ``--bn-adapter`` and vet's ``--adapter``.
     help : str
     metavar : str
         Name of the value; empty for a switch.
     repeatable : bool
     choices : tuple of str
-        The only values, where they can be listed.
+        All allowed values, if they can be listed.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Option:
 
 ADAPTER = Option(
     "adapter",
-    "implementation to test, bundled or your own file; repeatable; default: all that are installed",
+    "implementation to test, bundled or your own file; repeatable; default: all installed ones",
     "NAME|PATH.py[:NAME]",
     repeatable=True,
 )
@@ -91,12 +91,12 @@ OPTIONS = (
     Option(
         "budget",
         "time for each implementation; slow ones get fewer cases; 'none' for no limit "
-        "(default: none; of a file under `bnconform vet` 90, or 300 in Triton's interpreter)",
+        "(default: none; for a file with `bnconform vet` 90, or 300 in Triton's interpreter)",
         "SECONDS",
     ),
     Option(
         "examples",
-        "examples of each law, as an earlier run has printed; then the budget chooses nothing",
+        "examples of each law, as an earlier run printed them; the budget then chooses nothing",
         "N[:interpreted][:LARGEST]",
     ),
     Option("in-process", "run your files in this process, for a debugger; a crash or a hang then ends the run"),
@@ -106,7 +106,7 @@ OPTIONS = (
         "time for one call of your file; default: 10; six times that for its first call, twelve to import it",
         "SECONDS",
     ),
-    Option("identify", "with a report: also find out each implementation's dialect, at the end"),
+    Option("identify", "with a report: also measure each implementation's dialect, at the end"),
     Option("measure", "with a report: also run fixed cases, for the report's comparisons"),
     Option("report", "write results.json, and a case file for every broken law, here", "DIR"),
 )
@@ -115,12 +115,12 @@ DIAGNOSE = Option("diagnose", "with a report: also look for the probable cause o
 
 
 def seconds(text: str, of: str = "seconds") -> float:
-    """A positive, finite number that the command line gives; `of` says of what.
+    """Read a positive, finite number from the command line; `of` names the unit for the message.
 
     Raises
     ------
     OptionError
-        It is no such number.
+        If the text is not such a number.
     """
     try:
         value = float(text)
@@ -133,18 +133,18 @@ def seconds(text: str, of: str = "seconds") -> float:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run was asked to do; one value, passed on as it is.
+    """All options of a run, as one value.
 
     Attributes
     ----------
     adapters : tuple of str
-        Implementations as given; none means all that are installed.
+        Implementations as the user wrote them; empty for all installed ones.
     requirements : tuple of str
-        Ids asked for; none means all.
+        Requested ids; empty for all.
     profile : str
         Name of the Hypothesis profile.
     seed : int or None
-        None draws one, or takes the ci profile's.
+        Seed; None draws one, or takes the ci profile's.
     report : Path or None
         Folder for results.json and case files.
     in_process : bool
@@ -154,15 +154,15 @@ class RunOptions:
     budget : float or None
         Seconds for one implementation; None for no limit.
     examples : Examples or None
-        Given; None where the profile and the budget choose.
+        Requested examples; None if the profile and the budget choose.
     level : str
-        The last level whose broken laws decide the exit status.
+        Last level whose broken laws decide the exit status.
     slow : bool
-        Whether implementations that take minutes are among all that are installed.
+        Whether "all installed ones" includes implementations that take minutes.
     identify, measure, diagnose : bool
         Whether the record also gets the measured dialect, the errors on fixed cases, the probable causes.
     usual_budget : bool
-        Whether a budget is to be chosen when the implementations are loaded.
+        Whether to choose a budget when the implementations are loaded.
     """
 
     adapters: tuple[str, ...] = ()
@@ -183,19 +183,19 @@ class RunOptions:
 
     @classmethod
     def read(cls, option: Callable[[str], Any], profile: str, seed: int | None, prefix: str = PREFIX) -> RunOptions:
-        """The options that a command line gives.
+        """Read the options of a command line.
 
         Parameters
         ----------
         option : callable
-            Gives the value of an option by its field's name.
+            Returns the value of an option by its field's name.
         prefix : str
-            How the options begin on this command line, for messages.
+            Prefix of the options on this command line, for messages.
 
         Raises
         ------
         OptionError
-            A value cannot be used.
+            If a value cannot be used.
         """
         return cls(
             adapters=tuple(option("adapter")),
@@ -219,14 +219,14 @@ class RunOptions:
 
     @property
     def calls(self) -> CallOptions:
-        """How candidate files are called; under a budget neither loading nor a first call may use it up."""
+        """Options for calling candidate files; neither loading nor a first call may use up a budget."""
         from bnconform_adapters.worker.limits import CallOptions
 
         longest = LOADING if self.usual_budget else math.inf if self.budget is None else self.budget / LONGEST_PART
         return CallOptions(self.in_process, self.time_limit, longest)
 
     def with_budget(self, *, interpreted: bool) -> RunOptions:
-        """The same options with the usual budget, if one is to be chosen."""
+        """Return the same options, with the usual budget if `usual_budget` is set."""
         if not self.usual_budget:
             return self
         return replace(self, budget=INTERPRETED_BUDGET if interpreted else BUDGET, usual_budget=False)
@@ -237,7 +237,7 @@ class RunOptions:
         return LEVELS[: LEVELS.index(self.level) + 1]
 
     def again(self, spec: str, requirement: str) -> str:
-        """The pytest command that runs one law on one implementation as this run does."""
+        """Return the pytest command that repeats one law on one implementation with this run's options."""
         from shlex import quote
 
         assert self.seed is not None
@@ -246,13 +246,13 @@ class RunOptions:
         return " ".join(words)
 
     def words(self, prefix: str = PREFIX) -> list[str]:
-        """Those of the options that change what a call or an example is, as a command line has them."""
+        """Return the command-line words of the options that change a call or an example."""
         found = [f"{prefix}in-process"] if self.in_process else []
         found += [] if self.time_limit is None else [f"{prefix}time-limit={self.time_limit:g}"]
         return found + ([] if self.examples is None else [f"{prefix}examples={self.examples}"])
 
     def with_seed(self, seed: int) -> RunOptions:
-        """The same options with a seed."""
+        """Return the same options with a seed."""
         return replace(self, seed=seed)
 
 
@@ -271,16 +271,16 @@ def _limit(name: str, text: str | None) -> float | None:
 
 @dataclass(frozen=True)
 class Examples:
-    """How many examples a law gets, and of which sizes; what a budget chooses.
+    """Number and sizes of a law's examples, which a budget chooses.
 
     Attributes
     ----------
     number : int
-        Examples of a law of share 1.
+        Number of examples of a law of share 1.
     interpreted : bool
         Whether shapes come from the small pool of interpreted kernels.
     largest : int or None
-        The most elements of an x.
+        Largest number of elements of an x.
     """
 
     number: int
@@ -289,18 +289,18 @@ class Examples:
 
     @classmethod
     def read(cls, text: str) -> Examples:
-        """What :meth:`__str__` has written.
+        """Read the text that :meth:`__str__` writes.
 
         Raises
         ------
         OptionError
-            It is something else.
+            If the text has another form.
         """
         number, *rest = text.split(":")
         interpreted = "interpreted" in rest[:1]
         sizes = rest[interpreted:]
         if len(sizes) > 1 or not all(one.isdecimal() and int(one) for one in (number, *sizes)):
-            raise OptionError(f"{text!r}; pass a whole number above 0, or what a run has printed, as 4:interpreted:512")
+            raise OptionError(f"{text!r}; pass a whole number above 0, or a run's printed value, as 4:interpreted:512")
         return cls(int(number), interpreted, int(sizes[0]) if sizes else None)
 
     def __str__(self) -> str:
@@ -316,7 +316,7 @@ def _examples(name: str, text: str | None) -> Examples | None:
 
 
 def words(values: Mapping[str, Any], options: Iterable[Option] = OPTIONS) -> Iterator[str]:
-    """The values of options, by their fields, as pytest's command line has them."""
+    """Yield the words of pytest's command line for option values, which are given by field."""
     for option in options:
         value = values.get(option.field)
         if value is True:

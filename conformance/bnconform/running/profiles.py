@@ -1,4 +1,4 @@
-"""How many examples a law gets: Hypothesis profiles, chosen by `--hypothesis-profile`."""
+"""Hypothesis profiles: the number of examples of a law, chosen by `--hypothesis-profile`."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING
 from hypothesis import Phase, settings
 from hypothesis.errors import InvalidArgument
 
-if TYPE_CHECKING:  # the plugin asks here in other people's runs, which need no NumPy for it
+if TYPE_CHECKING:  # the plugin uses this module in other people's runs, without NumPy
     from bnconform_adapters.claims import Cost
 
 # Phase.explain prints the insides of NumPy and roughly doubles the cost of a failure.
 _PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
 
 EXAMPLES = {"quick": 12, "default": 60, "ci": 60, "thorough": 1000}
-"""Examples per law of a cheap implementation."""
+"""Number of examples per law for a cheap implementation."""
 
 SHARE: dict[Cost, float] = {"cheap": 1.0, "compiles per shape": 0.7, "interpreted": 0.1}
-"""What part of them costlier implementations get."""
+"""Share of these examples by an implementation's cost."""
 
 LEAST = 5
-"""Examples that a law gets whatever an implementation costs, unless a budget chooses."""
+"""Smallest number of examples of a law at any cost, unless a budget chooses."""
 
 CI_SEED = 0
-"""The ci profile's seed: a pipeline must not turn red by luck."""
+"""Seed of the ci profile: it is fixed, so that a pipeline never fails by luck."""
 
 
 def why_unknown(profile: str) -> str | None:
-    """Why there is no such profile and what to do, or None where it is one of the suite's or was registered."""
+    """Return why a profile is unknown and what to pass; None for a profile of the suite or a registered one."""
     if profile in EXAMPLES:
         return None
     try:
@@ -39,28 +39,28 @@ def why_unknown(profile: str) -> str | None:
 
 
 def examples_of(profile: str, cost: Cost) -> int | None:
-    """Examples of a law of an implementation of this cost; None for a profile that the user registered."""
+    """Return the number of examples of a law at this cost; None for a profile that the user registered."""
     return max(LEAST, round(EXAMPLES[profile] * SHARE[cost])) if profile in EXAMPLES else None
 
 
 def usual_examples(share: float, least: int) -> int:
-    """Examples that the default profile gives a law of this share, see :class:`bnconform.judging.law.Law`."""
+    """Return the default profile's number of examples for a law; see :class:`bnconform.judging.law.Law`."""
     return max(least, round(EXAMPLES["default"] * share))
 
 
 def settings_for(profile: str, cost: Cost, parts: int = 1, examples: int | None = None) -> settings:
-    """The settings of a law's run, or of one of its parts.
+    """Return the Hypothesis settings of a law's run, or of one of its parts.
 
     Parameters
     ----------
     profile : str
-        A profile of another name is one that the user registered; it is taken as it is.
+        Profile of the suite, or one that the user registered, which is used unchanged.
     cost : str
-        That of the implementation.
+        Cost of the implementation.
     parts : int
-        Runs that share the examples.
+        Number of runs that share the examples.
     examples : int or None
-        Takes the place of the profile's number.
+        Number of examples; None takes the profile's.
     """
     if profile not in EXAMPLES and examples is None:
         return settings.get_profile(profile)

@@ -1,4 +1,4 @@
-"""A given case, judged by a law."""
+"""Judging of a given case by a law."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def replay(
     spec: str | None = None,
     calls: CallOptions = DEFAULTS,
 ) -> Broken | None:
-    """Judge one given example; return what it breaks, or None where it holds."""
+    """Judge one given example; return the broken law, or None if the law holds."""
     try:
         law.judge(Judge(adapter, claims, law.requirement, Tally(), spec, calls), steps)
     except Broken as broken:

@@ -1,4 +1,4 @@
-"""The verdict on one law and one implementation: as a cell of the record, and as pytest's outcome."""
+"""Ruling on one law and one implementation: a cell of the record, and pytest's outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bnconform.running.failures import cause, text_of
 
 @dataclass(frozen=True)
 class Ruling:
-    """A verdict and what it rests on.
+    """A verdict with its reasons.
 
     Attributes
     ----------
@@ -24,19 +24,19 @@ class Ruling:
     reason : str
         Why the law was not judged, or how the implementation differs; for the record.
     message : str
-        What pytest prints.
+        Text that pytest prints.
     tally : Tally or None
-        What the search saw.
+        Counts of the search.
     usual : int
-        Examples that the default profile gives the law.
+        The default profile's number of examples for the law.
     broken : Broken or None
-        The finding, where the law is broken.
+        Finding, if the law is broken.
     known : Deviation or None
-        The ledger's entry, where it is known to be broken.
+        Entry of the ledger, if the deviation is known.
     again : str
-        The command that judges the law again.
+        Command that judges the law again.
     script : str
-        The finding as a program.
+        Program that shows the finding.
     decides : bool
         Whether a broken law fails the run.
     """
@@ -55,7 +55,7 @@ class Ruling:
     decides: bool = True
 
     def cell(self) -> dict[str, Any]:
-        """The verdict as the record has it."""
+        """Return the ruling as a cell of the record."""
         cell: dict[str, Any] = {
             "requirement": self.requirement,
             "implementation": self.implementation,
@@ -87,7 +87,7 @@ class Ruling:
 
 
 def failed_cell(requirement: str, implementation: str, error: Exception) -> dict[str, Any]:
-    """The cell of a law on which the suite itself failed."""
+    """Return the record's cell for a law on which the suite itself failed."""
     return {
         "requirement": requirement,
         "implementation": implementation,

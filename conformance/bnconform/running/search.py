@@ -1,4 +1,4 @@
-"""The search for a case that breaks a law, and the judging of a case that is given."""
+"""Search for a case that breaks a law."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 def law_seed(seed: int, requirement: str) -> int:
-    """Every law draws its own examples from a run's seed; implementations share them."""
+    """Return a law's own seed, made from a run's seed; all implementations share it."""
     return int.from_bytes(blake2b(f"{seed} {requirement}".encode(), digest_size=8).digest(), "little")
 
 
 ENOUGH = 10
-"""Cases after which a law that the time budget cut short is judged all the same."""
+"""Number of cases that suffices for a verdict when the time budget ends a search."""
 
 
 class Search:
@@ -48,12 +48,12 @@ class Search:
     implementation : Implementation
     session : Session
     domains : sequence of Claims
-        What examples are drawn from and judged by, one after the other.
+        Claims that draw and judge examples, one after the other.
 
     Attributes
     ----------
     domains : list of Claims
-        Those in which there is something to judge, with the sizes that the session's plan allows.
+        Domains with cases to judge, with the sizes that the session's plan allows.
     tally : Tally
     """
 
@@ -68,7 +68,7 @@ class Search:
         self._watch = Watch(law.requirement, self._plan.deadline, shrinks, crashes)
 
     def run(self) -> Broken | None:
-        """Search domain after domain until the law is broken or the time is over; give the smallest case found."""
+        """Search each domain until the law is broken or the time is over; return the smallest case found."""
         for claims in self.domains:
             if self._plan.deadline < time.monotonic():
                 self._watch.out_of_time = True
@@ -90,7 +90,7 @@ class Search:
         return None
 
     def too_little(self) -> str:
-        """Why the cases that were seen are too few for a verdict; empty where they are enough, or there are none."""
+        """Return why the judged cases are too few for a verdict; empty if they suffice or no domain has cases."""
         law, cases = self._law, self.tally.cases
         if not self.domains or not (self._watch.out_of_time or cases < law.least):
             return ""
@@ -124,25 +124,25 @@ def search(
     calls: CallOptions = DEFAULTS,
     watch: Watch | None = None,
 ) -> Broken | None:
-    """Look for a case that breaks the law; return the smallest found, or None where it held.
+    """Search for a case that breaks the law; return the smallest found, or None if the law holds.
 
     Parameters
     ----------
     claims : Claims
-        What examples are drawn from and judged by; usually the adapter's own.
+        Claims that draw and judge examples; usually the adapter's own.
     tally : Tally
-        Is filled.
+        Tally to fill.
     settings : hypothesis.settings
     seed : int
-        The run's; equal seeds give equal examples.
+        Seed of the run; equal seeds give equal examples.
     pool : tuple of Signature
         See :func:`bnconform.cases.strategies.signature_pool`.
     spec : str or None
-        The implementation as `--adapter` takes it, for laws that start a process.
+        Implementation as `--adapter` takes it, for laws that start a process.
     calls : CallOptions
-        How a file is called in that process.
+        Options for calling a file in that process.
     watch : Watch or None
-        May end the search early; None lets it run to its end.
+        May end the search early; None never does.
     """
     judge = WatchedJudge(adapter, claims, law.requirement, tally, spec, calls)
     judge.watch = watch = watch or Watch(law.requirement)
@@ -154,13 +154,13 @@ def search(
 
     try:
         with warnings.catch_warnings():
-            # Printed nowhere; what does not fail again is printed by its values, which may be many.
+            # Hypothesis warns of a long text for an example that does not fail again; nothing prints that text.
             warnings.filterwarnings("ignore", "Generating overly large repr", errors.HypothesisWarning)
             if isinstance(law.source, Histories):
                 law.source.explore(judge, pool, fewer, seeded)
             else:
                 wrapped: Any = hypothesis.given(steps=law.source.strategy(claims, pool))(examples)
-                fewer(seeded(wrapped))()  # a seed would take the database away
+                fewer(seeded(wrapped))()  # a seed set after the settings would remove the database
     except Broken as broken:
         return broken
     except Ended:

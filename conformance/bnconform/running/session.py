@@ -1,4 +1,4 @@
-"""One run of the suite: which implementations, which seed, and the verdicts as they come in."""
+"""One run of the suite: its implementations, its seed, and its verdicts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NO_VERDICT = "bnconform ended before this law gave a verdict"
 DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
-"""Seconds that finding the probable cause may take, and the part of a budget."""
+"""Limit of the search for the probable cause: 30 s, and 1/6 of a budget."""
 INTERPRETED = "runs in an interpreter, since there is no GPU here, and gets fewer cases"
 
 
@@ -42,13 +42,13 @@ class Implementation:
     ----------
     name : str
     spec : str
-        As the user wrote it.
+        Implementation as the user wrote it.
     entry : Entry or None
-        Its place in the registry; None for a candidate file.
+        Entry in the registry; None for a candidate file.
     loaded : Adapter or None
-        The adapter of a candidate file; None for what is in the registry.
+        Adapter of a candidate file; None for an implementation of the registry.
     crashes : dict of str to str
-        Kinds of crashes and hangs that were found, and the law that found each first.
+        Kinds of crashes and hangs, with the law that found each first.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Implementation:
 
     @cached_property
     def adapter(self) -> Adapter:
-        """Made when first needed."""
+        """Adapter, created at its first use."""
         if self.loaded is not None:
             return self.loaded
         assert self.entry is not None
@@ -67,24 +67,24 @@ class Implementation:
 
     @property
     def subject(self) -> Subject:
-        """What a script that shows a finding calls."""
+        """Implementation as a script of a finding calls it."""
         if self.entry is not None:
             return Subject.bundled(self.entry)
         return Subject.of_file(self.name, self.spec, getattr(self.adapter, "plain_code", ""))
 
     @property
     def worker(self) -> WorkerAdapter | None:
-        """What calls it in a process of its own, where it has one and was needed."""
+        """Client of the implementation's own process, if one was started."""
         adapter = self.loaded or vars(self).get("adapter")
         return adapter if isinstance(adapter, WorkerAdapter) else None
 
     def close(self) -> None:
-        """End its worker, if it has one."""
+        """End the worker, if the implementation has one."""
         if self.worker is not None:
             self.worker.close()
 
     def rest(self) -> None:
-        """Give back what a bundled implementation holds, until it is called again: its worker, what it has compiled."""
+        """Release a bundled implementation's worker and compiled programs; the next call starts them again."""
         adapter = None if self.entry is None else vars(self).pop("adapter", None)
         if isinstance(adapter, WorkerAdapter):
             adapter.close()
@@ -92,7 +92,7 @@ class Implementation:
 
     @cached_property
     def problem(self) -> str | None:
-        """Why it cannot be run, or None; found out once."""
+        """Why the implementation cannot run, or None; checked once."""
         if self.entry is None:
             return None
         try:
@@ -100,7 +100,7 @@ class Implementation:
                 for module in self.entry.frameworks:
                     import_framework(module)
             else:
-                self.adapter  # noqa: B018  making it imports the framework, in its own process
+                self.adapter  # noqa: B018  creating it imports the framework, in its own process
         except Exception as error:  # a broken installation must not stop the others
             return describe_error(error)
         return None
@@ -116,7 +116,7 @@ class Session:
     Raises
     ------
     AdapterError
-        An adapter, a requirement or a profile is unknown or cannot be had, or the report's folder cannot be one.
+        If an adapter, a requirement or a profile is unknown or not available, or the report's folder cannot be used.
     """
 
     def __init__(self, options: RunOptions) -> None:
@@ -138,9 +138,9 @@ class Session:
         self.scripts = options.report is not None
         """Whether findings get a script."""
         self.database: ExampleDatabase | None = None
-        """Where failures are kept, and tried first."""
+        """Database of failures, which are tried first."""
         self.remembers_crashes = True
-        """Whether a kind of crash that one law has found is not shrunk for another."""
+        """Whether shrinking skips a kind of crash that another law has found."""
         self.not_run: dict[str, str] = {}
         self.implementations = self._implementations(options.adapters, options.slow)
         workers = [one.worker for one in self.implementations if one.worker is not None]
@@ -155,7 +155,7 @@ class Session:
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
+        """Seed of the run."""
         assert self.options.seed is not None
         return self.options.seed
 
@@ -164,7 +164,7 @@ class Session:
         self.options = self.options.with_seed(seed)
 
     def plan(self, implementation: Implementation) -> Plan:
-        """How many examples an implementation gets; measured when first asked for."""
+        """Return the plan of an implementation's examples; the first call measures it."""
         if implementation.name not in self._plans:
             options = self.options
             self._plans[implementation.name] = plan(
@@ -178,7 +178,7 @@ class Session:
                 if missing := entry.missing():
                     self.not_run[entry.name] = f"needs {', '.join(missing)}: {entry.install}"
                 elif entry.slow and not slow:
-                    self.not_run[entry.name] = f"takes minutes: --bn-adapter {entry.name}, or --bn-slow for all such"
+                    self.not_run[entry.name] = f"takes minutes: run it with --bn-adapter {entry.name} or --bn-slow"
             found = [Implementation(e.name, e.name, e) for e in REGISTRY if e.name not in self.not_run]
             if not found:
                 raise AdapterError(
@@ -212,17 +212,17 @@ class Session:
             implementation.close()
 
     def implementation(self, name: str) -> Implementation:
-        """The implementation called `name`."""
+        """Return the implementation called `name`."""
         return next(i for i in self.implementations if i.name == name)
 
     def command(self, requirement: str, implementation: Implementation) -> str:
-        """The command that runs one law on one implementation as this run did."""
+        """Return the command that repeats one law on one implementation as in this run."""
         plan = self._plans.get(implementation.name)
         options = self.options if plan is None else replace(self.options, examples=plan.examples)
         return options.again(implementation.spec, requirement)
 
     def about(self, implementation: Implementation) -> dict[str, Any]:
-        """What the record says of an implementation beside its verdicts: its claims, and how much it was given."""
+        """Return the record's entry on an implementation besides its verdicts: its claims, plan and remarks."""
         if implementation.problem:
             return {}
         planned = self._plans.get(implementation.name, Plan(self.options.examples))
@@ -231,19 +231,19 @@ class Session:
         return {"claims": from_claims(adapter.claims), "plan": planned.as_data(), "remarks": remarks, "what": what}
 
     def expect(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Note requirements and implementations that a verdict has to come in for."""
+        """Note pairs of requirement and implementation that need a verdict."""
         self._due |= dict.fromkeys(pairs)
 
     def add(self, cell: dict[str, Any]) -> None:
-        """Take a verdict in, what was drawn for it, and what there is to say of the implementation."""
-        rest = dict(cell)  # the cell itself still travels from pytest-xdist's workers to where the record is written
+        """Add a verdict, the kinds of its cases, and the entry on its implementation."""
+        rest = dict(cell)  # pytest-xdist's workers still send the cell itself to the process that writes the record
         self._drawn.setdefault(rest["implementation"], Counter()).update(rest.pop("drawn", {}))
         if about := rest.pop("about", {}):
             self._abouts[rest["implementation"]] = about
         self.cells.append(rest)
 
     def close_gaps(self) -> int:
-        """Add a cell for every verdict that did not come in; return how many laws were not judged in all."""
+        """Add a cell for every missing verdict; return the number of laws that were not judged."""
         came = {(cell["requirement"], cell["implementation"]) for cell in self.cells}
         for requirement, implementation in self._due:
             if (requirement, implementation) not in came:
@@ -252,7 +252,10 @@ class Session:
         return sum(cell["verdict"] == "not judged" for cell in self.cells)
 
     def unjudged(self) -> list[str]:
-        """Implementations of which no law that decides was judged: of those asked for by name, or all of them."""
+        """Return implementations without a judged law that decides the exit status.
+
+        If no implementation was requested by name, return them only if none has such a law.
+        """
         deciding = [
             cell["implementation"]
             for cell in self.cells
@@ -264,7 +267,7 @@ class Session:
         return [one.name for one in self.implementations if one.name not in deciding]
 
     def results(self) -> Results:
-        """What was found, as a record."""
+        """Return the results of the run as a record."""
         from bnconform_reports.records import Results
 
         return Results.of_run(
@@ -272,7 +275,7 @@ class Session:
             implementations=[(i.name, i.entry.versions() if i.entry else {}) for i in self.implementations],
             not_run=self.not_run,
             notes={
-                i.name: INTERPRETED if i.name == "fused_triton" else "takes long for a case, and gets fewer"
+                i.name: INTERPRETED if i.name == "fused_triton" else "takes long for a case, and gets fewer cases"
                 for i in self._judged()
                 if self._abouts.get(i.name, {}).get("claims", {}).get("cost") == "interpreted"
             },
@@ -294,7 +297,7 @@ class Session:
 
     @cached_property
     def _identities(self) -> dict[str, dict[str, Any]]:
-        """The dialect of every implementation that was judged, where it was asked for."""
+        """Measured dialect of every judged implementation, if requested."""
         if not self.options.identify:
             return {}
         from bnconform.identify import identify
@@ -304,7 +307,7 @@ class Session:
 
     @cached_property
     def _measures(self) -> dict[str, dict[str, Any]]:
-        """The deviations of every implementation that was judged, where they were asked for."""
+        """Deviations of every judged implementation on fixed cases, if requested."""
         if not self.options.measure:
             return {}
         from bnconform.running.measurement import measure
@@ -312,19 +315,19 @@ class Session:
         return {one.name: measure(one.adapter) for one in self._judged()}
 
     def _judged(self) -> list[Implementation]:
-        """Implementations that could be run."""
+        """Return implementations with at least one verdict."""
         judged = {cell["implementation"] for cell in self.cells if cell["verdict"] not in ("not run", "not judged")}
         return [one for one in self.implementations if one.name in judged]
 
     def finish(self) -> None:
-        """Write results.json, if a folder was given."""
+        """Write results.json, if the options name a report folder."""
         if self.options.report is not None and self.cells:
             if self.options.diagnose:
                 self._diagnose()
             self.results().write(self.options.report / "results.json")
 
     def _diagnose(self) -> None:
-        """Look for the probable causes of what was found broken; not where calls hang, which would be waited for."""
+        """Find the probable causes of broken laws; skip implementations whose calls hang, since hangs take long."""
         from bnconform.cases.case_file import from_json
         from bnconform.diagnosis import diagnose
 
@@ -340,7 +343,7 @@ class Session:
             self._abouts[one.name]["causes"] = diagnose(one.adapter, single, seconds)
 
     def print_summary(self, reporter: Any) -> None:
-        """Print the matrix to pytest's terminal; with -v also what was drawn and what is known."""
+        """Print the matrix to pytest's terminal; with -v also the drawn cases and the known deviations."""
         if not self.cells:
             return
         verbose = reporter.verbosity > 0
@@ -352,7 +355,7 @@ class Session:
 
         reporter.section("batch-norm conformance")
         if names := self.unjudged():
-            reporter.write_line(f"nothing that decides was judged: {', '.join(names)}", red=True)
+            reporter.write_line(f"no law that decides was judged: {', '.join(names)}", red=True)
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
         for text, markup in lines(self.results(), unicode=encoding.lower().startswith("utf"), verbose=verbose):
             reporter.write_line(text, **markup)

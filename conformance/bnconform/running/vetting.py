@@ -1,4 +1,4 @@
-"""Vetting: the suite on a few implementations, with a verdict page instead of pytest's output."""
+"""Vetting: a run on a few implementations, with a verdict page instead of pytest's output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bnconform.running.failures import SUITE_FAILED, kept_text
+from bnconform.running.failures import SUITE_FAILED, save_text
 from bnconform.running.options import DIAGNOSE, OPTIONS, PREFIX, USUAL_BUDGET, OptionError, RunOptions, words
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
@@ -28,15 +28,15 @@ JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
 LAWS = Path(__file__).parents[1] / "laws"
 APART = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "--confcutdir", str(LAWS))
-"""pytest as it comes: no settings or conftest of a project around decide what is judged."""
+"""Options for pytest's defaults: no settings or conftest of a surrounding project decide what is judged."""
 _SETTINGS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 NEAR = 0.8
-"""How like an option's name another has to be to be taken for a slip of the pen."""
+"""Similarity from which an unknown option counts as a misspelling of a known one."""
 PYTEST_USAGE_ERROR = 4
 PLAIN = ("-s", "--pdb", "--trace", "--capture=no")
-"""Options of pytest for a person at a debugger: what it prints is passed on as it comes."""
+"""Options of pytest for a person at a debugger: pytest's output is then shown unchanged."""
 PROGRESS = "BNCONFORM_PROGRESS"
-"""Environment variable: the descriptor on which the plugin tells every verdict as it comes in."""
+"""Environment variable with the file descriptor to which the plugin writes every verdict at once."""
 
 
 def vet(
@@ -53,22 +53,23 @@ def vet(
     Parameters
     ----------
     specs : sequence of str
-        As `--adapter` takes them.
+        Implementations as `--adapter` takes them.
     given : mapping
         Values of the options of :data:`bnconform.running.options.OPTIONS`, by their fields.
     more : sequence of str
         Other options, passed on to pytest.
     json_path : str or None
-        Where to write the record of results; "-" prints it instead of the page.
+        Path for the record of results; "-" prints the record instead of the page.
     junit : str or None
-        Where pytest writes its JUnit XML.
+        Path for pytest's JUnit XML.
     verbose : bool
         Whether the page lists every law, and how to claim what is not claimed.
 
     Returns
     -------
     int
-        0 if all conform, 1 if one does not, 2 for what cannot be loaded or asked, 3 where the suite itself failed.
+        0 if all conform, 1 if one does not, 2 for a usage error or a file that cannot be loaded, 3 if the suite itself
+        failed.
     """
     try:
         options = RunOptions.read(
@@ -93,7 +94,7 @@ def vet(
         if set(PLAIN) & set(more):
             status = subprocess.call(command, env=_environment())
             if status == 0 and not record.is_file():
-                return _without_record(specs, status, "it ended before it had judged anything")
+                return _without_record(specs, status, "pytest ended before it judged anything")
             return status if status in JUDGED else USAGE_ERROR
         status, printed = _run(command)
         if status == PYTEST_USAGE_ERROR:
@@ -107,16 +108,16 @@ def vet(
         results = read(record)
         if status and not explains_failure(results, options.deciding):
             return _without_record(specs, status, printed)
-        return _tell(Page(results, options, verbose), specs, record, json_path)
+        return _print_pages(Page(results, options, verbose), specs, record, json_path)
 
 
 def _check_options(words: Sequence[str]) -> None:
-    """Refuse an option that is nearly one of vet's; any other is pytest's.
+    """Refuse a misspelled option of vet; pytest gets any other option.
 
     Raises
     ------
     OptionError
-        There is one.
+        If an option is nearly one of vet's.
     """
     known = [f"--{option.name}" for option in OPTIONS]
     for word in words:
@@ -126,12 +127,12 @@ def _check_options(words: Sequence[str]) -> None:
 
 
 def _check_place(path: str | None) -> None:
-    """Refuse a file that cannot be written, before anything is judged.
+    """Refuse a path that cannot be written, before anything is judged.
 
     Raises
     ------
     OptionError
-        There is no such place.
+        If the file cannot be opened for writing.
     """
     if path in (None, "-"):
         return
@@ -144,22 +145,22 @@ def _check_place(path: str | None) -> None:
 
 
 def _without_record(specs: Sequence[str], status: int, printed: str) -> int:
-    """Say that a run left no record, or one that does not explain how it ended, and where what it printed lies."""
-    path = kept_text("pytest.txt", printed)
-    last = next((line for line in reversed(printed.strip().splitlines()) if line.strip()), "it printed nothing")
+    """Report a run without a record, or whose record does not explain its exit; print the path of its output."""
+    path = save_text("pytest.txt", printed)
+    last = next((line for line in reversed(printed.strip().splitlines()) if line.strip()), "pytest printed nothing")
     print(f"NOT JUDGED: bnconform failed on {', '.join(specs)}: pytest ended with status {status}")
     print(f"  cause: {last.strip()}")
-    print(f"  all that it printed: {path}")
+    print(f"  full output: {path}")
     return SUITE_FAILED
 
 
 def _environment() -> dict[str, str]:
-    """This process's variables without those by which others change what pytest does."""
+    """Return this process's environment variables, without those that change pytest's behaviour."""
     return {name: value for name, value in os.environ.items() if name not in _SETTINGS}
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Run pytest, show its progress, and keep what it prints."""
+    """Run pytest and show its progress; return its status and its output."""
     here, there = os.pipe()
     with TemporaryDirectory() as folder:  # a file, so that the child never waits for a reader
         output = Path(folder) / "output"
@@ -176,17 +177,17 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
 
 
 class Show(Protocol):
-    """Takes one verdict: requirement, implementation, verdict, number and total."""
+    """Function that shows one verdict: requirement, implementation, verdict, number and total."""
 
-    def __call__(self, told: dict[str, Any]) -> None:
-        """Show it."""
+    def __call__(self, news: dict[str, Any]) -> None:
+        """Show the verdict."""
 
 
 @contextmanager
 def _progress() -> Iterator[Show]:
-    """A bar on stderr, and a line for every broken law; nothing where that is no terminal."""
+    """Show a bar on stderr and a line for every broken law; show nothing if stderr is not a terminal."""
     if not sys.stderr.isatty():
-        yield lambda told: None
+        yield lambda news: None
         return
     try:
         from rich.console import Console
@@ -197,22 +198,22 @@ def _progress() -> Iterator[Show]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("collecting", total=None)
 
-        def show(told: dict[str, Any]) -> None:
-            bar.update(task, total=told["total"], completed=told["number"], description=told["requirement"])
-            if told["new"]:
-                bar.console.print(f"[red]BREAKS[/red] {told['requirement']} {told['implementation']}")
+        def show(news: dict[str, Any]) -> None:
+            bar.update(task, total=news["total"], completed=news["number"], description=news["requirement"])
+            if news["new"]:
+                bar.console.print(f"[red]BREAKS[/red] {news['requirement']} {news['implementation']}")
 
         yield show
 
 
-def _plain(told: dict[str, Any]) -> None:
-    if told["new"]:
-        print(f"BREAKS {told['requirement']} {told['implementation']}", file=sys.stderr)
+def _plain(news: dict[str, Any]) -> None:
+    if news["new"]:
+        print(f"BREAKS {news['requirement']} {news['implementation']}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the pages of a run are made of.
+    """Contents of a run's verdict pages.
 
     Attributes
     ----------
@@ -226,7 +227,7 @@ class Page:
     verbose: bool = False
 
 
-def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
+def _print_pages(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
     """Print the pages; return the exit status."""
     from bnconform_reports.first_line import cells_of, exit_status
     from bnconform_reports.verdict import lines
@@ -248,14 +249,14 @@ def _tell(page: Page, specs: Sequence[str], record: Path, json_path: str | None)
 
 
 def _traceback(cells: Sequence[Cell], options: RunOptions) -> Path | None:
-    """Where the tracebacks of laws on which the suite failed lie; None where it did not."""
-    told = "\n\n".join(f"{cell.requirement}\n{cell.traceback}" for cell in cells if cell.traceback)
-    if not told:
+    """Save the tracebacks of laws on which the suite failed; return their path, or None without any."""
+    text = "\n\n".join(f"{cell.requirement}\n{cell.traceback}" for cell in cells if cell.traceback)
+    if not text:
         return None
     if options.report is None:
-        return kept_text("tracebacks.txt", told)
+        return save_text("tracebacks.txt", text)
     path = options.report / "tracebacks.txt"
-    path.write_text(told, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
 
 

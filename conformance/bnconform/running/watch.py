@@ -1,4 +1,4 @@
-"""When the search for a broken law ends early: at a deadline, after enough shrinking, or at a crash seen before."""
+"""Early end of the search for a broken law: at a deadline, after enough shrinking, or at a crash seen before."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from bnconform_adapters.contract import Case, Outcome
 from bnconform_adapters.exits import EXITS
 
 _LIMIT = re.compile(r"(within|than) \S+ (s|GiB)")
-"""The limit that was reached, which changes from call to call; the place of a hang does not."""
-DEAR = 10
-"""A crash or a hang gets so many times fewer examples to be made smaller: each may cost a process and a time limit."""
+"""Text of the limit that a call exceeded: it varies from call to call, and the place of a hang does not."""
+COSTLY = 10
+"""Shrinking of a crash or a hang gets 10 times fewer examples: each may cost a process and a time limit."""
 
 
 class Ended(BaseException):
-    """The search ends here.
+    """Ends the search.
 
-    It is no Exception, since Hypothesis would take that for a failure and shrink it.
+    This is not an Exception, since Hypothesis would treat one as a failure and shrink it.
     """
 
 
 @dataclass
 class Watch:
-    """Looks on while a law is searched, and ends the search when it has cost enough.
+    """Watches the search of a law, and ends the search at its limits.
 
     Attributes
     ----------
     requirement : str
     deadline : float
-        On the clock of `time.monotonic`.
+        End of the search, on the clock of `time.monotonic`.
     shrinks : float
-        Examples after the first broken one.
+        Largest number of examples after the first broken one.
     known : dict of str to str
         Signatures of crashes and hangs, and the law that found each; shared by the laws of one implementation.
     smallest : Broken or None
-        What was found, in the smallest case so far.
+        Finding with the smallest case so far.
     out_of_time : bool
         Whether the deadline ended the search.
     """
@@ -62,15 +62,15 @@ class Watch:
             raise Ended
 
     def begin(self) -> None:
-        """Look on as an example begins."""
+        """Check the limits as an example begins."""
         self.look()
         if self.smallest is not None:
             self._tried += 1
-            if self._tried > self.shrinks / (DEAR if _exit(self.smallest) else 1):
+            if self._tried > self.shrinks / (COSTLY if _exit(self.smallest) else 1):
                 raise Ended
 
     def found(self, broken: Broken) -> None:
-        """Take a broken example in; end the search where its kind has been shrunk for another law."""
+        """Record a broken example; end the search if another law has shrunk the same kind of crash."""
         before = self.known.setdefault(signature, self.requirement) if (signature := _exit(broken)) else ""
         if before and before != self.requirement:
             problem = f"{broken.finding.problem}; as in {before}, whose case is the smallest found"
@@ -81,7 +81,7 @@ class Watch:
 
 
 def _exit(broken: Broken) -> str:
-    """The signature of a crash or a hang: how the process ended and where; empty for anything else."""
+    """Return the signature of a crash or a hang: how and where the process ended; empty for anything else."""
     problem = broken.finding.problem.partition(";")[0]
     return _LIMIT.sub("", problem) if problem.startswith(EXITS) else ""
 
@@ -91,7 +91,7 @@ def _size(broken: Broken) -> int:
 
 
 class WatchedJudge(Judge):
-    """A judge whose search is watched; the caller sets `watch`."""
+    """A judge with a watched search; the caller sets `watch`."""
 
     watch: Watch
 
@@ -101,7 +101,7 @@ class WatchedJudge(Judge):
         super().begin(steps)
 
     def came_back(self, case: Case, outcome: Outcome) -> Outcome:
-        """See :class:`~bnconform.judging.caller.Caller`; a long example is ended between two calls."""
+        """See :class:`~bnconform.judging.caller.Caller`; the deadline can also end a long example between calls."""
         found = super().came_back(case, outcome)
         self.watch.look()
         return found

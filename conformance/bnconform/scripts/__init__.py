@@ -1,1 +1,1 @@
-"""A finding as a program of its own, without this project."""
+"""Standalone scripts that show a finding without this project."""

@@ -1,4 +1,4 @@
-"""The calls of a finding as a script makes them again: cases, logs, and how what came out is called."""
+"""Script lines that repeat the calls of a finding: cases, calls, and names for their results."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SHOWN_ALWAYS = ("training", "momentum", "eps")
 
 
 class Calls:
-    """Puts calls into text; a case gets its name when it is first spoken of.
+    """Writes calls as text; a case gets its name when the text first uses the case.
 
     Parameters
     ----------
     evidence : Evidence
     everything : bool
-        Make all calls of the example, not only those that `got` and `expected` speak of.
+        Repeat all calls of the example, not only those that `got` and `expected` use.
     """
 
     def __init__(self, evidence: Evidence, *, everything: bool) -> None:
@@ -34,12 +34,12 @@ class Calls:
 
     @property
     def contiguous(self) -> bool:
-        """Whether all arrays of the cases spoken of are contiguous."""
+        """True if all arrays of the used cases are contiguous."""
         return self._layouts <= {"contiguous"}
 
     @property
     def far(self) -> bool:
-        """Whether an array of the cases spoken of is in the layout "far"."""
+        """True if an array of the used cases has the layout "far"."""
         return "far" in self._layouts
 
     @property
@@ -48,7 +48,7 @@ class Calls:
         return {getattr(case, name) for case in self._cases for name in names}
 
     def _trimmed(self, log: CallLog) -> CallLog:
-        """The log up to the last outcome that matters."""
+        """Return the log up to the last outcome that is compared."""
         of = [of for of in (self._evidence.got, self._evidence.expected) if of is not None]
         given = [one for each in of for one in each.given]
         places = [place for one in given if (place := find(one, (log,)))]
@@ -58,7 +58,7 @@ class Calls:
         return replace(log, cases=log.cases[:last], outcomes=log.outcomes[:last])
 
     def name(self, case: Case) -> str:
-        """What the script calls a case."""
+        """Return the name of a case in the script."""
         for i, known in enumerate(self._cases, 1):
             if known is case or not _differing(known, case):
                 return f"case_{i}"
@@ -66,7 +66,7 @@ class Calls:
         return f"case_{len(self._cases)}"
 
     def case_lines(self) -> list[str]:
-        """Assignments of the cases that have been spoken of."""
+        """Return assignments of all used cases."""
         lines = []
         for i, case in enumerate(self._cases):
             given = _differing(Case(case.x), case) | dict.fromkeys(("x", *_SHOWN_ALWAYS))
@@ -83,7 +83,7 @@ class Calls:
         return lines
 
     def lines(self, *, announced: bool = False) -> list[str]:
-        """Assignments of what the calls give; where `announced`, each is printed first: it may be the one that dies."""
+        """Return assignments of the calls' results; if `announced`, print each call first, since it may crash."""
         found = []
         for i, log in enumerate(self.logs, 1):
             line = f"results_{i} = {self._call(log)}"
@@ -113,11 +113,11 @@ class Calls:
                 return f"[attempt(population, {listed})]"
 
     def of(self, of: Expression) -> str:
-        """Something that is compared, as an expression."""
+        """Return a compared expression as Python text."""
         return of.render(self.reference)
 
     def reference(self, given: object) -> str:
-        """A log, a case, an outcome or an array of them, as an expression."""
+        """Return a log, a case, an outcome or an array of them as Python text."""
         if isinstance(given, CallLog):
             return f"results_{[log.outcomes is given.outcomes for log in self.logs].index(True) + 1}"
         if isinstance(given, Case):
@@ -133,7 +133,7 @@ class Calls:
 
 
 def _differing(a: Case, b: Case) -> dict[str, None]:
-    """Names of the fields in which two cases differ."""
+    """Return the names of the fields in which two cases differ."""
     found: dict[str, None] = {}
     for one in fields(Case):
         first, second = getattr(a, one.name), getattr(b, one.name)

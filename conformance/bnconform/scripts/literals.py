@@ -1,4 +1,4 @@
-"""Arrays as Python text, bit for bit: readable where that is exact and short, else as bytes."""
+"""Arrays as Python text, bit for bit: as numbers if they are exact and short, else as bytes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _WIDTH = 100
 
 DECODE = '''
 def decode(text, dtype, shape):
-    """An array from its bytes, compressed and in base64."""
+    """Return an array from its bytes, compressed and in base64."""
     return np.frombuffer(zlib.decompress(b64decode(text)), dtype).reshape(shape).copy()
 '''
-"""What text made by :func:`literal` may need, beside ``np``, ``zlib``, ``b64decode`` and ``ml_dtypes``."""
+"""Function that the text of :func:`literal` may need, besides ``np``, ``zlib``, ``b64decode`` and ``ml_dtypes``."""
 
 
 def literal(array: AnyArray) -> str:
-    """An expression that gives the array's dtype, shape and bits."""
+    """Return Python text that gives an array of the same dtype, shape and bits."""
     dtype = "ml_dtypes.bfloat16" if array.dtype.name == "bfloat16" else f"np.{array.dtype.name}"
     dtype = dtype.replace("np.bool", "bool")
     shape = tuple(int(size) for size in array.shape)
@@ -40,7 +40,7 @@ def literal(array: AnyArray) -> str:
 
 
 def _comes_back(array: AnyArray) -> bool:
-    values: Any = eval(_nested(array), {"np": np})  # as a script will read it
+    values: Any = eval(_nested(array), {"np": np})  # as a script reads it
     again = np.array(values, array.dtype)
     return again.tobytes() == array.tobytes()
 
@@ -59,5 +59,5 @@ def _number(value: Any) -> str:
         return "np.nan"
     if np.isinf(wide):
         return "np.inf" if wide > 0 else "-np.inf"
-    # A float32's own digits are fewer than those of the float64 that it is.
+    # A float32 has fewer digits of its own than as a float64.
     return repr(wide) if value.dtype == DTYPES["bfloat16"] else str(value)

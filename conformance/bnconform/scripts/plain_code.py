@@ -1,4 +1,4 @@
-"""Plain code for scripts: what a script needs of the modules of calls, and of what they share, taken in."""
+"""Plain code for scripts: the definitions that a script copies from the modules of calls and their helpers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bnconform_adapters import plain
 
 
 class Parts:
-    """The top-level statements of some modules, and of the plain code that they import.
+    """Top-level statements of some modules, and of the plain code that they import.
 
     Parameters
     ----------
     modules : iterable of str
-        Later ones override what earlier ones define.
+        Modules; later ones override definitions of earlier ones.
     constants : mapping of str to str
-        Other values, as Python text, for what the modules define at top level.
+        Other values, as Python text, for names that the modules define at top level.
     simpler : iterable of str
-        Modules whose functions stand for those of the same name, where there is one.
+        Modules whose functions replace existing ones of the same name.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Parts:
         self._needs[name] = set(_globals(symtable(text, name, "exec")))
 
     def defines(self, name: str) -> bool:
-        """Whether there is a definition of this name."""
+        """Return True if a definition of this name exists."""
         return name in self._statements
 
     def text(self, code: str) -> tuple[list[str], list[str]]:
-        """Import lines and definitions that `code` needs, in their order."""
+        """Return the import lines and definitions that `code` needs, in order."""
         wanted, found = set(_globals(symtable(code, "script", "exec"))), set[str]()
         while wanted - found:
             name = (wanted - found).pop()
@@ -93,7 +93,7 @@ class Parts:
 
 
 def _globals(table: SymbolTable) -> Iterator[str]:
-    """Names that a text looks up at its top level, from inside functions, too."""
+    """Yield the global names that a text uses, also inside functions."""
     for symbol in table.get_symbols():
         if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
             yield symbol.get_name()

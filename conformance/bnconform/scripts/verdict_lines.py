@@ -1,4 +1,4 @@
-"""The end of a script: what came out beside what is expected, and whether that is wrong."""
+"""Last lines of a script: they print the result and the expected value, and decide whether the result is wrong."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from bnconform_reference.precision import LARGEST, UNIT_ROUNDOFF
 from bnconform_reference.running_statistics import cumulative_momentum
 
 CANNOT_TELL = 125
-"""Exit status that ``git bisect run`` takes for a version that cannot be tested."""
+"""Exit status for a version that cannot be tested, as ``git bisect run`` defines it."""
 
 
 class Verdict:
-    """Puts the comparison of a finding into text."""
+    """Writes the comparison of a finding as text."""
 
     def __init__(self, finding: Finding, evidence: Evidence, calls: Calls) -> None:
         self._finding, self._evidence, self._calls = finding, evidence, calls
 
     def lines(self) -> list[str]:
-        """Statements that print what came out and end the script."""
+        """Return statements that print the result and end the script."""
         got, expected = self._evidence.got, self._evidence.expected
         if got is None and self._finding.got is not None:
             return [
-                'print("cannot tell: no single call is off, but what training makes of them is; see bnconform replay")',
+                'print("cannot tell: no single call is off, but the whole training is; see bnconform replay")',
                 f"sys.exit({CANNOT_TELL})",
             ]
         if got is None:
             return [
                 "for result in " + " + ".join(f"results_{i}" for i in range(1, len(self._calls.logs) + 1)) + ":",
                 "    print(result)",
-                'print("every call came back: this script sees no defect")',
+                'print("every call returned: this script sees no defect")',
                 "sys.exit(0)",
             ]
         if self._evidence.value is None and expected is None:
             lines = [f"wrong = bool({self._calls.of(got)})"]
             if "error' " not in got.text:
                 lines = [*self._cannot_tell(got), *lines]
-            told = f"seen:       {self._finding.quantity} {self._finding.problem}"
-            lines += [f"print({told!r})", *self._now(got)]
+            seen = f"seen:       {self._finding.quantity} {self._finding.problem}"
+            lines += [f"print({seen!r})", *self._now(got)]
         elif self._evidence.allowed is None:
             assert expected is not None
             zeros = "" if self._evidence.signed_zeros else ", signed_zeros=False"
@@ -58,15 +58,15 @@ class Verdict:
         return [*lines, 'print("the defect is there" if wrong else "the defect is gone")', "sys.exit(wrong)"]
 
     def _now(self, got: Expression) -> list[str]:
-        """Print what a condition speaks of."""
+        """Return a line that prints the result that a condition uses."""
         place = find(got.given[0], self._calls.logs)
         if place is None or place.of_case:
             return []
-        told = self._calls.reference(got.given[0])
+        result = self._calls.reference(got.given[0])
         if not place.key:
-            kept = [key for key in ("shares", "overrun") if key in got.text]
-            told = f'{told}["{kept[0]}"]' if kept else f'{told}.get("error", {told}.get("y"))'
-        return [f'print("now:       ", {told})']
+            keys = [key for key in ("shares", "overrun") if key in got.text]
+            result = f'{result}["{keys[0]}"]' if keys else f'{result}.get("error", {result}.get("y"))'
+        return [f'print("now:       ", {result})']
 
     def _close(self, got: Expression, expected: Expression | None) -> list[str]:
         evidence, index = self._evidence, self._finding.index
@@ -87,17 +87,17 @@ class Verdict:
             rest = None if rest is None else rest[index]
             defined = None if defined is None else f"{defined}[{', '.join(map(str, index))}]"
             more = f", index={list(index)}"
-        elif wide.ndim == 0 and index:  # one element, as the law picked it
+        elif wide.ndim == 0 and index:  # one element that the law selected
             more = f", index={list(index)}"
         lines = self._cannot_tell(got, *([] if expected is None else [expected]))
         lines += [f"got = {self._calls.of(got)}"]
         if expected is None:
-            lines += ["# By an exact computation, to float64:", f"expected = {literal(np.asarray(wide, np.float64))}"]
+            lines += ["# Exact result, rounded to float64:", f"expected = {literal(np.asarray(wide, np.float64))}"]
         else:
             lines += [f"expected = {self._calls.of(expected)}"]
-        lines += ["# What rounding may do, for these very numbers:", f"allowed = {literal(allowed)}"]
+        lines += ["# Allowed rounding error for exactly these numbers:", f"allowed = {literal(allowed)}"]
         if rest is not None and expected is None and np.any(rest):
-            lines += ["# What the exact value has beyond float64:", f"rest = {literal(np.asarray(rest))}"]
+            lines += ["# Part of the exact value below float64's precision:", f"rest = {literal(np.asarray(rest))}"]
             more += ", rest=rest"
         if defined is not None:
             lines += [f"defined = {defined}", *self._if_other_before(got, rest is not None and ", rest=rest" in more)]
@@ -105,7 +105,7 @@ class Verdict:
         return [*lines, f"wrong = close(got, expected, allowed{more})"]
 
     def _defined(self, got: Expression) -> str | None:
-        """The plain definition of what is compared, where it is an output as a call gave it."""
+        """Return the plain definition of the compared value, if that is an unchanged output of a call."""
         if got.text != "{}" or (place := find(got.given[0], self._calls.logs)) is None or place.of_case:
             return None
         log = self._calls.logs[place.log]
@@ -135,21 +135,21 @@ class Verdict:
         return f'definition({name}, {mean}, {var}, {momentum}, unbiased={unbiased})["{key}"]'
 
     def _if_other_before(self, got: Expression, has_rest: bool) -> list[str]:
-        """Expect what the definition gives where earlier calls leave other statistics than they did."""
+        """Return lines that expect the definition's value if earlier calls now leave other statistics."""
         place = find(got.given[0], self._calls.logs)
         if place is None or (before := self._before(self._calls.logs[place.log], place.position)) is None:
             return []
         outcome = self._calls.logs[place.log].outcomes[before]
         if outcome.running_mean is None or outcome.running_var is None:
             return []
-        found, lines = f"results_{place.log + 1}[{before}]", ["# The exact value is that after these statistics:"]
+        found, lines = f"results_{place.log + 1}[{before}]", ["# The expected value holds for these statistics:"]
         for name in ("running_mean", "running_var"):
             lines += [f"if differs({found}[{name!r}], {literal(getattr(outcome, name))}):"]
             lines += ["    expected = defined", *(["    rest = 0.0"] if has_rest else [])]
         return lines
 
     def _before(self, log: CallLog, position: int) -> int | None:
-        """The last earlier call that left statistics for this one."""
+        """Return the last earlier call that left statistics for this one."""
         if log.what != "steps" or log.cases[position].running_mean is None:
             return None
         start = max((i for i in range(position + 1) if log.cases[i].before != "nothing"), default=0)
@@ -157,7 +157,7 @@ class Verdict:
         return earlier[-1] if earlier else None
 
     def _cannot_tell(self, *of: Expression) -> list[str]:
-        """Leave where a call that is spoken of raised."""
+        """Return lines that end the script if a used call raised."""
         places = [find(one, self._calls.logs) for each in of for one in each.given]
         made = [place for place in places if place and not place.of_case]
         names = dict.fromkeys(f"results_{place.log + 1}[{place.position}]" for place in made)

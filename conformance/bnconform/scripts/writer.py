@@ -1,7 +1,7 @@
-"""A finding as a standalone script: NumPy, the implementation's own package, and nothing of this project.
+"""Writing of a finding as a standalone script, which needs only NumPy and the implementation's own package.
 
-The script makes the calls again that the finding is about, with the same bits, prints what came out beside what is
-expected, and exits with 1 while the defect is there and with 0 when it is gone.
+The script repeats the finding's calls with the same bits and prints the result and the expected value. The exit status
+is 1 while the defect is there and 0 when it is gone.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from bnconform_adapters import plain
 from bnconform_adapters.registry import Entry
 
 PARTS = ("plain.calling", "plain.verdict", "plain.definition")
-"""What a script may need beside the plain code that calls its subject."""
+"""Modules that a script may need besides the plain code that calls its subject."""
 
 READ_AT_START = ("GLIBC_TUNABLES",)
-"""Environment variables that nothing looks at later."""
+"""Environment variables that are read only when a process starts."""
 
 _WIDTH = 110
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a script calls.
+    """Implementation that a script calls.
 
     Attributes
     ----------
     name : str
-        The implementation's.
+        Name of the implementation.
     spec : str
-        As `--adapter` takes it.
+        Implementation as `--adapter` takes it.
     plain_code : str
-        The module below `bnconform_adapters` that calls it; empty where there is none.
+        Module below `bnconform_adapters` that calls the implementation; empty if no module does.
     versions : mapping of str to str
-        Of the distributions that it needs.
+        Versions of the distributions that the implementation needs.
     environment : mapping of str to str
-        Variables that have to be set before it is imported.
+        Variables to set before the implementation is imported.
     """
 
     name: str
@@ -61,48 +61,48 @@ class Subject:
 
     @classmethod
     def bundled(cls, entry: Entry) -> Subject:
-        """A bundled implementation."""
+        """Return the subject of a bundled implementation."""
         return cls(entry.name, entry.name, entry.module, entry.versions(), dict(entry.environment or ()))
 
     @classmethod
     def of_file(cls, name: str, spec: str, plain_code: str) -> Subject:
-        """What a candidate file holds."""
+        """Return the subject of a candidate file."""
         needed = plain.CANDIDATES.get(plain_code, ())
         return cls(name, spec, plain_code, {one: metadata.version(one) for one in needed if util.find_spec(one)})
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file, not a bundled implementation."""
+        """True for a file, False for a bundled implementation."""
         return self.plain_code in plain.CANDIDATES
 
     @property
     def calls(self) -> str:
-        """What its plain code says that it calls."""
+        """First line of the plain code's docstring, which names the called function."""
         return (ast.get_docstring(ast.parse(plain.text(self.plain_code))) or "").partition("\n")[0]
 
 
 def script_name(requirement: str, implementation: str) -> str:
-    """The name of a script."""
+    """Return the file name of a script."""
     words = implementation.removesuffix(".py").replace(".py:", "_")
     return f"reproduce_{requirement}_{''.join(c if c.isalnum() else '_' for c in words)}.py"
 
 
 def script(broken: Broken, subject: Subject, known: Deviation | None = None) -> str:
-    """The text of the script that shows a finding; the ledger's entry of it says there why it is one."""
+    """Return the text of the script that shows a finding; a ledger entry adds its reason and link."""
     assert broken.evidence is not None
     return _Writer(broken.finding, broken.evidence, subject, known).text()
 
 
 class _Writer:
-    """Puts one script together."""
+    """Writes one script."""
 
     def __init__(self, finding: Finding, evidence: Evidence, subject: Subject, known: Deviation | None) -> None:
         self._finding, self._evidence, self._subject, self._known = finding, evidence, subject, known
-        # A side effect may be that of any earlier call.
+        # Any earlier call may have caused a side effect.
         self._calls = Calls(evidence, everything=finding.requirement[0] == "P" or evidence.got is None)
 
     def text(self) -> str:
-        calls = self._calls.lines(announced=self._exit)  # they name the cases in their order
+        calls = self._calls.lines(announced=self._exit)  # names the cases in order
         body = "\n".join([*calls, "", *Verdict(self._finding, self._evidence, self._calls).lines()])
         cases = "\n".join(self._calls.case_lines())
         modules = [self._subject.plain_code, *PARTS]
@@ -129,7 +129,7 @@ class _Writer:
         return "\n".join([*head, *(f"\n{text}\n" for text in definitions), "", cases, "", body, ""])
 
     def _simpler(self) -> list[str]:
-        """Plain code that may stand for other, since nobody asks for more in this script."""
+        """Return modules of simpler plain code that suffice for this script."""
         watched = self._subject.is_file or self._finding.requirement == "P5"
         if self._calls.contiguous:
             return ["plain.copying_into_nan"] if watched else ["plain.copying", "plain.unwatched"]
@@ -141,16 +141,16 @@ class _Writer:
         title = f"{finding.requirement} broken by {subject.name}" + (f": {known.reason}." if known else ".")
         versions = {"numpy": np.__version__, **subject.versions, "Python": platform.python_version()}
         seen = ", ".join(f"{name} {version}" for name, version in versions.items())
-        exits = "Exits with 1 while the defect is there, with 0 when it is gone, and with 125 where it cannot tell, as "
-        exits += "git bisect wants it."
+        exits = "Exits with 1 while the defect is there, with 0 when it is gone, and with 125 if it cannot tell, as "
+        exits += "git bisect expects."
         if subject.is_file:
-            exits += " Takes another PATH.py or PATH.py:NAME to test as its argument."
+            exits += " An argument PATH.py or PATH.py:NAME tests another file."
         lines = [
             title,
             "",
-            *([] if subject.is_file else [f"What is called: {subject.calls}"]),
+            *([] if subject.is_file else [f"Implementation: {subject.calls}"]),
             f"The law {finding.requirement}: {BY_ID[finding.requirement].statement}.",
-            f"What was found: {self._told()}.",
+            f"Finding: {self._finding_text()}.",
             *self._limits(),
             *([f"Upstream: {known.link}"] if known and known.link else []),
             f"Seen with {seen} on {platform.system()} {platform.machine()}.",
@@ -160,32 +160,32 @@ class _Writer:
         text = "\n".join("\n".join(_wrapped(line)) for line in lines)
         return text.replace("\\", "\\\\").replace('"""', "'''") + "\n"
 
-    def _told(self) -> str:
+    def _finding_text(self) -> str:
         finding = self._finding
         if finding.got is None or finding.expected is None or finding.allowed is None:
             return f"{finding.quantity} {finding.problem}"
         where = "" if finding.index is None else f" at {list(finding.index)}"
-        told = f"{finding.quantity}{where} {finding.problem}: got {number(finding.got)}, expected "
-        return told + f"{number(finding.expected)}, allowed error {finding.allowed:.3g}"
+        text = f"{finding.quantity}{where} {finding.problem}: got {number(finding.got)}, expected "
+        return text + f"{number(finding.expected)}, allowed error {finding.allowed:.3g}"
 
     def _limits(self) -> list[str]:
-        """What a plain script does not show of the finding."""
+        """Return a line about the parts of a finding that a plain script cannot show."""
         kinds = {log.what for log in self._calls.logs}
         if "together" in kinds:
-            return ["Calls from several threads: it may take several runs to show."]
+            return ["The calls come from several threads: the defect may need several runs to show."]
         if "fresh process" in kinds:
-            return ["The two answers come from two processes; this script makes both calls in one, which is new."]
+            return ["The two results came from two processes; this script makes both calls in one new process."]
         if "steps in spoilt memory" in kinds:
-            return ["It depends on what memory held before, which this script cannot force."]
+            return ["The result depends on the earlier contents of memory, which this script cannot force."]
         if self._exit:
-            return ["A call that does not come back ends this script, too, or never ends: it is the last one printed."]
+            return ["The last call printed is the wrong one: it ends this script, too, or never ends."]
         if self._subject.is_file:
-            return ["It was found after other calls in one process; a fault that those left behind does not show here."]
+            return ["Other calls ran before in the same process; an effect of those calls does not show here."]
         return []
 
     @property
     def _exit(self) -> bool:
-        """Whether what was found is that a call did not come back."""
+        """True if the finding is that a call neither returned nor raised."""
         return self._evidence.got is None and any(outcome.exit for log in self._calls.logs for outcome in log.outcomes)
 
 
@@ -194,7 +194,7 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _set(name: str, value: str) -> list[str]:
-    """Statements that set an environment variable, in a new process where this one has read it already."""
+    """Return statements that set an environment variable; a variable read at the start needs a new process."""
     if name not in READ_AT_START:
         return [f'os.environ["{name}"] = "{value}"']
     return [
