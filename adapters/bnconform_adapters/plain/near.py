@@ -1,4 +1,4 @@
-"""For scripts without an array in the layout "far"."""
+"""Replacements of the functions for the layout "far", for scripts that have no such array."""
 
 
 def place_far(array):
