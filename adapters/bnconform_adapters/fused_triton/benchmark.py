@@ -43,7 +43,7 @@ SHAPES = (
 
 
 class Timing(NamedTuple):
-    """One line of the table; seconds, bytes."""
+    """A row of the benchmark's table; times in seconds, sizes in bytes."""
 
     layer: str
     sizes: tuple[int, ...]

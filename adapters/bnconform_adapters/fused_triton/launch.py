@@ -13,7 +13,7 @@ from .plan import Budget, Grid, Tile
 from .runtime import interpreted, tl
 
 BUDGET: Budget = plan.INTERPRETED if interpreted else plan.COMPILED
-"""Work of one program in this process."""
+"""Limits on the work of one program in this process."""
 
 Strides = tuple[int, int, int]
 NO_STRIDES: Strides = (0, 0, 0)

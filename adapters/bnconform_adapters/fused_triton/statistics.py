@@ -73,7 +73,7 @@ def merge_channel_statistics(partials: ChannelStatistics) -> ChannelStatistics:
 
 
 def partial_statistics(x: torch.Tensor, view: ChannelView) -> ChannelStatistics:
-    """Statistics per split, each of shape (P, C); P is set by the shape alone."""
+    """Compute the statistics of each split, shape (P, C); P depends only on the shape of x."""
     dtype, acc = accumulator(x)
     operand = Operand(x, view)
     tile, grid = streaming_grid(x, view, merge=True)

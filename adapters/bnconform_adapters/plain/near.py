@@ -2,8 +2,8 @@
 
 
 def place_far(array):
-    raise NotImplementedError("no array of this script lies so")
+    raise NotImplementedError("this script has no array in the layout far")
 
 
 def laid_out_far(array, device):
-    raise NotImplementedError("no array of this script lies so")
+    raise NotImplementedError("this script has no array in the layout far")

@@ -21,8 +21,8 @@ def close(got, expected, allowed, rest=0.0, defined=None, index=None):
     if defined is not None:
         print("definition ", float(defined[worst]), "(in float64, see above)")
     print("difference ", float(error[worst]))
-    note = f"the difference is {times[worst]:.4g} times that" if np.isfinite(error[worst]) else "any number is nearer"
-    print("allowed    ", float(allowed[worst]), f"({note})")
+    size = f"{times[worst]:.4g} times that" if np.isfinite(error[worst]) else "not finite"
+    print("allowed    ", float(allowed[worst]), f"(the difference is {size})")
     return bool(times[worst] > 1)
 
 
