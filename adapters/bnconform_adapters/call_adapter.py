@@ -118,7 +118,7 @@ def imported(module: str, frameworks: tuple[str, ...]) -> CallModule:
 
 
 class BuiltLayer:
-    """A layer of a module of calls."""
+    """A layer that calls a module's layer and returns Outcomes."""
 
     def __init__(self, built: Any) -> None:
         self._built = built
@@ -130,7 +130,7 @@ class BuiltLayer:
 
 
 class RestartableLayer(BuiltLayer):
-    """A layer that can replace its parameters and statistics in place."""
+    """A built layer that can replace its parameters and statistics in place."""
 
     def restart(self, case: Case) -> None:
         """See :class:`~bnconform_adapters.calls.Restartable`."""

@@ -12,7 +12,7 @@ from bnconform_adapters.torch import LAYOUTS, layouts_on
 
 @dataclass(frozen=True)
 class Arrays:
-    """A kind of arrays.
+    """Plain code, default claims and layouts for one kind of arrays.
 
     Attributes
     ----------
