@@ -1,12 +1,13 @@
-"""The one adapter of all bundled implementations: it calls an implementation's module and reads the results.
+"""The adapter of all bundled implementations: it calls an implementation's module and converts the results.
 
-A module of calls is plain code, as a user of the framework would write it. It has ``Layer(case)``, an object with
-``forward(case)``; that runs the forward pass and returns a function that runs the rest of the call and gives a dict of
-results. The layer may have ``restart(case)``. The module may have ``second_order(case)`` and ``jvp(case)``, which give
-such a dict, ``shards(*cases)``, which gives a list of them, and ``population(*cases)``.
+A module of calls is plain code, as a user of the framework would write it. ``Layer(case)`` returns an object with
+``forward(case)``, which runs the forward pass and returns a function. That function runs the rest of the call and
+returns a dict of results. The layer may have ``restart(case)``. The module may have ``second_order(case)``,
+``jvp(case)`` and ``population(*cases)``, which return such a dict, and ``shards(*cases)``, which returns a list of
+dicts.
 
-The results have the names of the Outcome's array fields; ``"x after"`` and the like are inputs as the call left them,
-``"shares"`` are pairs of arrays that share memory, ``"overrun"`` are inputs around which memory was written.
+The results have the names of the Outcome's array fields. ``"x after"`` and similar names are inputs after the call,
+``"shares"`` are pairs of arrays that share memory, ``"overrun"`` are inputs around which the call wrote memory.
 """
 
 from __future__ import annotations
@@ -26,33 +27,33 @@ AFTER = " after"
 
 
 class CalledLayer(Protocol):
-    """The object that a module's ``Layer(case)`` returns."""
+    """A layer that a module's ``Layer(case)`` returns."""
 
     def forward(self, case: Case) -> Callable[[], Results]:
         """Run the forward pass; the returned function runs the rest and may be called again."""
 
 
 class CallModule(Protocol):
-    """A module of calls; only `Layer` is always there."""
+    """A module of calls; only `Layer` is required."""
 
     def Layer(self, case: Case) -> CalledLayer:
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
 
     def second_order(self, case: Case) -> Results:
-        """Gradients of the backward pass."""
+        """Return gradients of the backward pass."""
 
     def jvp(self, case: Case) -> Results:
-        """The tangent of y."""
+        """Return the tangent of y."""
 
     def shards(self, *cases: Case) -> Sequence[Results]:
-        """One step over several devices, a case on each."""
+        """Run one step over several devices, one case on each."""
 
     def population(self, *cases: Case) -> Results:
-        """Statistics of the data set whose batches are the cases' x."""
+        """Return statistics of the data set whose batches are the cases' x."""
 
 
 def outcome_of(results: Results) -> Outcome:
-    """The Outcome of a call's results, see the head of this file."""
+    """Convert a call's results to an Outcome; the top of this file lists their names."""
     after: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for name, value in results.items():
@@ -66,16 +67,16 @@ def outcome_of(results: Results) -> Outcome:
 
 @dataclass(eq=False)
 class CallAdapter:
-    """An implementation that a module of calls runs.
+    """The adapter of an implementation that has a module of calls.
 
     Attributes
     ----------
     name : str
     claims : Claims
     module : str or object
-        The module of calls, or its import name; then it is imported when it is first needed.
+        The module of calls, or its import name. A name is imported when it is first needed.
     frameworks : tuple of str
-        Import names of what the module imports, in an order in which they get along.
+        Import names of the module's frameworks, in an order in which they work together.
     """
 
     name: str
@@ -110,14 +111,14 @@ class CallAdapter:
 
 @cache
 def imported(module: str, frameworks: tuple[str, ...]) -> CallModule:
-    """A module of calls, imported after its frameworks."""
+    """Import a module of calls after its frameworks."""
     for framework in frameworks:
         import_framework(framework)
     return cast(CallModule, import_module(module))
 
 
 class BuiltLayer:
-    """A layer of a module of calls."""
+    """A layer that calls a module's layer and returns Outcomes."""
 
     def __init__(self, built: Any) -> None:
         self._built = built
@@ -129,7 +130,7 @@ class BuiltLayer:
 
 
 class RestartableLayer(BuiltLayer):
-    """A layer that takes parameters and statistics over in place."""
+    """A built layer that can replace its parameters and statistics in place."""
 
     def restart(self, case: Case) -> None:
         """See :class:`~bnconform_adapters.calls.Restartable`."""

@@ -1,4 +1,4 @@
-"""Calling an implementation: one layer and its calls, several threads, exceptions as Outcomes."""
+"""Functions that call an implementation: one layer in turn or from several threads, with exceptions as Outcomes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bnconform_adapters.plain.calling import spoil_memory
 
 @runtime_checkable
 class Remote(Protocol):
-    """An adapter whose implementation runs elsewhere: it makes several calls in one go, and never raises."""
+    """An adapter whose implementation runs in another process: it does several calls at once, and never raises."""
 
     def run_steps(self, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
         """See the function of this name."""
@@ -41,31 +41,31 @@ class Remote(Protocol):
 
 @runtime_checkable
 class Restartable(Protocol):
-    """A layer that takes parameters and statistics over in place; any other is built anew instead."""
+    """A layer that can replace its parameters and statistics in place; any other layer is built again instead."""
 
     def restart(self, case: Case) -> None:
-        """Do what ``case.before`` says."""
+        """Load or reset parameters and statistics as ``case.before`` says."""
 
 
 Caught: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 CAUGHT: Caught = (Exception, SystemExit)
-"""What ends a call and not the run, where the implementation runs in this process."""
+"""Exceptions that end a call, not the run, if the implementation runs in this process."""
 
 
 class LayerCalls:
-    """One layer and its calls, one after the other.
+    """One layer that is called several times.
 
-    Parameters and statistics come from the first case, and from those that load or reset them. An exception ends
-    its own call only: it becomes that Outcome's `error`. Warnings are the implementation's own affair, also where
-    the session turns them into errors.
+    Parameters and statistics come from the first case, and from cases that load or reset them. An exception ends
+    one call only and becomes that Outcome's `error`. Warnings are ignored, also if the session turns warnings into
+    errors.
 
     Parameters
     ----------
     adapter : Adapter
     first : Case or None
-        What the layer is built for; None takes the first call's case.
+        The case that the layer is built for; None takes the first call's case.
     caught : exception types
-        What ends a call only.
+        Exceptions that end only the call.
     """
 
     def __init__(self, adapter: Adapter, first: Case | None = None, caught: Caught = CAUGHT) -> None:
@@ -75,7 +75,7 @@ class LayerCalls:
         self._layer: Layer | None = None
 
     def forward(self, case: Case) -> Finish:
-        """Run a forward pass; what is returned runs the rest."""
+        """Run a forward pass and return a function that runs the rest."""
         if self._first is None or case.before != "nothing":
             self._first = case
         with quiet():
@@ -102,18 +102,18 @@ class LayerCalls:
 
 
 def run_steps(adapter: Adapter, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
-    """Call one new layer with each case in turn; `spoilt` fills memory with NaN just before."""
+    """Call one new layer with each case in turn; `spoilt` fills memory with NaN first."""
     if isinstance(adapter, Remote):
         return adapter.run_steps(cases, spoilt=spoilt)
     if spoilt:
         spoil_memory(cases[0])
-    life = LayerCalls(adapter)
-    return [life.call(case) for case in cases]
+    calls = LayerCalls(adapter)
+    return [calls.call(case) for case in cases]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Ignore warnings: in the main thread only, since filters are global; it has to wrap the others."""
+    """Ignore warnings. Filters are global, so only the main thread sets them; its block must enclose other threads."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -123,7 +123,7 @@ def quiet() -> Iterator[None]:
 
 
 def failure(error: BaseException) -> Outcome:
-    """The Outcome of a call that raised."""
+    """Return the Outcome of a call that raised."""
     message = describe_error(error)
     return Outcome(error=message, exit=exit_of(error, message))
 
@@ -145,18 +145,18 @@ def _guarded(finish: Finish, caught: Caught) -> Finish:
 
 
 def forward_passes(adapter: Adapter, cases: Sequence[Case]) -> list[Finish]:
-    """Run the forward passes of one new layer; the caller finishes them in whatever order, and how often it likes."""
+    """Run the forward passes of one new layer; the caller may finish them in any order and more than once."""
     if isinstance(adapter, Remote):
         return adapter.forward_passes(cases)
-    life = LayerCalls(adapter)
-    return [life.forward(case) for case in cases]
+    calls = LayerCalls(adapter)
+    return [calls.forward(case) for case in cases]
 
 
 def run_together(adapter: Adapter, cases: Sequence[Case], threads: int, caught: Caught = CAUGHT) -> list[Outcome]:
     """Call a new layer with each case, from several threads at once.
 
-    The two passes of a call are tasks of their own, so that a backward pass is often in another thread than its
-    forward pass, as in PyTorch's autograd.
+    The two passes of a call are separate tasks. A backward pass therefore often runs in another thread than its forward
+    pass, as in PyTorch's autograd.
     """
     if isinstance(adapter, Remote):
         return adapter.run_together(cases, threads)
@@ -171,19 +171,19 @@ def run(adapter: Adapter, case: Case) -> Outcome:
 
 
 def second_order(adapter: Adapter, case: Case, caught: Caught = CAUGHT) -> Outcome:
-    """Second-order gradients of a new layer; an exception becomes the Outcome's `error`."""
+    """Return second-order gradients of a new layer; an exception becomes the Outcome's `error`."""
     assert isinstance(adapter, GivesSecondOrder)
     return _guarded(lambda: adapter.second_order(case), caught)()
 
 
 def jvp(adapter: Adapter, case: Case, caught: Caught = CAUGHT) -> Outcome:
-    """The tangent of y of a new layer; an exception becomes the Outcome's `error`."""
+    """Return the tangent of y of a new layer; an exception becomes the Outcome's `error`."""
     assert isinstance(adapter, GivesTangents)
     return _guarded(lambda: adapter.jvp(case), caught)()
 
 
 def shards(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> list[Outcome]:
-    """One step of a new layer over several devices, a case on each; an exception becomes every Outcome's `error`."""
+    """Run one step of a new layer over several devices, one case on each; an exception becomes `error` of all."""
     assert isinstance(adapter, RunsShards)
     found: list[Outcome] = []
 
@@ -196,6 +196,6 @@ def shards(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> 
 
 
 def population(adapter: Adapter, cases: Sequence[Case], caught: Caught = CAUGHT) -> Outcome:
-    """Running statistics of the data set whose batches are the cases' x; an exception becomes the Outcome's `error`."""
+    """Return statistics of the data set whose batches are the cases' x; an exception becomes the Outcome's `error`."""
     assert isinstance(adapter, GivesPopulation)
     return _guarded(lambda: adapter.population(cases), caught)()

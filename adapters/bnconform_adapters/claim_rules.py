@@ -1,6 +1,6 @@
-"""The rules that claims must keep: which contradict one another or themselves, and what to claim instead.
+"""Rules that find contradictions in claims and say what to claim instead.
 
-Narrow claims are no contradiction: one dtype, one eps, no gradients. They are judged for what they are.
+Narrow claims (one dtype, one eps, no gradients) are no contradiction.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from bnconform_reference.dialect import Dialect
 from bnconform_reference.precision import LARGEST, SMALLEST_NORMAL, UNIT_ROUNDOFF
 
 LARGEST_EPS = 1.0
-"""The suite draws eps from 0 to 1: an eps that must be above that is never asked for."""
+"""Largest eps that the suite draws; the smallest is 0."""
 SMALLEST_FIXED_EPS = SMALLEST_NORMAL["float32"]
-"""A smaller eps is 0, or has lost digits, where it is held in float32."""
+"""Smallest eps that float32 stores with all its digits; a smaller one becomes 0 or loses digits."""
 SMALLEST_WEIGHT = UNIT_ROUNDOFF["float32"]
-"""The smallest weight of a batch that float32 can tell from 0 in what is left of 1."""
+"""Smallest weight of a batch for which 1 - weight differs from 1 in float32."""
 RANKS = (2, 3, 4, 5)
 NEVER_FOR_X = {"expanded": "has equal samples, which dy can have but not x", "far": "is for one law only"}
-"""Layouts that x does not have in most laws, and why."""
+"""Layouts that most laws do not use for x, each with its reason."""
 
 
 def contradictions(claims: Claims) -> str | None:
-    """The first contradiction in claims, in one line that says what to write instead; None where there is none.
+    """Return the first contradiction in claims as one line that says what to write instead, or None.
 
-    Values are expected to have the types of the fields; numbers may be any.
+    Values must have the types of the fields; numbers may have any value.
     """
     return next(_contradictions(claims), None)
 
@@ -46,7 +46,7 @@ def _contradictions(claims: Claims) -> Iterator[str]:
 
 
 def _lists(claims: Claims) -> Iterator[str]:
-    """Lists that are empty where something has to be named, or that name a thing twice."""
+    """Find lists that are empty but need an entry, or that have an entry twice."""
     for field in fields(claims):
         value = getattr(claims, field.name)
         if not isinstance(value, tuple):
@@ -60,7 +60,7 @@ def _lists(claims: Claims) -> Iterator[str]:
 
 
 def _numbers(claims: Claims) -> Iterator[str]:
-    """Numbers that are none, or beyond what a statistic can hold."""
+    """Find numbers that are not finite, or that no statistic can hold."""
     for part in (claims, claims.dialect):
         hints = get_type_hints(type(part))
         for field in fields(part):
@@ -82,7 +82,7 @@ def _finite(value: float) -> bool:
 
 
 def _modes(claims: Claims) -> Iterator[str]:
-    """Derivatives in a mode that is not claimed, or without what they are derived from."""
+    """Find derivatives in a mode that is not claimed, or without the gradients that they need."""
     for name in ("gradients", "second_order", "forward_mode"):
         for mode in getattr(claims, name):
             if mode not in claims.modes:
@@ -107,7 +107,7 @@ def _eps(claims: Claims) -> Iterator[str]:
 
 
 def _momentum(claims: Claims) -> Iterator[str]:
-    """Weights of the new batch that are no shares, and averages that take no weight."""
+    """Find weights of the new batch outside 0 to 1, and weights that the kind of average excludes."""
     if not 0 <= claims.momentum_min <= 1:
         yield f"momentum_min = {claims.momentum_min!r}; pass the smallest weight of the new batch, from 0 to 1"
     fixed, dialect = claims.fixed_momentum, claims.dialect

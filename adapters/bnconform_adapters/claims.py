@@ -1,4 +1,4 @@
-"""Claims: the properties that an implementation states of itself, and by which it is judged."""
+"""Claims: the properties that an implementation states, and that it is judged by."""
 
 from __future__ import annotations
 
@@ -20,76 +20,76 @@ Split: TypeAlias = Literal["equal", "unequal", "empty"]
 
 @dataclass(frozen=True)
 class Claims:
-    """What an implementation says of itself; what it does not claim is never held against it.
+    """Properties that an implementation claims; the suite never tests what is not claimed.
 
-    The defaults are those of a candidate file that states nothing.
+    The defaults apply to a candidate file that states nothing.
 
     Attributes
     ----------
     dialect : Dialect
     dtypes : tuple of str
-        dtypes of x. Parameters and statistics are float32 beside half types.
+        dtypes of x. With half types, parameters and statistics are float32.
     ranks : tuple of int
         Ranks of x, from 2 to 5.
     layouts : tuple of str
-        Memory layouts of x and dy that it takes, see :func:`bnconform_adapters.plain.calling.place`; those that are
-        copied before it sees them are not worth claiming.
+        Memory layouts of x and dy that it accepts, see :func:`bnconform_adapters.plain.calling.place`. A layout that
+        a wrapper copies first tests nothing: do not claim it.
     modes : tuple of str
         "training", "inference".
     gradients : tuple of str
-        Modes in which it gives dx, dweight and dbias.
+        Modes in which it returns dx, dweight and dbias.
     second_order : tuple of str
-        Modes in which the adapter has `second_order`: ``second_order(case)`` gives an Outcome with the gradients of
+        Modes in which the adapter has `second_order`: ``second_order(case)`` returns an Outcome with the gradients of
         sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight, as `ddy`, `dx` and `dweight`.
     forward_mode : tuple of str
-        Modes in which the adapter has `jvp`: ``jvp(case)`` gives an Outcome with `y_tangent`, for ddx, ddweight and
-        ddbias as tangents.
+        Modes in which the adapter has `jvp`: ``jvp(case)`` returns an Outcome with `y_tangent`, for the tangents ddx,
+        ddweight and ddbias.
     parameters : tuple of str
-        Which of weight and bias may be absent.
+        Accepted sets of weight and bias: "both", one of them, "neither".
     eps_min : float
-        Smallest eps it accepts; 0 where eps = 0 works on data whose variance is not 0.
+        Smallest eps it accepts; 0 if eps = 0 works on data whose variance is not 0.
     momentum_min : float
-        Smallest weight of the new batch that it accepts; 0 where statistics can be frozen by it.
+        Smallest weight of the new batch that it accepts; 0 if that freezes the statistics.
     grade : str
         Accumulation grade, see :data:`bnconform_reference.precision.Grade`.
     untracked : bool
         Whether it works without running statistics; inference then uses the batch's own.
     strided_statistics : bool
-        Whether running statistics may be non-contiguous views, which are then updated.
+        Whether running statistics may be non-contiguous views, which it updates.
     gradient_subsets : bool
-        Whether some of dx, dweight and dbias can be asked for alone.
+        Whether a caller can ask for some of dx, dweight and dbias only.
     empty_batches : bool
-        Whether training on a batch without samples is to be asked of it at all; if so, it does as the dialect says.
+        Whether to test training on a batch without samples; the dialect says what must happen.
     checks_arguments : bool
-        Whether wrong shapes and a negative eps raise; False for a raw kernel behind a wrapper that checks, which is
-        then called with right arguments only.
+        Whether wrong shapes and a negative eps raise. False for a raw kernel behind a wrapper that checks: the suite
+        then passes correct arguments only.
     refuses_with : tuple of str
-        Built-in exceptions by which it refuses arguments on purpose, beside ValueError, TypeError, RuntimeError and
-        assertions: "IndexError" for one. Any other is an accident, which is no refusal.
+        Built-in exceptions that also mean a deliberate refusal, "IndexError" for example. ValueError, TypeError,
+        RuntimeError and AssertionError always do. Any other exception is an accident, not a refusal.
     own_process : bool
-        Whether it runs in a process of its own, so that a crash or a hang can be told from an answer.
+        Whether it runs in a separate process, so that the suite can report a crash or a hang.
     population : bool
-        Whether the adapter has `population`, which gives the statistics of a whole data set.
+        Whether the adapter has `population`, which returns the statistics of a whole data set.
     shards : tuple of str
-        Splits of a training batch over devices that the adapter has `shards` for: "equal", "unequal", "empty".
-        ``shards(cases)`` makes one step of one layer whose statistics are those of all cases together, each on a device
-        of its own, and gives an Outcome for each; dweight and dbias are the device's own part of the whole batch's.
+        Splits of a training batch over devices that `shards` of the adapter supports: "equal", "unequal", "empty".
+        ``shards(cases)`` runs one step of one layer, each case on its own device, with the statistics of all cases
+        together. It returns an Outcome for each; dweight and dbias are the device's part of the whole batch's.
     devices : int
-        The most shards that there can be.
+        Largest number of shards.
     bitwise : bool
-        Whether scaling x by a power of 2, negating it, and permuting or changing other channels keep the bits;
-        otherwise they keep within the allowed errors.
+        Whether outputs keep their bits if x is scaled by a power of 2 or negated, or if other channels are permuted or
+        changed; otherwise outputs stay within the allowed errors.
     fixed_eps, fixed_momentum : float or None
-        The only eps, and the only weight of the new batch, where a caller cannot choose; None where one can.
+        The only eps, and the only weight of the new batch, if a caller cannot choose; None if one can.
     float32_scalars : bool
-        Whether eps and momentum are held in float32 beside float64 data, as the attributes of ONNX are; then only
-        values that float32 holds exactly are asked for.
+        Whether eps and momentum are stored in float32 also for float64 data, as ONNX attributes are. The suite then
+        uses only values that float32 holds exactly.
     default_eps, default_momentum : float or None
-        What it uses when nothing is given, momentum in its own sense; None where it must be given.
+        The implementation's defaults, momentum as it defines it; None if the argument is required.
     cost : str
-        What a new shape costs: nothing, a compilation, or everything (an interpreter).
+        Cost of a new shape: none, a compilation, or an interpreter for every call.
     largest : int or None
-        The most elements of an x that is drawn, where a run's time budget bounds them; no file states it.
+        Largest number of elements of a drawn x, if a run's time budget limits it; a candidate file cannot set it.
     """
 
     dialect: Dialect = PYTORCH
@@ -138,18 +138,18 @@ class Claims:
 
     @property
     def any_refusal(self) -> bool:
-        """Whether there is a call that must raise, after which a layer can be looked at."""
+        """Whether any call must raise, so that the suite can check the layer afterwards."""
         return self.checks_arguments or self.dialect.one_value == "raises"
 
     def usable_eps(self, wanted: tuple[float, ...]) -> tuple[float, ...]:
-        """The wanted values, each replaced by the nearest that it accepts; or the only one that there is."""
+        """Replace each wanted eps by the nearest accepted one, or return the only possible eps."""
         usable = (self.fixed_eps,) if self.fixed_eps is not None else tuple(max(eps, self.eps_min) for eps in wanted)
         if self.float32_scalars:
             usable = tuple(_in_float32(eps, self.eps_min) for eps in usable)
         return tuple(dict.fromkeys(usable))
 
     def usable_momenta(self, wanted: tuple[float | None, ...]) -> tuple[float | None, ...]:
-        """The wanted values, each replaced by the nearest that it accepts; or the only one that there is."""
+        """Replace each wanted momentum by the nearest accepted one, or return the only possible momentum."""
         if self.fixed_momentum is not None:
             wanted = (self.fixed_momentum,)
         usable = tuple(None if momentum is None else max(momentum, self.momentum_min) for momentum in wanted)
@@ -158,30 +158,30 @@ class Claims:
         return tuple(dict.fromkeys(usable))
 
     def usable_layouts(self, rank: int) -> tuple[Layout, ...]:
-        """Claimed layouts that x of a rank can have: (N, C) is its own channels_last, an expanded x is constant."""
+        """Return the claimed layouts for x of a rank: (N, C) has no other channels_last, an expanded x is constant."""
         unsuitable = ("expanded", "channels_last") if rank == 2 else ("expanded",)
         return tuple(layout for layout in self.layouts if layout not in unsuitable)
 
     def plain_layout(self, rank: int) -> Layout:
-        """The claimed layout that is nearest to contiguous."""
+        """Return the claimed layout that is nearest to contiguous."""
         usable = self.usable_layouts(rank)
         return "contiguous" if "contiguous" in usable else next((one for one in usable if one != "far"), "contiguous")
 
 
 def _in_float32(eps: float, least: float) -> float:
-    """The nearest eps that float32 holds, and that is not below the least."""
+    """Return the nearest eps that float32 holds and that is not below the least."""
     nearest = np.float32(eps)
     return float(nearest if float(nearest) >= least else np.nextafter(nearest, np.float32(np.inf)))
 
 
 def _share_in_float32(momentum: float, least: float) -> float:
-    """The nearest share of 1 that float32 holds exactly, as it does what is left of 1; it is not below the least."""
+    """Return the nearest share, not below the least, for which float32 holds both the share and 1 - share exactly."""
     steps = 1 / UNIT_ROUNDOFF["float32"]
     nearest = round(momentum * steps)
     return (nearest if nearest >= least * steps else nearest + 1) / steps
 
 
 def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:
-    """`claims` with some fields replaced by values as JSON or TOML have them: lists stand for tuples."""
+    """Return `claims` with some fields replaced by values from JSON or TOML, where lists stand for tuples."""
     changed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return replace(claims, **changed)

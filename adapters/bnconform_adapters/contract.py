@@ -1,4 +1,4 @@
-"""What the suite and an adapter tell each other: a Case in, an Outcome out, and Claims beforehand."""
+"""Types that the suite and an adapter exchange: a Case goes in, an Outcome comes out, Claims say what to expect."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class UserError(Exception):
-    """What was asked for is not possible; the message is one line that says what to do."""
+    """A request of the user that cannot be met; the message is one line that says what to do."""
 
 
 class AdapterError(UserError):
-    """There is no such implementation, or it cannot be loaded."""
+    """An implementation does not exist or cannot be loaded."""
 
 
 class StartError(AdapterError):
-    """The suite cannot start a worker; it says nothing of the implementation."""
+    """The suite cannot start a worker process; this is no verdict on the implementation."""
 
 
 def dtype_name(array: AnyArray) -> DtypeName:
-    """Name of an array's dtype."""
-    name = _NAMES.get(array.dtype)  # NumPy puts a name together anew each time it is asked
+    """Return the name of an array's dtype."""
+    name = _NAMES.get(array.dtype)  # NumPy builds the string of `dtype.name` on every access
     return array.dtype.name if name is None else name  # type: ignore[return-value]
 
 
 def parameter_dtype(dtype: DtypeName) -> DtypeName:
-    """dtype of weight, bias and statistics beside x of `dtype`: float32 for half types."""
+    """Return the dtype of weight, bias and statistics for an x of `dtype`: float32 for half types."""
     return "float64" if dtype == "float64" else "float32"
 
 
@@ -58,35 +58,35 @@ class Case:
     Attributes
     ----------
     x : array, shape (N, C, *spatial), of one of the dtypes in :data:`DTYPES`
-        Canonical axes and C-contiguous; `layout` says how the implementation gets to see it in memory.
+        Input, C-contiguous. `layout` says how the implementation sees it in memory.
     dy : array of x's shape and dtype, or None
-        Gradient of a loss with respect to y. None asks for no backward pass.
+        Gradient of a loss with respect to y. None means no backward pass.
     weight, bias : arrays, shape (C,), or None where absent
     running_mean, running_var : arrays, shape (C,), or None where nothing is tracked
     training : bool
-        Normalize by batch statistics and move the running ones; else by the running statistics.
+        True: normalize by batch statistics and update the running ones. False: normalize by the running statistics.
     momentum : float or None
-        Weight of the *new* batch, whatever the implementation's own sense; None is the cumulative average.
+        Weight of the *new* batch, also if the implementation defines momentum differently. None is the cumulative
+        average.
     eps : float
     layout, dy_layout : str
         Memory layout of x and of dy.
     statistics_layout : str
         "contiguous", or "sliced": every second element of a larger buffer.
     parameters_layout : str
-        The same for weight and bias, where the implementation takes arrays.
+        The same for weight and bias, if the implementation takes arrays.
     read_only : bool
-        Whether x, dy, weight and bias are handed over as arrays that cannot be written, where there is such a thing.
+        Whether x, dy, weight and bias are passed as read-only arrays, if the framework has them.
     before : str
-        What happens to the layer first, if it has been called: "load" gives it this case's parameters and
-        statistics, "reset" the initial statistics, which are then this case's; otherwise those of the layer's
-        first case stay.
+        Change to a layer that was called before: "load" gives it this case's parameters and statistics, "reset" the
+        initial statistics, which are then this case's; "nothing" leaves the layer as it is.
     wanted : str
         Gradients to ask for, by the Outcome's names, separated by spaces.
     ddx, ddweight, ddbias : arrays like x, weight and bias, or None
-        What dx, dweight and dbias are contracted with for second-order gradients, and the tangents of x, weight and
-        bias in forward mode. None stands for zeros. ddx lies in memory as x does.
+        Cotangents of dx, dweight and dbias for second-order gradients; tangents of x, weight and bias in forward
+        mode. None stands for zeros. ddx has the memory layout of x.
     origin : str
-        How the case was made, in a form that makes it again: regime, shape, seed.
+        Regime, shape and seed that build the case again.
     """
 
     x: AnyArray
@@ -115,7 +115,7 @@ class Case:
         return f"<Case {self.dtype}{list(self.x.shape)} {mode} {self.origin}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """For pretty-printers that take dataclasses apart, as IPython's and Hypothesis' do."""
+        """Print `repr` where IPython and Hypothesis would print every field of a dataclass."""
         printer.text(repr(self))
 
     @property
@@ -125,40 +125,40 @@ class Case:
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of channels, C."""
         return int(self.x.shape[1])
 
     @property
     def values_per_channel(self) -> int:
-        """n, the reduction length: N times the product of the spatial axes."""
+        """Reduction length n: N times the product of the spatial axes."""
         return int(self.x.shape[0] * np.prod(self.x.shape[2:], dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What an implementation made of a Case.
+    """The result of calling an implementation with a Case.
 
-    Arrays have the Case's canonical axes and the implementation's own dtypes; None means not given.
+    Arrays have the axes of the Case and the implementation's own dtypes; None means not returned.
 
     Attributes
     ----------
     y, dx : arrays of x's shape
     running_mean, running_var, dweight, dbias : arrays, shape (C,)
     error : str or None
-        Type and message of the exception, if it raised; where there is a exit, what is known of that.
+        Type and message of the exception, if the call raised; a description of `exit`, if that is not empty.
     exit : str
-        What became of the process, where the call did not come back or must not be followed by another; see
+        State of the process if the call did not come back, or if no other call may follow it; see
         :data:`~bnconform_adapters.exits.Exit`.
     inputs_after : mapping of str to array
-        The input arrays as the implementation left them, under the names of the Case's fields.
+        The input arrays after the call, under the names of the Case's fields.
     shared : tuple of str
-        Pairs of results, or of a result and an input, that share memory, as in "y and x".
+        Pairs that share memory, "y and x" for example: two results, or a result and an input.
     overrun : tuple of str
-        Inputs around which memory was written.
+        Inputs around which the call wrote memory.
     ddy : array of x's shape
-        Of second-order gradients: that with respect to dy. The others are dx and dweight then.
+        Second-order gradient with respect to dy. The other two are then in dx and dweight.
     y_tangent : array of x's shape
-        Of forward mode: the tangent of y.
+        Tangent of y in forward mode.
     """
 
     y: AnyArray | None = None
@@ -177,23 +177,23 @@ class Outcome:
 
 
 Finish: TypeAlias = Callable[[], Outcome]
-"""The rest of a call: runs the backward pass, if the case asks for one, and hands everything over. May be called
-again, for a second backward pass of the same forward pass."""
+"""The rest of a call: runs the backward pass, if the case asks for one, and returns all results. A second call runs a
+second backward pass of the same forward pass."""
 
 Layer: TypeAlias = Callable[[Case], Finish]
-"""A built layer: each call runs the forward pass on the case's x and mode, and keeps state for the next."""
+"""A built layer: each call runs the forward pass with the case's x and mode. The state stays for the next call."""
 
 
 class Adapter(Protocol):
-    """How to call one implementation. Translation, never judgement."""
+    """The way to call one implementation. An adapter translates and never judges."""
 
     @property
     def name(self) -> str:
-        """Unique, as `--adapter` takes it."""
+        """Unique name, the value of `--adapter`."""
 
     @property
     def claims(self) -> Claims:
-        """What the implementation says of itself."""
+        """Properties that the implementation claims."""
 
     def layer(self, case: Case) -> Layer:
         """Build a new layer with the case's parameters, statistics, eps and momentum."""
@@ -204,7 +204,7 @@ class GivesSecondOrder(Protocol):
     """An adapter of an implementation that claims `second_order`."""
 
     def second_order(self, case: Case) -> Outcome:
-        """Gradients of the backward pass of a new layer, as `ddy`, `dx` and `dweight`; see :class:`Claims`."""
+        """Differentiate the backward pass of a new layer: `ddy`, `dx` and `dweight`; see :class:`Claims`."""
 
 
 @runtime_checkable
@@ -212,7 +212,7 @@ class GivesTangents(Protocol):
     """An adapter of an implementation that claims `forward_mode`."""
 
     def jvp(self, case: Case) -> Outcome:
-        """The tangent of y of a new layer, as `y_tangent`; see :class:`Claims`."""
+        """Return the tangent of y of a new layer as `y_tangent`; see :class:`Claims`."""
 
 
 @runtime_checkable
@@ -220,7 +220,7 @@ class RunsShards(Protocol):
     """An adapter of an implementation that claims `shards`."""
 
     def shards(self, cases: Sequence[Case]) -> list[Outcome]:
-        """One step of a new layer over several devices, a case on each; see :class:`Claims`."""
+        """Run one step of a new layer over several devices, one case on each; see :class:`Claims`."""
 
 
 @runtime_checkable
@@ -228,13 +228,13 @@ class GivesPopulation(Protocol):
     """An adapter of an implementation that claims `population`."""
 
     def population(self, cases: Sequence[Case]) -> Outcome:
-        """Running statistics of the data set whose batches are the cases' x."""
+        """Return running statistics of the data set whose batches are the cases' x."""
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception as one line: its type and the first line of its message."""
+    """Return an exception as one line: its type and the first line of its message."""
     try:
         message = str(error).strip().splitlines()
-    except Exception:  # its own __str__ raises
+    except Exception:  # the exception's own __str__ raises
         message = []
     return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__

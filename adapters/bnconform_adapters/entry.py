@@ -1,4 +1,4 @@
-"""One row of the table of implementations."""
+"""A row of the table of bundled implementations."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ class Entry:
     Attributes
     ----------
     name : str
-        As `--adapter` takes it.
+        The value of `--adapter`.
     module : str
-        The module of calls, below this package: "torch.functional".
+        The module of calls, relative to this package: "torch.functional".
     claims : Claims or None
-        None where `factory` knows them.
+        None if `factory` provides them.
     packages : pairs of str
-        Import name and distribution name of what it needs; the first is the implementation itself.
+        Import name and distribution name of each package that it needs, the implementation's own package first.
     extra : str
         The project's extra that installs them.
     environment : pairs of str, or None
-        Variables that are set in a process of its own, where it is imported and called; None where it lives in the
-        suite's process with the others.
+        Environment variables of the separate process that imports and calls it; None if it runs in the suite's process.
     slow : bool
-        True if a full run takes minutes; it is run only by name or when slow ones are asked for.
+        True if a full run takes minutes: run only by name or with --bn-slow.
     factory : str
-        ``module:function`` below this package; calling it makes the adapter, where the module of calls and the claims
-        are not enough.
+        ``module:function`` relative to this package. The function returns the adapter; needed if the module of calls
+        and the claims are not enough.
     """
 
     name: str
@@ -45,18 +44,18 @@ class Entry:
 
     @property
     def frameworks(self) -> tuple[str, ...]:
-        """Import names of what it needs, in the order to import them: the implementation itself comes last."""
+        """Import names of the packages in the order to import them: the implementation's own package is last."""
         return tuple(module for module, _ in reversed(self.packages))
 
     def missing(self) -> list[str]:
-        """Distributions that are not installed, found without importing anything."""
+        """Return the distributions that are not installed, without importing anything."""
         return [dist for module, dist in self.packages if util.find_spec(module) is None]
 
     @property
     def install(self) -> str:
-        """The command that installs what it needs."""
+        """The command that installs the packages."""
         return f"pip install 'bnconform[{self.extra}]'"
 
     def versions(self) -> dict[str, str]:
-        """Installed versions of what it needs."""
+        """Return the installed versions of the packages."""
         return {dist: metadata.version(dist) for module, dist in self.packages if util.find_spec(module)}

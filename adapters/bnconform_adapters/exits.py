@@ -1,15 +1,15 @@
-"""What became of a call that neither returned nor raised."""
+"""Exits: how a call ended that neither returned nor raised."""
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
 Exit: TypeAlias = Literal["", "crashed", "hung", "exited", "out of memory", "corrupted device"]
-"""Empty where the call came back: it returned, or raised an exception."""
+"""Empty if the call returned or raised an exception."""
 EXITS = tuple(exit for exit in get_args(Exit) if exit)
-"""The exits of a call that did not come back; a finding's problem begins with one."""
+"""Exits of a call that did not come back. The problem text of such a finding begins with one of these words."""
 
-# As the CUDA runtime words them; after one of these every later call of the process fails, too.
+# Messages of the CUDA runtime. After one of these errors, every later CUDA call of the process fails.
 STICKY = (
     "an illegal memory access was encountered",
     "the launch timed out and was terminated",
@@ -21,7 +21,7 @@ STICKY = (
     "invalid program counter",
     "unspecified launch failure",
 )
-# And as the driver names them, which is what JAX and Triton pass on.
+# Names of the same errors in the CUDA driver; JAX and Triton report these.
 STICKY_NAMES = (
     "CUDA_ERROR_ILLEGAL_ADDRESS",
     "CUDA_ERROR_LAUNCH_TIMEOUT",
@@ -36,13 +36,13 @@ STICKY_NAMES = (
 
 
 def corrupts_device(message: str) -> bool:
-    """Whether an error message tells of a CUDA error that leaves the device unusable to the process."""
+    """Return True if an error message reports a CUDA error after which the process cannot use the device."""
     runtime = "CUDA" in message and any(phrase in message for phrase in STICKY)
     return runtime or any(name in message for name in STICKY_NAMES)
 
 
 def exit_of(error: BaseException, message: str) -> Exit:
-    """What an exception says of the process: leaving it, or having lost its device; mostly nothing."""
+    """Return the exit that an exception reports: "exited", "corrupted device", or mostly none."""
     if isinstance(error, SystemExit):
         return "exited"
     return "corrupted device" if corrupts_device(message) else ""

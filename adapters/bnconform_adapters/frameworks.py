@@ -1,4 +1,4 @@
-"""Importing frameworks so that they get along in one process."""
+"""Import frameworks so that they work together in one process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 BEFORE = {"tensorflow": ("triton",), "keras": ("triton",)}
-"""What has to be imported first: TensorFlow and Triton both bring LLVM, and Triton as the second aborts."""
+"""Modules to import before a framework: TensorFlow and Triton both contain LLVM, and Triton aborts as the second."""
 
 SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -20,25 +20,25 @@ SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "XLA_FLAGS": "--xla_force_host_platform_device_count=2",  # for layers that synchronise statistics
 }
-"""Environment variables that frameworks read when they are imported; what the user has set stays.
+"""Environment variables that frameworks read when they are imported. A variable that the user has set stays.
 
-OpenMP's threads otherwise spin while they wait, which makes thousands of small calls many times as slow wherever
-another process wants the same cores, as a second worker of pytest-xdist does.
+OpenMP's threads spin by default while they wait. Thousands of small calls become many times slower if another process,
+a second worker of pytest-xdist for example, needs the same cores.
 """
 
 
 def settle() -> None:
-    """Set what frameworks are to find when they are imported, here and in processes started from here."""
+    """Set the environment variables that frameworks read, for this process and its child processes."""
     for variable, value in SETTINGS.items():
         os.environ.setdefault(variable, value)
 
 
 def forget_compiled() -> None:
-    """Give back the memory of what JAX has compiled: 10 MB for each program, which nothing else bounds."""
+    """Free the programs that JAX has compiled: 10 MB each, and JAX sets no limit."""
     if jax := sys.modules.get("jax"):
         jax.clear_caches()
         gc.collect()
-        with suppress(OSError, AttributeError):  # another C library has no such thing
+        with suppress(OSError, AttributeError):  # only glibc has malloc_trim
             ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -48,7 +48,7 @@ def import_framework(name: str) -> ModuleType:
     Raises
     ------
     ImportError
-        And whatever else the module raises.
+        The module is not installed. Other exceptions of the module pass through.
     """
     settle()
     for other in BEFORE.get(name.partition(".")[0], ()):
@@ -61,8 +61,8 @@ def import_framework(name: str) -> ModuleType:
 
 
 def _have_two_cpus(tf: ModuleType) -> None:
-    """Split TensorFlow's CPU into two logical ones, as long as nothing has used it; sums stay as they are."""
+    """Split TensorFlow's CPU into two logical ones, if nothing has used the CPU yet. Sums keep their bits."""
     (cpu, *_), logical = tf.config.list_physical_devices("CPU"), tf.config.LogicalDeviceConfiguration()
     if tf.config.get_logical_device_configuration(cpu) is None:
-        with suppress(RuntimeError):  # somebody has used it
+        with suppress(RuntimeError):  # TensorFlow has already used the CPU
             tf.config.set_logical_device_configuration(cpu, [logical, logical])

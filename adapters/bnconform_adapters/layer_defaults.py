@@ -1,9 +1,9 @@
-"""Defaults of a framework's own layer, read from the layer where it runs.
+"""Defaults of a framework's own layer, read from a layer that is built here.
 
-Adapters give eps, momentum and statistics in every call, so no default shows in their outputs. A module of calls may
-have ``defaults()``, which makes the layer as its user would. It gives a dict: `made`, the text that makes the layer;
-`eps`, `momentum`, `mean` and `variance`, as far as there are any; `train`, a function of an x with 4 channels, and
-`rank`, the rank of that x. The layer is trained once here, to see which axis it takes for the channels.
+Adapters pass eps, momentum and statistics in every call, so no default shows in their outputs. A module of calls may
+have ``defaults()``, which builds the layer as its user would. It returns a dict: `made`, the text that builds the
+layer; `eps`, `momentum`, `mean` and `variance`, if the layer has them; `train`, a function of an x with 4 channels, and
+`rank`, the rank of that x. One training call here shows which axis the layer uses for the channels.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from bnconform_adapters.entry import Entry
 from bnconform_adapters.registry import find
 
 SIZE = 4
-"""Length of every axis of the probe, so that any axis may be the channels'."""
+"""Length of every axis of the test input, so that any axis can be the channels."""
 TIME_LIMIT = 180.0
-"""Seconds for a process that imports a framework on a machine with much else to do."""
+"""Time limit in seconds for a process that imports a framework on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class LayerDefaults:
     Attributes
     ----------
     made : str
-        The text that makes the layer, or the function's name.
+        The text that builds the layer, or the function's name.
     eps, momentum : float or None
-        momentum in the layer's own sense; None where it has to be given.
+        momentum as the layer defines it; None if the argument is required.
     mean, variance : float or None
-        Running statistics of a new layer; None where the caller keeps them.
+        Running statistics of a new layer; None if the caller stores them.
     axis : str
-        The axis of the channels, in a batch with axes on both sides of axis 1; empty where it was not to be seen.
+        The axis of the channels, in a batch with axes on both sides of axis 1; empty if the output does not show it.
     """
 
     made: str
@@ -55,10 +55,10 @@ class LayerDefaults:
 
 
 def layer_defaults(entry: Entry) -> LayerDefaults | None:
-    """The defaults of a bundled implementation; None where it has no layer of its own, or cannot be asked.
+    """Return the defaults of a bundled implementation; None if it has no layer of its own or fails.
 
-    An implementation that needs a process of its own is asked there. A framework may raise anything, and warn of
-    anything: that must not end a run.
+    An implementation that needs a separate process is read there. No exception and no warning of a framework may end
+    a run.
     """
     if entry.environment is None:
         try:
@@ -76,19 +76,19 @@ def layer_defaults(entry: Entry) -> LayerDefaults | None:
 
 
 def _ask(entry: Entry) -> LayerDefaults | None:
-    """The defaults in the module of calls, and the axis along which the layer normalizes when it trains."""
+    """Read the defaults in the module of calls, and the axis of the channels when the layer trains."""
     module: Any = imported(f"bnconform_adapters.{entry.module}", entry.frameworks)
     if not hasattr(module, "defaults"):
         return None
-    told = dict(module.defaults())
-    made, train, rank = told.pop("made"), told.pop("train", None), told.pop("rank", 3)
-    numbers: dict[str, Any] = {name: None if value is None else float(value) for name, value in told.items()}
+    read = dict(module.defaults())
+    made, train, rank = read.pop("made"), read.pop("train", None), read.pop("rank", 3)
+    numbers: dict[str, Any] = {name: None if value is None else float(value) for name, value in read.items()}
     found = LayerDefaults(made, **numbers)
     return found if train is None else _with_axis(found, train, rank)
 
 
 def _with_axis(found: LayerDefaults, train: Callable[[NDArray[Any]], Any], rank: int = 3) -> LayerDefaults:
-    """The same with the axis along which each slice of y has mean 0 and variance 1."""
+    """Add the axis along which each slice of y has mean 0 and variance 1."""
     x = (np.random.default_rng(0).standard_normal((SIZE,) * rank) * 3 + 5).astype(np.float32)
     x += np.arange(SIZE, dtype=np.float32).reshape(-1, *(1,) * (rank - 1))  # no two axes look alike
     y = np.asarray(train(x), np.float64)

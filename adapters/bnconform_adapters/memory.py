@@ -1,4 +1,4 @@
-"""Memory of this machine."""
+"""Memory that this machine offers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bnconform_adapters.plain.calling import FAR, untouched
 
 @cache
 def far_memory() -> bool:
-    """Whether this machine lends the address space that the layout "far" needs."""
+    """Return True if this machine has the address space that the layout "far" needs."""
     try:
         untouched(8 * (2 * FAR))
     except (OSError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The implementations that come with the suite, as a table. Nothing here imports a framework."""
+"""The table of bundled implementations. Nothing here imports a framework."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGISTRY: tuple[Entry, ...] = (
 
 
 def find(name: str) -> Entry:
-    """Look an entry up by name.
+    """Return the entry of a name.
 
     Raises
     ------
@@ -43,12 +43,12 @@ def find(name: str) -> Entry:
 
 
 def create(entry: Entry) -> Adapter:
-    """Make the adapter of an entry.
+    """Build the adapter of an entry.
 
     Raises
     ------
     AdapterError
-        What it needs is not installed, or cannot be imported.
+        A package that the implementation needs is not installed.
     """
     if missing := entry.missing():
         raise AdapterError(f"adapter {entry.name!r} needs {', '.join(missing)}: {entry.install}")
@@ -61,12 +61,12 @@ def create(entry: Entry) -> Adapter:
 
 
 def is_file(spec: str) -> bool:
-    """Whether a user's ``NAME|PATH.py[:NAME]`` means a file."""
+    """Return True if a user's ``NAME|PATH.py[:NAME]`` names a file."""
     return spec.endswith(".py") or ".py:" in spec
 
 
 def own_process(spec: str) -> bool:
-    """Whether what a user named runs in a process of its own: a file, or what cannot live beside the others.
+    """Return True if an implementation needs a separate process: a file, or a framework that disturbs the others.
 
     Raises
     ------
@@ -77,17 +77,17 @@ def own_process(spec: str) -> bool:
 
 
 def environment(spec: str) -> dict[str, str]:
-    """Variables of a process in which the implementation is to run; a file has none."""
+    """Return the environment variables of the implementation's process; a file needs none."""
     return {} if is_file(spec) else dict(find(spec).environment or ())
 
 
 def load(spec: str) -> Adapter:
-    """Make an adapter from what a user wrote: the name of a bundled one, or ``PATH.py[:NAME]``.
+    """Build the adapter that a user named: a bundled implementation, or a file as ``PATH.py[:NAME]``.
 
     Raises
     ------
     AdapterError
-        There is no such adapter or file, or the file offers nothing to test.
+        The implementation or the file does not exist, or the file has nothing to test.
     """
     settle()
     if is_file(spec):

@@ -1,9 +1,9 @@
-"""Room on CPython's stack of frames, so that no call deep below has to fetch memory for its frame.
+"""A large frame on CPython's stack, so that the calls inside it allocate no memory for their frames.
 
-From 3.11 on, frames lie in chunks of 16 KiB, and a chunk is given back as soon as its last frame returns: a call that
-happens to cross into the next one costs two system calls and a page fault, each time. Under pytest and Hypothesis, some
-fifty frames deep, Triton's interpreter spent more time on that than on the kernel. A frame that is too large for a
-chunk gets one of a power of two that holds it, and what is left of that is for the frames above it.
+From 3.11 on, CPython stores frames in chunks of 16 KiB and frees a chunk as soon as its last frame returns. A call that
+crosses into the next chunk therefore costs two system calls and a page fault, each time. Under pytest and Hypothesis,
+some fifty frames deep, Triton's interpreter spent more time on that than on the kernel. A frame that is too large for a
+chunk gets a larger chunk, of a power of two; the frames above use the rest of that chunk.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 WORDS = (1 << 14) + 256
-"""Of the large frame: a little more than half of its chunk of 256 KiB; the rest holds hundreds of frames."""
+"""Size of the large frame: a little more than half of its chunk of 256 KiB. The rest holds hundreds of frames."""
 
 
 def with_room(function: Callable[P, R]) -> Callable[P, R]:
-    """`function`, called from a large frame; nothing else about it changes."""
+    """Return `function` wrapped so that a large frame calls it; nothing else changes."""
 
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         return function(*arguments, **options)

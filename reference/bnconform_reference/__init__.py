@@ -1,4 +1,4 @@
-"""What batch normalization is: a float64 reference, its exact form, and the error that rounding may cause.
+"""A float64 reference of batch normalization, its exact form, and the errors that rounding may cause.
 
 NumPy only. The definition is in :mod:`~bnconform_reference.definition`, the layer with state in
 :mod:`~bnconform_reference.layer`, allowed errors in :mod:`~bnconform_reference.error_bounds`.
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what computes when it is first asked for: adapters need the names of dialects and dtypes only."""
+    """Import a module that computes on first use: adapters need only the names of dialects and dtypes."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Large arrays channel by channel, so that what lies between two steps of a formula stays in the processor's cache."""
+"""Split large arrays by channels, so that intermediate arrays of a formula fit in the processor's cache."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bnconform_reference.double_double import Array, DoubleDouble
 F = TypeVar("F", bound=Callable[..., Any])
 
 BLOCK = 1 << 15
-"""Elements at a time: a formula has about ten arrays under way, of 256 KiB each in float64."""
+"""Number of elements in a block: a formula uses about ten arrays at a time, each of 256 KiB in float64."""
 
 
 def by_blocks(function: F) -> F:
-    """Compute a function of rows a few channels at a time where they are many; equal bits, since channels are apart.
+    """Call a function of rows block by block if there are many channels; bits stay equal, as channels are independent.
 
-    Its first argument is an array of rows (C, n). All others that are arrays, double-doubles, or dataclasses of such,
-    have one row for each channel, and so have its results.
+    The function's first argument is an array of rows (C, n). Other arguments that are arrays, double-doubles, or
+    dataclasses of these, have one row for each channel. So have the results.
     """
 
     @wraps(function)

@@ -1,12 +1,15 @@
-"""How far the double-double oracle itself can be from the truth.
+"""Certificates: bounds on the error of the double-double oracle itself.
 
-The same propagation as :mod:`bnconform_reference.error_bounds`, with the oracle's own constants: a
-double-double chain errs by at most 16 U^2 relative (the costliest, 14.5, is the mean square of deviations: twice 2
-for the difference, 7 for the product, 3.5 for the division), a tree sum over n values by
-``2 L^2 U^2 sum|values|`` with L = ceil(log2 n), U = 2^-53, and a product that underflows by 4 times the smallest
-subnormal (its six partial products lose a half each, its sum one more). The judge trusts an expected value only
-where its certificate is below a thousandth of the allowed error; a certificate is infinite, never NaN, where
-nothing can be said, such as where variance + eps is 0.
+Errors propagate as in :mod:`bnconform_reference.error_bounds`, with the oracle's own constants (U = 2^-53):
+
+- A double-double chain has a relative error of at most 16 U^2. The costliest, 14.5, is the mean square of deviations:
+  twice 2 for the difference, 7 for the product, 3.5 for the division.
+- A tree sum over n values has an error of at most ``2 L^2 U^2 sum|values|``, with L = ceil(log2 n).
+- A product that underflows loses at most 4 times the smallest subnormal: its six partial products lose a half each,
+  its sum one more.
+
+The judge trusts an expected value only if its certificate is below a thousandth of the allowed error. A certificate
+without a finite bound, for example if variance + eps is 0, is infinite, never NaN.
 """
 
 from __future__ import annotations
@@ -24,13 +27,13 @@ U2 = 2.0**-106
 OPERATION = 16 * U2
 """Relative error of one operation, or of a short chain of them."""
 UNDERFLOW = 8 * 2.0**-1074
-"""What a product and the division after it lose near zero."""
+"""Absolute error of a product and the division after it near zero."""
 
 _unbounded = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def sum_error(n: int) -> float:
-    """Error of a sum over n values, against the sum of their absolute values."""
+    """Return the error of a sum over n values, relative to the sum of their absolute values."""
     levels = ceil(log2(max(n, 2)))
     return (2 * levels**2 + 16) * U2
 
@@ -40,7 +43,7 @@ def sum_error(n: int) -> float:
 def certify_forward(
     x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, *, training: bool
 ) -> ForwardBounds:
-    """Bound on ``|oracle - exact|`` for each value of an exact forward pass; shapes as the oracle's."""
+    """Bound ``|oracle - exact|`` for each value of an exact forward pass, in the oracle's shapes."""
     mu, s2, r = high(forward.mean), high(forward.variance), high(forward.invstd)
     deviation, g = np.abs(x - mu), np.abs(weight)
     if training:
@@ -49,9 +52,9 @@ def certify_forward(
         variance = c * s2 + mean**2 + UNDERFLOW
     else:
         mean, variance = np.zeros_like(mu), np.zeros_like(s2)
-    # Adding eps loses up to 4 U^2 of the larger part, which matters where they cancel (s2 < 0).
+    # Adding eps loses up to 4 U^2 of the larger part, which matters if the two cancel (s2 < 0).
     relative = (variance + 4 * U2 * (np.abs(s2) + eps)) / (s2 + eps)
-    # (1 - d)^(-1/2) - 1 <= d/2 (1 - d)^(-3/2), by the mean value theorem; nothing is known from d = 1 on.
+    # (1 - d)^(-1/2) - 1 <= d/2 (1 - d)^(-3/2), by the mean value theorem; from d = 1 on there is no bound.
     root = np.where(relative < 1, 0.5 * relative * (1 - relative) ** -1.5, np.inf)
     invstd = r * (root + OPERATION)
     xhat = (r + invstd) * mean + deviation * invstd + OPERATION * deviation * r + UNDERFLOW
@@ -71,7 +74,7 @@ def certify_backward(
     *,
     training: bool,
 ) -> GradientBounds:
-    """Bound on ``|oracle - exact|`` for each value of an exact backward pass."""
+    """Bound ``|oracle - exact|`` for each value of an exact backward pass."""
     n = dy.shape[-1]
     c = sum_error(n)
     r, xhat, g, abs_dy = high(forward.invstd), np.abs(high(forward.xhat)), np.abs(weight), np.abs(dy)
@@ -81,7 +84,7 @@ def certify_backward(
     )
     dbias = c * np.sum(abs_dy, axis=-1, keepdims=True)
     relative_invstd = certificate.invstd / r + OPERATION
-    # As in the error bounds: a shift of the mean enters through |sum dy|, and shifts what is rounded.
+    # As in the error bounds: a shift of the mean enters through |sum dy|, and shifts the rounded summands.
     shift = r_max * certificate.mean
     rounded = np.sum(abs_dy * (xhat * (1 + relative_invstd) + shift), axis=-1, keepdims=True)
     dweight = (

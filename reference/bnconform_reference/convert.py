@@ -1,4 +1,4 @@
-"""From one dialect to another: what a trained layer's numbers become in another implementation."""
+"""Convert a trained layer's statistics and settings from one implementation's dialect to another's."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Converted:
     ----------
     running_mean, running_var : float64 arrays, shape (C,)
     momentum : float or None
-        In the target's own sense; None is the plain average of all batches.
+        Momentum as the target defines it; None is the plain average of all batches.
     eps : float
-        What the target must be built with: the source's.
+        The source's eps; the target must be built with it.
     exact : bool
-        Whether the statistics are, up to rounding, those that the target would have moved to itself. False where
-        the initial values' share is not known.
+        Whether the statistics are, up to rounding, those that the target would have computed itself. False if the
+        share of the initial values is unknown.
     differences : tuple of str
-        What will differ nevertheless, a line each; empty where nothing will.
+        Remaining differences, one line each.
     """
 
     running_mean: Array
@@ -52,49 +52,49 @@ def convert_statistics(
 ) -> Converted:
     r"""Convert a layer's running statistics, momentum and eps from one dialect to another.
 
-    Names and layout of the parameters stay the caller's; weight and bias mean the same everywhere.
+    The caller renames and rearranges the parameters; weight and bias mean the same everywhere.
 
     After k steps with weight m of the new batch, the running variance is
 
     .. math:: R_k = (1-m)^k R_0 + m \sum_{i=1}^k (1-m)^{k-i} c\, v_i,
 
-    with v_i the biased variance of batch i and c = n / (n - 1) where unbiased variances are stored, else 1. In the
-    target R_0' and c' take the places of R_0 and c, so that for batches of one size n
+    with v_i the biased variance of batch i and c = n / (n - 1) for unbiased stored variances, else 1. The target has
+    R_0' and c' instead of R_0 and c, so that for batches of one size n
 
     .. math:: R_k' = (1-m)^k R_0' + \frac{c'}{c} \left(R_k - (1-m)^k R_0\right).
 
-    The initial value is no variance of a batch, and does not scale. With momentum None its share is 0 rather than
-    (1-m)^k. Without `steps` the share is taken as 0, R_k' = (c' / c) R_k, which is off by
-    (1-m)^k (R_0' - (c' / c) R_0): after k steps from R_0 = R_0' = 1, by (1-m)^k / n from unbiased to biased. The
-    running mean has c = c' = 1. Where statistics are debiased, the sum is divided by 1 - (1-m)^k and the initial value
-    is gone from the first batch on.
+    The initial value is not a batch's variance, and does not scale. With momentum None its share is 0 instead of
+    (1-m)^k. Without `steps` the share is assumed to be 0, R_k' = (c' / c) R_k, which has the error
+    (1-m)^k (R_0' - (c' / c) R_0): from R_0 = R_0' = 1 and unbiased to biased, that is (1-m)^k / n. The running mean has
+    c = c' = 1. For debiased statistics, the sum is divided by 1 - (1-m)^k, and the initial value vanishes with the
+    first batch.
 
     Parameters
     ----------
     running_mean, running_var : arrays, shape (C,)
-        The source's.
+        Running statistics of the source.
     source, target : Dialect
     momentum : float or None
-        The source's, in its own sense; the same through all of training.
+        Momentum as the source defines it, constant during training.
     eps : float
-        The source's.
+        Eps of the source.
     target_eps : float or None
-        What the target adds to the variance, if that is settled already.
+        Eps of the target, if already fixed.
     n : int, or integer array of shape (C,), or None
-        Values per channel of the training batches, N times the positions; needed where the stored variances differ.
+        Number of values per channel in a training batch, N times the positions; needed if the stored variances differ.
     steps : int or None
-        k, the number of training batches that moved the statistics.
+        Number k of training batches that updated the statistics.
 
     Raises
     ------
     ValueError
-        n is needed and not given or not positive, steps is negative, the initial values or the debiasing differ and
-        steps is not given, momentum is out of [0, 1], or it is None and the target offers no plain average.
+        n is missing although needed, or not positive; steps is negative; steps is missing although the initial values
+        or the debiasing differ; momentum is out of [0, 1], or None although the target has no plain average.
     """
     if momentum is not None and not 0 <= momentum <= 1:
         raise ValueError(f"momentum is {momentum}; pass the source's own, in [0, 1], or None")
     if momentum is None and not target.cumulative:
-        raise ValueError("momentum is None, which the target does not offer; pass a number to go on with")
+        raise ValueError("momentum is None, which the target does not offer; pass a number")
     if steps is not None and steps < 0:
         raise ValueError(f"steps is {steps}; pass the number of training batches, 0 or more")
     mean, var = (np.asarray(array, np.float64) for array in (running_mean, running_var))
@@ -131,7 +131,7 @@ def convert_statistics(
 def _rebiased(
     value: Array, starts: tuple[float, float], factor: Array, share: float, debiased: tuple[bool, bool]
 ) -> Array:
-    """A statistic where source, target or both debias: the sum over batches, as each of them stores it."""
+    """Convert a statistic if source, target or both debias, through the sum over batches."""
     if share == 1.0:  # no batch yet
         return np.full_like(value, starts[1])
     if all(debiased):
@@ -141,7 +141,7 @@ def _rebiased(
 
 
 def _factor(source: Dialect, target: Dialect, n: int | NDArray[np.integer[Any]] | None) -> Array:
-    """c' / c, by which a batch's stored variance differs."""
+    """Return c' / c, the factor between the stored variances of a batch."""
     if source.stored_variance == target.stored_variance:
         return np.ones(())
     if n is None:
@@ -157,19 +157,21 @@ def _factor(source: Dialect, target: Dialect, n: int | NDArray[np.integer[Any]] 
 
 
 def _initial_share(source: Dialect, momentum: float | None, steps: int) -> float:
-    """(1 - m)^k, the weight that the initial value still has."""
+    """Return (1 - m)^k, the weight of the initial value after k steps."""
     if momentum is None:
         return float(steps == 0)
-    kept = 1 - momentum if source.momentum_weighs == "new" else momentum
-    return float(kept**steps)
+    old_weight = 1 - momentum if source.momentum_weighs == "new" else momentum
+    return float(old_weight**steps)
 
 
 def _differences(source: Dialect, target: Dialect, eps: float, target_eps: float | None) -> list[str]:
-    told = []
+    found = []
     if target_eps is not None and target_eps != eps:
-        told.append(f"y: the source adds eps {eps:g} to the variance, the target {target_eps:g}; build it with {eps:g}")
+        found.append(
+            f"y: the source adds eps {eps:g} to the variance, the target {target_eps:g}; build it with {eps:g}"
+        )
     if source.one_value != target.one_value:
-        told.append(f"training on one value per channel: {source.one_value}, then {target.one_value}")
+        found.append(f"training on one value per channel: {source.one_value}, then {target.one_value}")
     if source.empty_batch != target.empty_batch:
-        told.append(f"training on an empty batch: {source.empty_batch}, then {target.empty_batch}")
-    return told
+        found.append(f"training on an empty batch: {source.empty_batch}, then {target.empty_batch}")
+    return found

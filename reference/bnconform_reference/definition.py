@@ -1,4 +1,4 @@
-"""Batch normalization as its paper defines it, forward and backward.
+"""Batch normalization as defined in its paper, forward and backward.
 
 Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
 Shift" (ICML 2015): Algorithm 1 forward, section 3 backward, Algorithm 2 inference. Every function takes
@@ -16,13 +16,13 @@ import numpy as np
 from bnconform_reference.blocks import by_blocks
 from bnconform_reference.double_double import Array, Real, exactly, rsqrt, total
 
-# A constant channel with eps = 0, or an infinity in the data, gives NaN as IEEE arithmetic does: no warning.
+# A constant channel with eps = 0, or an infinity in the data, gives NaN by IEEE arithmetic: no warning.
 _ieee = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """A forward pass: statistics as columns (C, 1), `xhat` and `y` as rows (C, n)."""
+    """Results of a forward pass: statistics as columns (C, 1), `xhat` and `y` as rows (C, n)."""
 
     mean: Real
     variance: Real
@@ -37,7 +37,7 @@ class Normalized:
 
 @dataclass(frozen=True)
 class Gradients:
-    """A backward pass: `dx` as rows (C, n), the others as columns (C, 1)."""
+    """Results of a backward pass: `dx` as rows (C, n), the others as columns (C, 1)."""
 
     dx: Real
     dweight: Real
@@ -77,7 +77,7 @@ def forward_inference(
     *,
     exact: bool = False,
 ) -> Normalized:
-    """Normalize each channel by given statistics; arguments as :func:`forward_training`, statistics (C, 1)."""
+    """Normalize each channel by given statistics (C, 1); other arguments as in :func:`forward_training`."""
     if exact:
         running_mean, running_var = exactly(running_mean), exactly(running_var)
     return _normalize(x - running_mean, running_mean, running_var, weight, bias, eps)
@@ -92,7 +92,7 @@ def _normalize(deviation: Real, mean: Real, variance: Real, weight: Array, bias:
 @by_blocks
 @_ieee
 def backward_training(dy: Array, weight: Array, forward: Normalized, *, exact: bool = False) -> Gradients:
-    """Gradients when the statistics depend on x: both paths through mean and variance count.
+    """Compute gradients when the statistics depend on x, so that both paths through mean and variance count.
 
     dbias = sum dy, dweight = sum dy xhat, dx = weight invstd (dy - dbias / n - xhat dweight / n).
 
@@ -101,7 +101,7 @@ def backward_training(dy: Array, weight: Array, forward: Normalized, *, exact: b
     dy : float64 array, shape (C, n), n >= 1
     weight : float64 array, shape (C, 1)
     forward : Normalized
-        What :func:`forward_training` returned, at the same precision.
+        Result of :func:`forward_training` at the same precision.
     """
     n = dy.shape[-1]
     dbias = total(dy, exact=exact)
@@ -113,7 +113,7 @@ def backward_training(dy: Array, weight: Array, forward: Normalized, *, exact: b
 @by_blocks
 @_ieee
 def backward_inference(dy: Array, weight: Array, forward: Normalized, *, exact: bool = False) -> Gradients:
-    """Gradients when the statistics are constants: dx = weight invstd dy; the others as in training."""
+    """Compute gradients when the statistics are constants: dx = weight invstd dy; the others as in training."""
     return Gradients(
         weight * forward.invstd * dy,
         total(dy * forward.xhat, exact=exact),

@@ -1,4 +1,4 @@
-"""The choices on which implementations of batch normalization legitimately differ."""
+"""Dialects: choices in which correct implementations of batch normalization differ."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Dialect:
-    """What an implementation's documentation decides and the definition leaves open.
+    """Choices that the definition leaves open and an implementation's documentation decides.
 
     The default is PyTorch's documented behaviour.
 
     Attributes
     ----------
     momentum_weighs : {"new", "old"}
-        Which term of the running update the implementation's own `momentum` argument multiplies.
-        Inside this project momentum always weighs the new batch; adapters translate.
+        Term of the running update that the implementation's own `momentum` multiplies. Inside this project momentum
+        always weighs the new batch; adapters convert it.
     stored_variance : {"unbiased", "biased"}
         Divisor of the variance that enters the running variance: n - 1 or n.
     one_value : {"raises", "zero_variance", "identity"}
-        Training on one value per channel: an exception; or y = bias and a batch variance of 0; or y = x, the
-        parameters' gradients are 0, and the statistics stay.
+        Result of training on one value per channel: an exception; or y = bias and a batch variance of 0; or y = x,
+        gradients of the parameters 0, and unchanged statistics.
     empty_batch : {"keeps", "raises"}
-        Training on no value at all: y is empty and the statistics stay, or an exception.
+        Result of training on an empty batch: an empty y and unchanged statistics, or an exception.
     cumulative : bool
-        Whether momentum None is offered, and gives the plain average over all batches seen.
+        Whether momentum None is accepted, and gives the plain average over all batches seen.
     initial_mean, initial_variance : float
         Running statistics of a new layer.
     debiased : bool
-        Whether the running statistics of a new layer are divided by the weight of the batches seen, as Adam's are, so
-        that the first batch replaces what a new layer has.
+        Whether running statistics are divided by the weight of the batches seen, as in Adam, so that the first batch
+        replaces the initial values.
     """
 
     momentum_weighs: Literal["new", "old"] = "new"
@@ -43,9 +43,9 @@ class Dialect:
     debiased: bool = False
 
     def bessel_factor(self, n: int) -> float:
-        """What the biased variance of n values is multiplied by before it is stored.
+        """Return the factor from the biased variance of n values to the stored one.
 
-        n/(n-1) for an unbiased stored variance; 1 for a biased one and for n = 1, whose variance is 0 anyway.
+        The factor is n/(n-1) for an unbiased stored variance; 1 for a biased one and for n = 1, whose variance is 0.
         """
         return n / (n - 1) if self.stored_variance == "unbiased" and n > 1 else 1.0
 
@@ -56,9 +56,9 @@ KERAS = FLAX
 HAIKU = replace(FLAX, initial_variance=0.0, debiased=True)
 EQUINOX = replace(FLAX, debiased=True)
 TENSORFLOW_FUSED = Dialect(stored_variance="unbiased", one_value="zero_variance", cumulative=False)
-"""Of tf.compat.v1.nn.fused_batch_norm, whose exponential_avg_factor weighs the new batch."""
+"""Dialect of tf.compat.v1.nn.fused_batch_norm, whose exponential_avg_factor weighs the new batch."""
 
 PADDLE = Dialect(momentum_weighs="old", stored_variance="biased", one_value="identity", cumulative=False)
-"""Of paddle.nn.BatchNorm1D, 2D and 3D, which skip a feature of one element since Paddle's issue 11445."""
+"""Dialect of paddle.nn.BatchNorm1D, 2D and 3D, which skip a feature of one element since Paddle's issue 11445."""
 
 FAMILIES = {"pytorch": PYTORCH, "flax": FLAX, "keras": KERAS, "tf.fused": TENSORFLOW_FUSED, "paddle": PADDLE}

@@ -1,11 +1,11 @@
 """Double-double arithmetic on NumPy arrays: about 106 bits, by error-free transformations.
 
 A number is an unevaluated sum ``hi + lo`` of two float64 with ``|lo| <= ulp(hi) / 2``. The operators
-accept float64 arrays beside double-doubles, so a formula written for arrays runs unchanged at either
-precision. Relative errors, in units of U^2 with U = 2^-53, are those proved by Joldes, Muller and Popescu,
+also accept float64 arrays, so a formula written for arrays runs unchanged at either precision.
+Relative errors, in units of U^2 with U = 2^-53, are proved by Joldes, Muller and Popescu,
 "Tight and rigorous error bounds for basic building blocks of double-word arithmetic" (ACM TOMS 44, 2017).
 
-Products split their operands after Veltkamp, which overflows beyond 2^996; a NaN or an infinity
+Products split their operands by Veltkamp's method, which overflows beyond 2^996. A NaN or an infinity
 in an operand gives a non-finite result, never an exception.
 """
 
@@ -49,7 +49,7 @@ def two_product(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 class DoubleDouble:
-    """An array of unevaluated sums ``hi + lo``; supports ``+ - * /`` and broadcasting like an ndarray."""
+    """An array of double-doubles, which supports ``+ - * /`` and broadcasting like an ndarray."""
 
     __slots__ = ("hi", "lo")
     __array_ufunc__ = None  # an ndarray on the left defers to the reflected operators below
@@ -102,24 +102,24 @@ Real: TypeAlias = "Array | DoubleDouble"
 
 
 def exactly(value: Real) -> DoubleDouble:
-    """`value` as a double-double, so that whatever is computed from it is in double-double too."""
+    """Convert `value` to a double-double, so that results computed from it are double-doubles too."""
     return value if isinstance(value, DoubleDouble) else DoubleDouble(value, np.zeros_like(value))
 
 
 def high(value: Real) -> Array:
-    """The value rounded to float64."""
+    """Return the value rounded to float64."""
     return value.hi if isinstance(value, DoubleDouble) else value
 
 
 def distance(actual: Array, exact: Real) -> Array:
-    """``|actual - exact|``, elementwise, without losing the low word of `exact`."""
+    """Return ``|actual - exact|``, elementwise, including the low word of `exact`."""
     if isinstance(exact, DoubleDouble):
         return np.abs((actual - exact.hi) - exact.lo)
     return np.abs(actual - exact)
 
 
 def rsqrt(value: Real) -> Real:
-    """``1 / sqrt(value)``: for a double-double, one Newton step from the float64 result."""
+    """Return ``1 / sqrt(value)``; for a double-double, by one Newton step from the float64 result."""
     if not isinstance(value, DoubleDouble):
         return np.asarray(1.0 / np.sqrt(value))
     r0 = np.asarray(1.0 / np.sqrt(value.hi))
@@ -129,7 +129,7 @@ def rsqrt(value: Real) -> Real:
 
 
 def total(values: Real, *, exact: bool) -> Real:
-    """Sum over the last axis, kept with length 1.
+    """Sum over the last axis, which stays with length 1.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def total(values: Real, *, exact: bool) -> Real:
     Returns
     -------
     array or DoubleDouble, shape (C, 1)
-        0 where n = 0.
+        The sums, 0 if n = 0.
     """
     if not exact:
         return np.asarray(np.sum(high(values), axis=-1, keepdims=True))

@@ -1,8 +1,8 @@
-"""The allowed error of every output, derived from the data: no tolerance is chosen anywhere.
+"""Allowed errors of every output, derived from the data without any chosen tolerance.
 
-Each bound is what a *correct* implementation of the given :class:`~bnconform_reference.precision.Precision`
-can be off by in the worst case: rounding analysis to first order, with the quadratic terms that matter kept.
-The inputs are exact, since the oracle is fed the stored (already rounded) arrays; only arithmetic and the
+Each bound is the worst-case error of a *correct* implementation with the given
+:class:`~bnconform_reference.precision.Precision`: rounding analysis to first order, plus the quadratic terms that
+matter. The inputs are exact, since the oracle gets the stored (already rounded) arrays. Only arithmetic and the
 rounding of results contribute. Notation in comments: u unit roundoff of accumulation, M1 = mean |x|,
 mu, s2, r exact mean, biased variance and invstd, K height of the summation tree.
 
@@ -26,7 +26,7 @@ from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Precision, u
 
 @dataclass(frozen=True)
 class ForwardBounds:
-    """Allowed errors: of the statistics as columns (C, 1), of `y` as rows (C, n)."""
+    """Allowed errors of a forward pass: statistics as columns (C, 1), `y` as rows (C, n)."""
 
     mean: Array
     variance: Array
@@ -36,24 +36,24 @@ class ForwardBounds:
 
 @dataclass(frozen=True)
 class GradientBounds:
-    """Allowed errors: of `dx` as rows (C, n), of the others as columns (C, 1)."""
+    """Allowed errors of a backward pass: `dx` as rows (C, n), the others as columns (C, 1)."""
 
     dx: Array
     dweight: Array
     dbias: Array
 
 
-# Where 1 / sqrt(v + eps) is unbounded, so is what depends on it: inf is meant there, and no cause for a warning.
+# If 1 / sqrt(v + eps) is unbounded, the bounds that depend on it are infinite on purpose: no warning.
 _unbounded = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def unbounded_if_nan(bound: Array) -> Array:
-    """`bound`, infinite where it is NaN: inf - inf and 0 * inf arise only where nothing can be said."""
+    """Replace NaN in `bound` by infinity: inf - inf and 0 * inf arise only if no bound is known."""
     return np.asarray(np.where(np.isnan(bound), np.inf, bound))
 
 
 def rounded(bound: Array, value: Array, dtype: DtypeName) -> Array:
-    """`bound`, once the result `value` is rounded to `dtype`."""
+    """Add to `bound` the error of rounding the result `value` to `dtype`."""
     return unbounded_if_nan(bound + UNIT_ROUNDOFF[dtype] * (np.abs(value) + bound) + underflow_loss(dtype))
 
 
@@ -69,7 +69,7 @@ def training_forward_bounds(
     *,
     shards: Sequence[int] = (),
 ) -> ForwardBounds:
-    """Allowed errors of a training forward pass.
+    """Return the allowed errors of a training forward pass.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def training_forward_bounds(
     forward : Normalized
         The oracle's values for these arguments.
     shards : sequence of int
-        How many columns of x each of several devices has, where their statistics are merged.
+        Number of columns of x on each device, if several devices merge their statistics.
     """
     n = x.shape[-1]
     gamma, u, tau = precision.gamma, precision.u, precision.tau
@@ -86,12 +86,12 @@ def training_forward_bounds(
     mu, s2 = high(forward.mean), high(forward.variance)
     mean_abs = np.mean(np.abs(x), axis=-1, keepdims=True)
 
-    # K additions a summand, two roundings of the division (a reciprocal is allowed), one of n.
+    # K additions for each summand, two roundings of the division (a reciprocal is allowed), one of n.
     mean = gamma(height + 4) * mean_abs + 2 * tau
     relative = gamma(height + 5)
     if precision.naive:
-        # One pass about 0, or about any value c of the channel, whose distance from the mean is at most `farthest`:
-        # x - c is rounded, and summed in place of x.
+        # One pass about 0, or about any value c of the channel, at most `farthest` from the mean: then the rounded
+        # x - c are summed instead of x.
         deviation = np.abs(x - mu)
         farthest = np.max(deviation, axis=-1, keepdims=True)
         shifted = np.mean(deviation, axis=-1, keepdims=True) + farthest
@@ -102,11 +102,11 @@ def training_forward_bounds(
             # sum (x - m)^2 = n s2 + n (m - mu)^2 exactly: the mean's error enters squared.
             variance = relative * (s2 + mean**2) + mean**2
         case "W":
-            # Welford and Chan use running means: their errors enter against the deviations, once.
+            # Welford and Chan use running means: their errors enter once, multiplied by the deviations.
             variance = relative * (s2 + mean**2) + 2 * np.sqrt(s2) * mean + mean**2
         case _:
-            # E[x^2] - E[x]^2 cancels: the error is relative to E[(x - c)^2] = s2 + (mu - c)^2. Rounding x - c costs two
-            # roundings of its square. The term in sd keeps this grade the widest.
+            # E[x^2] - E[x]^2 cancels: the error is relative to E[(x - c)^2] = s2 + (mu - c)^2. The rounding of x - c is
+            # two roundings of its square. The term with sd makes this grade the widest.
             cross = 2 * (centre + np.sqrt(s2)) * mean
             variance = gamma(height + 7) * (s2 + centre**2) + cross + mean**2 + 2 * u * (centre + mean) ** 2
     counts = [count for count in shards if count]
@@ -128,7 +128,7 @@ def training_forward_bounds(
 def inference_forward_bounds(
     x: Array, weight: Array, bias: Array, eps: float, forward: Normalized, precision: Precision
 ) -> ForwardBounds:
-    """Allowed errors of an inference forward pass, whose statistics are exact inputs."""
+    """Return the allowed errors of an inference forward pass, whose statistics are exact inputs."""
     u = precision.u
     variance = high(forward.variance)
     slack = u * np.abs(variance)
@@ -138,7 +138,7 @@ def inference_forward_bounds(
 
 
 def _invstd_bound(lowest: Array, highest: Array, eps: float, invstd: Array, u: float) -> Array:
-    """Error of 1 / sqrt(v + eps) for v in [lowest, highest]; infinite where v + eps may reach 0.
+    """Return the error of 1 / sqrt(v + eps) for v in [lowest, highest]; infinite if v + eps may reach 0.
 
     eps may be rounded to the accumulation dtype (2u). 8u covers the approximate square root, division and
     reciprocal square root of GPU instruction sets; IEEE operations need 2u.
@@ -162,30 +162,30 @@ def _output_bound(
     deviation = np.abs(x - mu)
     r = high(forward.invstd) + invstd
     propagated = g * (r * mean + deviation * invstd)
-    # Five roundings of weight * (x - mean) * invstd, three of adding bias; the last term admits the folded
-    # form x * a + (bias - mean * a), whose parts are of the size of x and mean.
+    # Five roundings of weight * (x - mean) * invstd, three of adding bias. The last term allows the folded
+    # form x * a + (bias - mean * a), whose parts have the size of x and mean.
     arithmetic = u * (5 * g * deviation * r + 3 * np.abs(bias) + 3 * g * r * (np.abs(x) + np.abs(mu)))
     bound = (propagated + arithmetic) * (1 + 8 * u) + tau * (2 + 2 * g * r)
     return rounded(bound, high(forward.y), precision.output)
 
 
 def running_bound(old: Array, batch: Array, batch_bound: Array, momentum: float, precision: Precision) -> Array:
-    """Allowed error of ``(1 - momentum) old + momentum batch``, stored as the parameters' dtype.
+    """Return the allowed error of ``(1 - momentum) old + momentum batch``, stored in the parameters' dtype.
 
     Parameters
     ----------
     old, batch, batch_bound : float64 arrays, shape (C, 1)
-        The old statistic, the batch's (Bessel's factor included), and the latter's allowed error.
+        The old statistic, the batch's (with Bessel's factor), and the allowed error of the batch's.
     """
     u = precision.u
     result = old + momentum * (batch - old)
-    # |batch - old| is what rounding momentum itself costs: 1 - 0.99 is off by u, not by 0.01 u.
+    # The term |batch - old| is the rounding of momentum itself: 1 - 0.99 has an error of u, not of 0.01 u.
     arithmetic = u * (4 * np.abs(old) + 4 * momentum * np.abs(batch) + np.abs(batch - old))
     return rounded(momentum * batch_bound + arithmetic, result, precision.parameters)
 
 
 def stored_variance_bound(variance: Real, bound: Array, factor: float, precision: Precision) -> Array:
-    """Allowed error of the batch variance times Bessel's `factor`, which is two roundings more."""
+    """Return the allowed error of the batch variance times Bessel's `factor`; the factor adds two roundings."""
     return factor * bound + 2 * precision.u * factor * high(variance)
 
 
@@ -200,7 +200,7 @@ def training_backward_bounds(
     bounds: ForwardBounds,
     precision: Precision,
 ) -> GradientBounds:
-    """Allowed errors of a training backward pass.
+    """Return the allowed errors of a training backward pass.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def training_backward_bounds(
     forward, gradients
         The oracle's values for these arguments.
     bounds : ForwardBounds
-        What :func:`training_forward_bounds` gave: the backward pass uses the rounded statistics.
+        Result of :func:`training_forward_bounds`: the backward pass uses the rounded statistics.
     """
     n = dy.shape[-1]
     u, tau = precision.u, precision.tau
@@ -231,8 +231,8 @@ def training_backward_bounds(
         + 6 * u * (abs_dy + mean_dbias + xhat * mean_dweight)
     ) + (eta + 3 * u) * np.abs(dx)
     if precision.naive:
-        # E[x^2] - E[x]^2 may come out negative and is then clipped to 0, where autodiff finds no slope: the path
-        # through the variance is lost, all of it.
+        # E[x^2] - E[x]^2 may be negative and is then clipped to 0, where autodiff finds no slope: the whole path
+        # through the variance is lost.
         clipped = bounds.variance >= high(forward.variance)
         bound = bound + np.where(clipped, g * r_max * xhat * mean_dweight, 0.0)
     bound = bound + tau * (4 + 4 * g * r_max)
@@ -253,10 +253,10 @@ def inference_backward_bounds(
     bounds: ForwardBounds,
     precision: Precision,
 ) -> GradientBounds:
-    """Allowed errors of an inference backward pass; arguments as :func:`training_backward_bounds`."""
+    """Return the allowed errors of an inference backward pass; arguments as in :func:`training_backward_bounds`."""
     u, tau = precision.u, precision.tau
     g, r = np.abs(weight), high(forward.invstd)
-    # As the forward bound admits the folded form x * a + (bias - mean * a), this one admits its gradient.
+    # The forward bound allows the folded form x * a + (bias - mean * a), so this bound allows its gradient.
     dbias, dweight = _parameter_gradient_bounds(dy, forward, gradients, bounds, precision, folded=True)
     dx = g * np.abs(dy) * (bounds.invstd + 5 * u * r) + tau * (2 + 2 * g * r)
     return GradientBounds(
@@ -275,9 +275,9 @@ def _parameter_gradient_bounds(
     *,
     folded: bool = False,
 ) -> tuple[Array, Array]:
-    """Errors of the sums dbias and dweight before they are stored, columns (C, 1).
+    """Return the errors of the sums dbias and dweight before they are stored, columns (C, 1).
 
-    `folded` admits invstd * (sum dy x - mean * sum dy), whose two sums are of the size of the mean.
+    `folded` allows invstd * (sum dy x - mean * sum dy), whose two sums grow with the mean.
     """
     n = dy.shape[-1]
     gamma, tau = precision.gamma, precision.tau
@@ -288,17 +288,17 @@ def _parameter_gradient_bounds(
     sum_dy_xhat = np.sum(np.abs(dy) * xhat, axis=-1, keepdims=True)
     dbias = gamma(height + 1) * sum_dy + n * tau
     eta = bounds.invstd / r
-    # A shift of the mean moves every xhat alike, so it enters through sum dy = dbias, not through sum |dy|; but
-    # the summands that get rounded are the shifted ones, dy (x - mu - shift) r, which a constant channel has too.
+    # A shift of the mean moves every xhat equally, so it enters through sum dy = dbias, not through sum |dy|. But the
+    # rounded summands are the shifted ones, dy (x - mu - shift) r, also in a constant channel.
     dweight = (
         eta * np.abs(high(gradients.dweight))
         + np.abs(high(gradients.dbias)) * r_max * bounds.mean
         + gamma(height + 6) * (sum_dy_xhat * (1 + eta) + r_max * bounds.mean * sum_dy)
         + (n + 4) * tau * (1 + r_max)
     )
-    # The gradient of the folded form is linear in |mean| / sd, as all that grade W stands for; T asks for better.
+    # The gradient's error in the folded form is linear in |mean| / sd, which grade W allows and T does not.
     if folded or precision.grade[1] != "T":
         # sum |dy x| <= sum |dy xhat| / r + |mu| sum |dy|, and |mu| sum |dy| once more; autodiff of
-        # E[x^2] - E[x]^2 comes to the same.
+        # E[x^2] - E[x]^2 has the same error.
         dweight = dweight + 2 * gamma(height + 4) * r_max * np.abs(mu) * sum_dy
     return dbias, dweight

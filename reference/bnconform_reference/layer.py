@@ -36,34 +36,33 @@ from bnconform_reference.shapes import channel_column, channel_rows, from_channe
 
 
 class BatchNorm:
-    """Batch normalization over axis 1 of (N, C) or (N, C, *spatial), in float64.
+    """A batch-normalization layer for inputs (N, C) or (N, C, *spatial), in float64.
 
-    In training mode each channel is normalized by its own batch's statistics, which also move the running
-    statistics; in inference mode by the running statistics, or by those of a whole data set after
-    :meth:`use_population_statistics`.
+    In training mode the layer normalizes each channel by the batch's statistics, and updates the running statistics. In
+    inference mode the layer normalizes by the running statistics, or after :meth:`use_population_statistics` by those
+    of a whole data set.
 
     Parameters
     ----------
     num_features : int, optional
-        C. None takes it from the first input.
+        Number of channels, C. None takes it from the first input.
     eps : float
         Added to the variance inside the root; not negative.
     momentum : float or None
-        Weight of the new batch in the moving averages, in [0, 1]. None keeps the plain average over all
-        batches seen.
+        Weight of the new batch in the moving averages, in [0, 1]. None means the plain average over all batches seen.
     dialect : Dialect
-        What implementations disagree on; PyTorch's choices by default. `momentum` always weighs the new batch.
+        Choices that the definition leaves open; PyTorch's by default. `momentum` always weighs the new batch.
 
     Attributes
     ----------
     weight, bias : float64 arrays, shape (C,)
-        1 and 0 at first. None before num_features is known.
+        Initially 1 and 0. Not set before num_features is known.
     running_mean, running_var : float64 arrays, shape (C,)
-        0 and 1 at first.
+        Initially 0 and 1 in PyTorch's dialect.
     batches_seen : int
-        Training batches that moved the running statistics.
+        Number of training batches that updated the running statistics.
     dweight, dbias : float64 arrays, shape (C,)
-        Set by :meth:`backward`.
+        Gradients of the parameters, set by :meth:`backward`.
 
     Examples
     --------
@@ -115,12 +114,12 @@ class BatchNorm:
         self.running_var = np.full(channels, self.dialect.initial_variance)
 
     def train(self) -> BatchNorm:
-        """Normalize by batch statistics from now on; return the layer."""
+        """Switch to normalization by batch statistics; return the layer."""
         self.training = True
         return self
 
     def eval(self) -> BatchNorm:
-        """Normalize by the running statistics from now on; return the layer."""
+        """Switch to normalization by the running statistics; return the layer."""
         self.training = False
         return self
 
@@ -138,8 +137,8 @@ class BatchNorm:
         Raises
         ------
         ValueError
-            x has the wrong rank or channel count, or, in training and where the dialect says so, one value or
-            none per channel. The layer's state is then as before.
+            x has the wrong rank or number of channels; or, in training, one value or none per channel, if the dialect
+            says so. The layer's state does not change then.
         """
         rows = channel_rows(x)
         channels, n = rows.shape
@@ -166,7 +165,7 @@ class BatchNorm:
         return from_channel_rows(high(forward.y), x.shape)
 
     def move_statistics(self, batch: Moments) -> None:
-        """Take a training batch that was normalized elsewhere into the running statistics.
+        """Update the running statistics with a training batch that was normalized elsewhere.
 
         Raises
         ------
@@ -196,7 +195,7 @@ class BatchNorm:
         Raises
         ------
         ValueError
-            There was no call, or dy has another shape than its x.
+            The layer was not called before, or the shapes of dy and the last x differ.
         """
         if self._saved is None:
             if self.num_features is not None and dy.shape == self._handed_on:  # nothing was normalized
@@ -214,7 +213,7 @@ class BatchNorm:
     def double_backward(
         self, ddx: NDArray[Any], ddweight: NDArray[Any], ddbias: NDArray[Any], dy: NDArray[Any]
     ) -> tuple[Array, Array, Array]:
-        """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), for dx, dweight, dbias of `dy`.
+        """Compute gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), with the gradients from `dy`.
 
         Parameters
         ----------
@@ -224,12 +223,12 @@ class BatchNorm:
         Returns
         -------
         ddy, dx, dweight : float64 arrays
-            With respect to dy, to the last call's x, and to weight.
+            Gradients with respect to dy, to the last call's x, and to weight.
 
         Raises
         ------
         ValueError
-            There was no call on any values.
+            The layer was not called before on at least one value.
         """
         forward, shape, training = self._last_call("double_backward")
         double_backward = double_backward_training if training else double_backward_inference
@@ -239,12 +238,12 @@ class BatchNorm:
         return ddy, dx, high(found.dweight)[:, 0]
 
     def jvp(self, x_tangent: NDArray[Any], weight_tangent: NDArray[Any], bias_tangent: NDArray[Any]) -> Array:
-        """Tangent of the last call's y, from tangents of its x, of weight and of bias.
+        """Compute the tangent of the last call's y from tangents of x, weight and bias.
 
         Raises
         ------
         ValueError
-            There was no call on any values.
+            The layer was not called before on at least one value.
         """
         forward, shape, training = self._last_call("jvp")
         weight = channel_column(self.weight, shape[1], 1.0)
@@ -260,8 +259,8 @@ class BatchNorm:
     def use_population_statistics(self, batches: Iterable[NDArray[Any]]) -> BatchNorm:
         """Set the running statistics to those of an entire data set, and switch to inference.
 
-        Ioffe and Szegedy (2015), Algorithm 2, steps 10 and 11: inference uses population statistics, with the
-        unbiased variance where the dialect stores one. Batches may have any sizes.
+        Ioffe and Szegedy (2015), Algorithm 2, steps 10 and 11: inference uses population statistics. The variance is
+        unbiased if the dialect stores unbiased variances. Batches may have any sizes.
 
         Raises
         ------

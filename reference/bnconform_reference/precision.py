@@ -1,4 +1,4 @@
-"""What a bound must know of an implementation: its dtypes, and how it sums."""
+"""Precision of an implementation, from which bounds are derived: its dtypes and its way of summing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias, get_args
 
 DtypeName: TypeAlias = Literal["float16", "bfloat16", "float32", "float64"]
 Grade: TypeAlias = Literal["TT", "TW", "BT", "BW", "NT", "NW", "NN", "NU"]
-"""Accumulation grade, best first: how sums are ordered (T tree, B blocked, N any order), then how the variance
-is formed (T two-pass, W Welford or Chan merges, N naive E[x^2] - E[x]^2, U the same, left negative where rounding makes
-it so)."""
+"""Accumulation grade, best first. First letter, order of sums: T tree, B blocked, N any order. Second letter, formula
+of the variance: T two-pass, W Welford or Chan merges, N naive E[x^2] - E[x]^2, U the same, but a variance that rounding
+makes negative stays so."""
 
 GRADES: tuple[Grade, ...] = get_args(Grade)
 
@@ -47,7 +47,7 @@ class Precision:
     Attributes
     ----------
     accumulation : str
-        dtype in which sums run.
+        dtype of sums.
     output : str
         dtype of y and dx.
     parameters : str
@@ -63,13 +63,13 @@ class Precision:
 
     @classmethod
     def for_dtype(cls, dtype: DtypeName, grade: Grade = "NW") -> Precision:
-        """The usual arrangement for x of `dtype`: half types accumulate and keep parameters in float32."""
+        """Return the usual precision for x of `dtype`: with half types, sums and parameters are float32."""
         wide: DtypeName = "float64" if dtype == "float64" else "float32"
         return cls(accumulation=wide, output=dtype, parameters=wide, grade=grade)
 
     @property
     def naive(self) -> bool:
-        """Whether the variance is formed as E[x^2] - E[x]^2."""
+        """Whether the variance is computed as E[x^2] - E[x]^2."""
         return self.grade[1] in "NU"
 
     @property
@@ -79,14 +79,14 @@ class Precision:
 
     @property
     def tau(self) -> float:
-        """What flushing one operand or result of an operation to zero can lose."""
+        """Largest error of flushing one operand or result of an operation to zero."""
         return SMALLEST_NORMAL[self.accumulation]
 
     def sum_height(self, n: int) -> float:
-        """Height of the summation tree over n values: each summand passes at most this many additions.
+        """Return the height of the summation tree over n values: each summand passes at most this many additions.
 
-        T: twice a binary tree and 10, which covers on-chip reductions and NumPy's pairwise summation, whose
-        blocks of up to 128 have height 24 (15 values a lane, 3 levels of lanes, 7 values left over).
+        T: twice a binary tree plus 10. This covers on-chip reductions and NumPy's pairwise summation, whose
+        blocks of up to 128 have height 24 (15 values a lane, 3 levels of lanes, 7 remaining values).
         B: two levels of sqrt(n), never below T. N: n, any order (Higham, Accuracy and Stability of Numerical
         Algorithms, 2nd ed., section 4.2).
         """
@@ -100,11 +100,11 @@ class Precision:
         return max(height, 1.0)
 
     def gamma(self, k: float) -> float:
-        """Higham's gamma_k = k u / (1 - k u), infinite where the analysis breaks down."""
+        """Return Higham's gamma_k = k u / (1 - k u), infinite if the analysis does not hold."""
         ku = k * self.u
         return ku / (1 - ku) if ku < 0.5 else inf
 
 
 def underflow_loss(dtype: DtypeName) -> float:
-    """What storing a value as `dtype` can lose near zero: float16 rounds to a subnormal, others may flush."""
+    """Return the error of storing a value near zero as `dtype`: float16 rounds to a subnormal, others may flush."""
     return SMALLEST_SUBNORMAL[dtype] / 2 if dtype == "float16" else SMALLEST_NORMAL[dtype]

@@ -1,9 +1,9 @@
-"""Error analysis that runs along with a formula: every quantity carries its size and its error.
+"""Running error analysis: every quantity of a formula carries its size and its error.
 
 A formula is written once as sums of products, and evaluated on pairs (size, error) with ``size >= |exact|`` and
-``error >= |computed - exact|``. The size of a sum is the sum of sizes, also where its parts cancel, so that the
-result holds for any arrangement of the same parts: factored, multiplied out, or differentiated from a formula for
-the parts. Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), section 3.3.
+``error >= |computed - exact|``. The size of a sum is the sum of sizes, even if its parts cancel. So the result holds
+for any arrangement of the same parts: factored, multiplied out, or differentiated from a formula for the parts.
+Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), section 3.3.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Inexact:
 
     @property
     def largest(self) -> Array:
-        """The largest that a computed value can be."""
+        """Largest possible size of a computed value."""
         return self.size + self.error
 
 
 def known(values: Array | float) -> Inexact:
-    """Values without error."""
+    """Return values that have no error."""
     size = np.abs(np.asarray(values, np.float64))
     return Inexact(size, np.zeros_like(size))
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """What one arithmetic loses.
+    """The errors of an arithmetic.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Rounding:
     mean_loss : float
         Relative error of a mean over a channel, against the mean of the summands' absolute values.
     underflow : float
-        What one operation can lose near zero.
+        Largest absolute error of one operation near zero.
     """
 
     unit: float
@@ -55,10 +55,10 @@ class Rounding:
     underflow: float
 
     def product(self, *factors: Inexact) -> Inexact:
-        """The product of k factors in any order: at most 2k roundings.
+        """Multiply k factors in any order, with at most 2k roundings.
 
-        They are k - 1 multiplications, and as many powers of a factor or divisions by n on the way. A partial product
-        that underflows is yet to be multiplied by factors above 1.
+        The roundings are k - 1 multiplications, and as many powers of a factor or divisions by n. Factors above 1 may
+        still enlarge the error of a partial product that underflows.
         """
         sizes, largest = [f.size for f in factors], [f.largest for f in factors]
         # Telescoped: prod(size + error) - prod(size) without the cancellation.
@@ -71,12 +71,12 @@ class Rounding:
         return Inexact(np.asarray(prod(sizes)), np.asarray(propagated + lost + vanished))
 
     def sum(self, *terms: Inexact) -> Inexact:
-        """The sum of a few terms in any order: each passes at most as many additions."""
+        """Add a few terms in any order: each term passes at most as many additions as there are terms."""
         size, error = _added([t.size for t in terms]), _added([t.error for t in terms])
         return Inexact(size, error + len(terms) * (self.unit * (size + error) + self.underflow))
 
     def mean(self, values: Inexact) -> Inexact:
-        """The mean over the last axis, kept with length 1; its size is that of the summands."""
+        """Average over the last axis, which stays with length 1; the size is the summands' mean size."""
         size, error = (np.mean(part, axis=-1, keepdims=True) for part in (values.size, values.error))
         return Inexact(size, error + self.mean_loss * (size + error) + 2 * self.underflow)
 

@@ -15,9 +15,9 @@ from bnconform_reference.shapes import channel_rows
 
 
 def update(old: Real, batch: Real, momentum: float) -> Real:
-    """``(1 - momentum) old + momentum batch``, written so that momentum 0 and 1 are exact.
+    """Return ``(1 - momentum) old + momentum batch``, exact for momentum 0 and 1.
 
-    `momentum` weighs the new batch. Give `old` as a double-double for a double-double result.
+    `momentum` weighs the new batch. Pass `old` as a double-double to get a double-double.
     """
     if momentum == 1.0:
         return batch
@@ -25,7 +25,7 @@ def update(old: Real, batch: Real, momentum: float) -> Real:
 
 
 def cumulative_momentum(batches_seen: int) -> float:
-    """The momentum that turns :func:`update` into the plain average, for the batch that makes it this many."""
+    """Return the momentum with which :func:`update` gives the plain average; `batches_seen` includes the new batch."""
     return 1.0 / batches_seen
 
 
@@ -36,7 +36,7 @@ class Moments:
     Attributes
     ----------
     count : int
-        Values per channel, 0 for an empty set.
+        Number of values per channel, 0 for an empty set.
     mean, squares : float64 arrays, shape (C,)
         The mean, and sum((x - mean)^2).
     """
@@ -46,12 +46,12 @@ class Moments:
     squares: Array
 
     def variance(self, *, unbiased: bool = False) -> Array:
-        """``squares / (n - 1)`` or ``squares / n``, shape (C,).
+        """Return ``squares / (n - 1)`` or ``squares / n``, shape (C,).
 
         Raises
         ------
         ValueError
-            There are too few values for the divisor.
+            The divisor is below 1.
         """
         divisor = self.count - 1 if unbiased else self.count
         if divisor < 1:
@@ -61,7 +61,7 @@ class Moments:
 
 
 def moments(x: NDArray[Any]) -> Moments:
-    """Moments of one batch (N, C, *spatial), by the two-pass formula in float64."""
+    """Compute the moments of one batch (N, C, *spatial) by the two-pass formula in float64."""
     rows = channel_rows(x)
     n = rows.shape[1]
     if n == 0:
@@ -71,7 +71,7 @@ def moments(x: NDArray[Any]) -> Moments:
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-    """Moments of the union of two disjoint sets; either may be empty.
+    """Merge the moments of two disjoint sets, each possibly empty.
 
     Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (The American Statistician 37,
     1983), formula 2.1.
@@ -85,12 +85,12 @@ def merge(a: Moments, b: Moments) -> Moments:
 
 
 def population_moments(batches: Iterable[NDArray[Any]]) -> Moments:
-    """Moments of an entire data set, given in batches (N_i, C, *spatial) of any sizes.
+    """Compute the moments of an entire data set from batches (N_i, C, *spatial) of any sizes.
 
     Raises
     ------
     ValueError
-        There is no batch at all, or the batches disagree on the number of channels.
+        The data set has no batch, or the batches differ in the number of channels.
     """
     result: Moments | None = None
     for batch in batches:
@@ -107,5 +107,5 @@ def population_moments(batches: Iterable[NDArray[Any]]) -> Moments:
 
 
 def stored_variance(batch_variance: Real, n: int, dialect: Dialect) -> Real:
-    """The variance that a training step on n values per channel blends into the running variance."""
+    """Return the variance that a training step on n values per channel blends into the running variance."""
     return batch_variance * dialect.bessel_factor(n)

@@ -1,7 +1,7 @@
 """Second-order gradients and forward mode of batch normalization.
 
 The backward pass (dx, dweight, dbias) is itself a function of dy, x and weight. Given cotangents ddx, ddweight and
-ddbias of its results, double backward gives the gradients of
+ddbias of its results, double backward computes the gradients of
 
     L = sum ddx dx + ddweight dweight + ddbias dbias
 
@@ -16,8 +16,8 @@ and P u = u - mean(u) - xhat mean(u xhat), which is symmetric, training has dx =
 dy enters linearly:             ddy     = weight invstd P ddx + ddweight xhat + ddbias.
 weight enters through dx only:  dweight = n invstd (c - a b).
 x enters through xhat, where dL/dxhat = q = ddweight dy - weight invstd (b ddx + a dy), and through the invstd in
-front. The first flows back as any gradient of xhat does, invstd P q with mean(q xhat) = ddweight b - 2 weight
-invstd a b; and since d invstd / dx = -invstd^2 xhat / n, the second adds -weight invstd^2 xhat (c - a b). Together
+front. The first path gives invstd P q, as for any gradient of xhat, with mean(q xhat) = ddweight b - 2 weight
+invstd a b. Since d invstd / dx = -invstd^2 xhat / n, the second path adds -weight invstd^2 xhat (c - a b). Together
 
     dx = -weight invstd^2 (b (ddx - mean(ddx)) + a (dy - mean(dy)) + xhat (c - 3 a b))
          + ddweight invstd (dy - mean(dy) - xhat b).
@@ -26,7 +26,7 @@ In inference mean and invstd are constants: ddy = weight invstd ddx + ddweight x
 dweight = invstd sum(ddx dy), dx = ddweight invstd dy.
 
 Forward mode: the backward pass is the transpose J' of the Jacobian J of (x, weight, bias) -> y, and ddy is the
-transpose of that: ddy = J (ddx, ddweight, ddbias). The tangent of y is the same formula, with tangents of x, weight
+transpose of J': ddy = J (ddx, ddweight, ddbias). The tangent of y is the same formula, with tangents of x, weight
 and bias in place of the cotangents.
 """
 
@@ -39,7 +39,7 @@ import numpy as np
 from bnconform_reference.definition import Normalized
 from bnconform_reference.double_double import Array, Real, exactly, total
 
-# As in the definition: what is infinite or not a number stays so, without a warning.
+# As in the definition: infinities and NaN stay, without a warning.
 _ieee = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
@@ -59,7 +59,7 @@ class Cotangents:
 
     @classmethod
     def of(cls, shape: tuple[int, int], ddx: Array | None, ddweight: Array | None, ddbias: Array | None) -> Cotangents:
-        """Cotangents beside rows of `shape` (C, n); None stands for zeros."""
+        """Return cotangents for rows of `shape` (C, n); None stands for zeros."""
         column = (shape[0], 1)
         return cls(
             np.zeros(shape) if ddx is None else ddx,
@@ -70,7 +70,7 @@ class Cotangents:
 
 @dataclass(frozen=True)
 class SecondOrder:
-    """A double backward pass: gradients by dy and x as rows (C, n), by weight as a column (C, 1)."""
+    """Results of a double backward pass: gradients by dy and x as rows (C, n), by weight as a column (C, 1)."""
 
     ddy: Real
     dx: Real
@@ -81,7 +81,7 @@ class SecondOrder:
 def double_backward_training(
     cotangents: Cotangents, dy: Array, weight: Array, forward: Normalized, *, exact: bool = False
 ) -> SecondOrder:
-    """Gradients of the training backward pass, contracted with `cotangents`.
+    """Compute gradients of the training backward pass, contracted with `cotangents`.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def double_backward_training(
     dy : float64 array, shape (C, n), n >= 1
     weight : float64 array, shape (C, 1)
     forward : Normalized
-        What :func:`~bnconform_reference.definition.forward_training` returned, at the same precision.
+        Result of :func:`~bnconform_reference.definition.forward_training` at the same precision.
     exact : bool
         Compute in double-double instead of float64.
     """
@@ -111,7 +111,7 @@ def double_backward_training(
 def double_backward_inference(
     cotangents: Cotangents, dy: Array, weight: Array, forward: Normalized, *, exact: bool = False
 ) -> SecondOrder:
-    """Gradients of the inference backward pass; arguments as :func:`double_backward_training`."""
+    """Compute gradients of the inference backward pass; arguments as in :func:`double_backward_training`."""
     product = exactly(cotangents.ddx) * dy if exact else cotangents.ddx * dy
     return SecondOrder(
         ddy=jvp_inference(cotangents, weight, forward),
@@ -122,7 +122,7 @@ def double_backward_inference(
 
 @_ieee
 def jvp_training(tangents: Cotangents, weight: Array, forward: Normalized, *, exact: bool = False) -> Real:
-    """Tangent of y in training, rows (C, n): J (ddx, ddweight, ddbias)."""
+    """Compute the tangent of y in training, rows (C, n): J (ddx, ddweight, ddbias)."""
     n = tangents.ddx.shape[-1]
     along = total(tangents.ddx * forward.xhat, exact=exact) / n
     projected = _centred(tangents.ddx, exact=exact) - forward.xhat * along
@@ -131,7 +131,7 @@ def jvp_training(tangents: Cotangents, weight: Array, forward: Normalized, *, ex
 
 @_ieee
 def jvp_inference(tangents: Cotangents, weight: Array, forward: Normalized) -> Real:
-    """Tangent of y in inference, rows (C, n)."""
+    """Compute the tangent of y in inference, rows (C, n)."""
     return _tangent(tangents.ddx, tangents, weight, forward)
 
 

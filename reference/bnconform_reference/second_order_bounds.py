@@ -1,23 +1,23 @@
-"""Allowed errors of second-order gradients and of forward mode, and the oracle's own error, by one propagation.
+"""Allowed errors of second-order gradients and of forward mode, and the oracle's own error.
 
 The formulas of :mod:`bnconform_reference.second_order` are multiplied out into sums of products and evaluated by
 :mod:`bnconform_reference.running_error`, from the errors of the statistics that
 :mod:`bnconform_reference.error_bounds` derives. Every channel mean has the size of its summands, mean |ddx xhat|
-for mean(ddx xhat), so that it does not matter whether an implementation sums first and multiplies then, or the other
-way round; automatic differentiation does as it likes.
+for mean(ddx xhat). So the bound holds whether an implementation first sums and then multiplies, or the other way round;
+automatic differentiation may do either.
 
-What goes in beside the data:
+The bounds use, besides the data:
 
-- invstd with its allowed error, once a factor.
-- xhat with ``r Bm`` for the mean, twice: xhat itself is shifted, and automatic differentiation follows the path
-  through the mean inside the variance, whose slope -2 mean(x - mean) vanishes up to that shift; with the relative error
-  of invstd and three roundings; and with ``2 u r (|x| + |mean|)``, for x and mean may be multiplied by the rest
-  before they are subtracted, as in the first-order bounds.
-- For grades other than T, means of products with xhat may be formed as invstd (mean(u x) - mean(u) mean):
+- invstd with its allowed error, once for each factor.
+- xhat with three errors. The first is ``r Bm`` for the mean, twice: xhat itself is shifted, and automatic
+  differentiation follows the path through the mean inside the variance, whose slope -2 mean(x - mean) is 0 up to that
+  shift. The second is the relative error of invstd and three roundings. The third is ``2 u r (|x| + |mean|)``: x and
+  mean may be multiplied before they are subtracted, as in the first-order bounds.
+- For grades other than T, means of products with xhat may be computed as invstd (mean(u x) - mean(u) mean):
   ``2 gamma(K + 4) r |mean| mean |u|``, as in the first-order bounds.
-- For grade N, a variance that may be clipped to 0 has no slope: all that flows through it may be missing.
-- For grade N, automatic differentiation goes through E[x^2] and E[x]^2 apart, by uncentred sums that cancel in the end.
-  Where their product with the powers of invstd passes the largest number on the way, nothing is said of the channel.
+- For grade N, a variance that may be clipped to 0 has no slope: all gradients through it may be missing.
+- For grade N, automatic differentiation uses separate paths through E[x^2] and E[x]^2, with uncentred sums that cancel
+  in the end. If the product of these sums with powers of invstd overflows, the channel's bound is infinite.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _unbounded = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 @dataclass(frozen=True)
 class SecondOrderBounds:
-    """Allowed errors: of `ddy` (and of the tangent of y) and `dx` as rows (C, n), of `dweight` as a column (C, 1)."""
+    """Allowed errors: `ddy` (and the tangent of y) and `dx` as rows (C, n), `dweight` as a column (C, 1)."""
 
     ddy: Array
     dx: Array
@@ -49,7 +49,7 @@ class SecondOrderBounds:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """What the statistics of one arithmetic are off by.
+    """The errors of the statistics of one arithmetic.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class _Statistics:
     xhat : Inexact
         Rows (C, n).
     uncentred : array, shape (C, 1)
-        Error of mean(u xhat) against mean |u| where it is formed from uncentred x.
+        Error of mean(u xhat) relative to mean |u|, if computed from uncentred x.
     clipped : array of bool, shape (C, 1)
         Channels in which the path through the variance may be missing.
     """
@@ -82,7 +82,7 @@ def second_order_bounds(
     *,
     training: bool,
 ) -> SecondOrderBounds:
-    """Allowed errors of a double backward pass.
+    """Return the allowed errors of a double backward pass.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def second_order_bounds(
     forward, results
         The oracle's values for these arguments.
     bounds : ForwardBounds
-        What the forward pass of the same mode is allowed.
+        Allowed errors of the forward pass in the same mode.
     training : bool
         Whether mean and invstd depend on x.
     """
     height = precision.sum_height(x.shape[-1])
-    # K additions a summand, and the division as in the first-order bounds.
+    # K additions for each summand, and the division as in the first-order bounds.
     rounding = Rounding(precision.u, precision.gamma(height + 4), precision.tau)
     error = _propagate(dy, weight, cotangents, _statistics(x, forward, bounds, precision), rounding, training=training)
     if training and precision.naive:
@@ -119,10 +119,10 @@ def _overflowing(
     bounds: ForwardBounds,
     precision: Precision,
 ) -> SecondOrderBounds:
-    """The errors, infinite in channels in which what is uncentred may overflow on the way.
+    """Set errors to infinity in channels in which an uncentred intermediate value may overflow.
 
-    The derivatives of ``(v + eps)^(-1/2)`` are -1/2 and 3/4 times invstd^3 and invstd^5; they meet sum(dy x),
-    sum(ddx x) and 2 x, of which each x may have the mean in it. Sums may run before anything is divided by n.
+    The derivatives of ``(v + eps)^(-1/2)`` are -1/2 invstd^3 and 3/4 invstd^5. They are multiplied by sum(dy x),
+    sum(ddx x) and 2 x, where each x may include the mean. Sums may be computed before the division by n.
     """
     r, size = high(forward.invstd) + bounds.invstd, np.abs(x) + np.abs(high(forward.mean))
     by_dy, by_ddx = (np.sum(np.abs(u) * size, axis=-1, keepdims=True) for u in (dy, cotangents.ddx))
@@ -130,13 +130,13 @@ def _overflowing(
     factor = np.maximum(np.abs(weight), 1.0)
     largest = LARGEST[precision.accumulation]
 
-    def excused(bound: Array, reached: Array) -> Array:
+    def finite_below(bound: Array, reached: Array) -> Array:
         return np.where(reached < largest, bound, np.inf)
 
     return SecondOrderBounds(
-        excused(error.ddy, factor * r**3 * most * by_ddx),
-        excused(error.dx, 3 * factor * r**5 * most * by_dy * by_ddx),
-        excused(error.dweight, r**3 * by_dy * by_ddx),
+        finite_below(error.ddy, factor * r**3 * most * by_ddx),
+        finite_below(error.dx, 3 * factor * r**5 * most * by_dy * by_ddx),
+        finite_below(error.dweight, r**3 * by_dy * by_ddx),
     )
 
 
@@ -151,7 +151,7 @@ def certify_second_order(
     *,
     training: bool,
 ) -> SecondOrderBounds:
-    """Bound on ``|oracle - exact|`` of an exact double backward pass, from the forward pass's certificate."""
+    """Bound ``|oracle - exact|`` of an exact double backward pass, from the forward pass's certificate."""
     r = high(forward.invstd)
     deviation = np.abs(x - high(forward.mean))
     xhat = (r + certificate.invstd) * certificate.mean + deviation * (certificate.invstd + OPERATION * r) + UNDERFLOW
@@ -190,7 +190,7 @@ def _propagate(
     *,
     training: bool,
 ) -> SecondOrderBounds:
-    """Errors before results are stored: the formulas of the definition, multiplied out."""
+    """Evaluate the formulas of second order, multiplied out; return the errors before results are stored."""
     times, plus, mean = rounding.product, rounding.sum, rounding.mean
     r, xhat, g, count = statistics.invstd, statistics.xhat, known(weight), known(float(dy.shape[-1]))
     v, d = known(cotangents.ddx), known(dy)
@@ -209,7 +209,7 @@ def _propagate(
         return Inexact(centred.size, centred.error + statistics.uncentred * np.mean(u.size, axis=-1, keepdims=True))
 
     a, b, three = along_xhat(v), along_xhat(d), known(3.0)
-    # What the variance's dependence on x contributes, and what comes beside it.
+    # Parts through the variance's dependence on x are kept apart, since clipping may remove them.
     ddy_by_variance = times(g, r, xhat, a)
     dweight_by_variance = times(count, r, a, b)
     dx_by_variance = plus(

@@ -1,4 +1,4 @@
-"""The reference computes on rows: one channel a row, all its values along it."""
+"""Conversions between arrays (N, C, *spatial) and the reference's rows, one for each channel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def channel_rows(x: NDArray[Any]) -> NDArray[np.float64]:
     """
     if x.ndim < 2:
         raise ValueError(f"x has shape {x.shape}; pass (N, C) or (N, C, *spatial)")
-    n = x.shape[0] * int(np.prod(x.shape[2:]))  # spelled out: -1 cannot be inferred when C = 0
+    n = x.shape[0] * int(np.prod(x.shape[2:]))  # computed, since NumPy cannot infer -1 if C = 0
     # float16, float32 and bfloat16 widen to float64 without rounding.
     return np.ascontiguousarray(x.swapaxes(0, 1).reshape(x.shape[1], n), dtype=np.float64)
 

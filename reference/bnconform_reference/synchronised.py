@@ -1,6 +1,7 @@
 """Batch norm over several devices: each has a shard of the batch, and all normalize by the whole batch's statistics.
 
-What travels is small: per channel a count, a mean and a sum of squares on the way forward, two sums on the way back.
+Devices exchange little: per channel a count, a mean and a sum of squares in the forward pass, two sums in the backward
+pass.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bnconform_reference.shapes import channel_column, channel_rows, from_channe
 
 @dataclass(frozen=True)
 class Shard:
-    """What one device keeps of its forward pass.
+    """Results of one device's forward pass.
 
     Attributes
     ----------
@@ -28,7 +29,7 @@ class Shard:
     xhat : float64 array, shape (C, n_i)
     invstd, weight : float64 arrays, shape (C, 1)
     count : int
-        Values per channel of the whole batch.
+        Number of values per channel of the whole batch.
     """
 
     y: Array
@@ -39,9 +40,9 @@ class Shard:
 
 
 def merged_moments(shards: Sequence[NDArray[Any]]) -> Moments:
-    """Moments of the whole batch from its shards (N_i, C, *spatial), of any sizes, empty ones among them.
+    """Compute the moments of the whole batch from its shards (N_i, C, *spatial) of any sizes, including empty ones.
 
-    Each device finds its own by two passes; they are merged by Chan's formula, see
+    Each device computes its own moments in two passes. Chan's formula merges them, see
     :func:`~bnconform_reference.running_statistics.merge`.
     """
     return reduce(merge, map(moments, shards))
@@ -60,13 +61,13 @@ def forward_shard(
 
 
 def gradient_sums(dy: NDArray[Any], shard: Shard) -> tuple[Array, Array]:
-    """A device's own part of dbias = sum(dy) and of dweight = sum(dy xhat); shapes (C,)."""
+    """Compute a device's part of dbias = sum(dy) and of dweight = sum(dy xhat); shapes (C,)."""
     rows = channel_rows(dy)
     return rows.sum(axis=1), (rows * shard.xhat).sum(axis=1)
 
 
 def backward_shard(dy: NDArray[Any], shard: Shard, sum_dy: Array, sum_dy_xhat: Array) -> Array:
-    """One device's dx, given dbias and dweight of the whole batch, which are the sums of all devices' parts.
+    """Compute one device's dx from the whole batch's dbias and dweight, the sums of all devices' parts.
 
     ``dx = weight invstd (dy - mean(dy) - xhat mean(dy xhat))`` (Ioffe and Szegedy 2015, section 3), with means over the
     whole batch.

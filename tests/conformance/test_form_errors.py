@@ -80,8 +80,8 @@ BAD = {
     "no_inputs": (bench(("def get_inputs", "def inputs")), "", "no get_inputs(); define it"),
     "no_init_inputs": (bench(("def get_init_inputs", "def init_inputs")), "", "no get_init_inputs(); define it"),
     "no_number": (bench(("    return [64]", "    return ['wide']")), "", "without a whole number for num_features"),
-    "two_inputs": (bench((INPUTS, "    return [torch.rand(2, 3), torch.rand(3)]")), "", "gives [2, 3], [3]; a batch"),
-    "rank": (bench((INPUTS, "    return [torch.rand(3)]")), "", "gives [3]; a batch norm takes one tensor"),
+    "two_inputs": (bench((INPUTS, "    return [torch.rand(2, 3), torch.rand(3)]")), "", "returns [2, 3], [3]; a batch"),
+    "rank": (bench((INPUTS, "    return [torch.rand(3)]")), "", "returns [3]; a batch norm takes one tensor"),
     "raising_inputs": (bench((INPUTS, "    raise OSError('no data')")), "", "get_inputs() cannot be built: OSError"),
     "two_norms": (
         bench(

@@ -349,12 +349,12 @@ def _torch_errors() -> list[tuple[Any, Any, str]]:
             return self.used(x)
 
     return [
-        (norm, iter([x]), "once only; pass a list"),
+        (norm, iter([x]), "only once; pass a list"),
         (norm, [], "no batches"),
         (norm, [x[:1]], "needs at least 2"),
         (torch.nn.Linear(2, 2), [x], "no batch norm with running statistics"),
         (torch.nn.BatchNorm1d(2, track_running_stats=False), [x], "no batch norm with running statistics"),
-        (HalfUsed(), [x], "no data come to batch norm 'unused'"),
+        (HalfUsed(), [x], "no data reach batch norm 'unused'"),
     ]
 
 

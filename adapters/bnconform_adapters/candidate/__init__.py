@@ -1,16 +1,16 @@
-"""Other people's kernels: a Python file that offers batch norm, and need not import this project.
+"""Candidate files: Python files with other people's batch norms. A file need not import this project.
 
-It comes as functions (:mod:`~bnconform_adapters.candidate.functions`), as a class that stands in for
-torch.nn.BatchNorm (:mod:`~bnconform_adapters.candidate.module`), or as a task of KernelBench
-(:mod:`~bnconform_adapters.candidate.kernelbench`). Names in the file that say more:
+A file has one of three forms: functions (:mod:`~bnconform_adapters.candidate.functions`), a class that replaces
+torch.nn.BatchNorm (:mod:`~bnconform_adapters.candidate.module`), or a task of KernelBench
+(:mod:`~bnconform_adapters.candidate.kernelbench`). The file may define these names:
 
 ``CLAIMS``
-    A dict of what differs from the default claims.
+    A dict of the claims that differ from the default ones.
 ``ARRAYS``
-    "numpy", "torch" or "jax": what the functions take and return; "numpy" unless stated.
+    Kind of arrays that the functions take and return: "numpy" (the default), "torch" or "jax".
 ``DEVICE``
-    Where the calls run: a torch device such as "cuda", or a JAX platform such as "gpu"; "cpu" unless stated, and for
-    KernelBench's form "cuda" where there is one.
+    Device of the calls: a torch device such as "cuda", or a JAX platform such as "gpu". The default is "cpu", and for
+    KernelBench's form "cuda" if one is present.
 ``STATE``
     A dict from weight, bias, running_mean and running_var to a module's own names of them.
 """

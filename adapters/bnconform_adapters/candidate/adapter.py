@@ -1,4 +1,4 @@
-"""A candidate file as an implementation: its form's plain code calls what was loaded."""
+"""The adapter of a candidate file: the plain code of the file's form calls the loaded module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLS = ("Layer", "second_order", "jvp", "shards")
 
 @dataclass(eq=False)
 class Candidate(CallAdapter):
-    """The adapter of a file.
+    """The adapter of a candidate file.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Candidate(CallAdapter):
     what : str
         The part of the file that is judged: "class BatchNorm".
     remarks : tuple of str
-        What a reader of the verdict must know of the claims.
+        Notes on the claims that the reader of a verdict needs.
     """
 
     plain_code: str = ""
@@ -39,7 +39,7 @@ class Candidate(CallAdapter):
     def of(
         cls, name: str, claims: Claims, plain_code: str, file: KernelFile, what: str, remarks: tuple[str, ...] = ()
     ) -> Candidate:
-        """The adapter of a file that has been loaded."""
+        """Build the adapter of a loaded file."""
         form = import_module(f"bnconform_adapters.{plain_code}")
         calls: Any = {one: partial(getattr(form, one), file=file) for one in CALLS if hasattr(form, one)}
         return cls(name, claims, SimpleNamespace(**calls), (), plain_code, file, what, remarks)

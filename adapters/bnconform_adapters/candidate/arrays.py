@@ -1,4 +1,4 @@
-"""Kinds of arrays that a candidate's functions may take and return, on which device, and what each kind can claim."""
+"""Kinds of arrays that a candidate's functions may use, with their devices and default claims."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bnconform_adapters.torch import LAYOUTS, layouts_on
 
 @dataclass(frozen=True)
 class Arrays:
-    """One kind of arrays.
+    """Plain code, default claims and layouts for one kind of arrays.
 
     Attributes
     ----------
     plain_code : str
-        The module below `bnconform_adapters` that calls functions on such arrays.
+        The module below `bnconform_adapters` that calls functions on these arrays.
     claims : Claims
-        What such functions claim where they state nothing; modes and gradients are not decided here.
+        Default claims of these functions, except modes and gradients.
     layouts : tuple of str
-        Memory layouts that such arrays can have.
+        Memory layouts that these arrays can have.
     """
 
     plain_code: str
@@ -35,19 +35,19 @@ JAX = Arrays(
     Claims(
         layouts=("contiguous",),
         bitwise=False,  # XLA's vector loops and their tails round differently
-        cost="compiles per shape",  # also where nothing is jitted: every primitive is
+        cost="compiles per shape",  # also without jit: JAX compiles every primitive
     ),
     ("contiguous",),
 )
 
 
 def arrays_of(stated: Statements) -> Arrays:
-    """The kind of arrays that a file states.
+    """Return the kind of arrays that a file states.
 
     Raises
     ------
     AdapterError
-        There is no such kind or device, or what it needs is not installed.
+        The kind is unknown, or its package or device is missing.
     """
     kind, device = stated.chosen("ARRAYS", "numpy", ("numpy", "torch", "jax")), stated.chosen("DEVICE", "cpu")
     if kind == "torch":
@@ -69,12 +69,12 @@ def arrays_of(stated: Statements) -> Arrays:
 
 
 def check_torch_device(device: str, path: str) -> None:
-    """Refuse a device that torch does not have.
+    """Check that torch has a device.
 
     Raises
     ------
     AdapterError
-        It has not, or torch is not installed.
+        The device is missing, or torch is not installed.
     """
     try:
         import torch
@@ -82,7 +82,7 @@ def check_torch_device(device: str, path: str) -> None:
         torch.zeros(1, device=device)
     except ImportError as error:
         raise AdapterError(f"{path} needs torch: pip install 'bnconform[torch]' ({describe_error(error)})") from error
-    except Exception as error:  # each backend refuses in its own way
+    except Exception as error:  # each backend raises its own exceptions
         raise AdapterError(
             f"DEVICE in {path} is {device!r}, which torch does not have here ({describe_error(error)}); "
             "pass a device such as 'cpu' or 'cuda'"
@@ -90,12 +90,12 @@ def check_torch_device(device: str, path: str) -> None:
 
 
 def check_jax_device(platform: str, path: str) -> None:
-    """Refuse a platform that JAX does not have.
+    """Check that JAX has a platform.
 
     Raises
     ------
     AdapterError
-        It has not, or JAX is not installed.
+        The platform is missing, or JAX is not installed.
     """
     try:
         import jax

@@ -1,4 +1,4 @@
-"""Which torch.nn.Module of a candidate file is the batch norm, and in which form."""
+"""Find the torch.nn.Module of a candidate file that is the batch norm, and its form."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PREFERRED = "ModelNew"
 
 
 def module_candidate(title: str, where: str, stated: Statements) -> Adapter | None:
-    """The adapter of a module class, or None where nothing of the kind is offered.
+    """Return the adapter of a file's module class, or None if the file has none.
 
     Raises
     ------
     AdapterError
-        Several classes could be meant, or the class cannot stand in for a batch norm.
+        Several classes are possible, or the class cannot replace a batch norm.
     """
     own = _classes(stated.module)
     task = any(hasattr(stated.module, f) for f in ("get_inputs", "get_init_inputs"))
@@ -33,7 +33,7 @@ def module_candidate(title: str, where: str, stated: Statements) -> Adapter | No
         if task and cls.__name__ in MODELS:
             return kernelbench_candidate(title, where, cls, stated)
         return drop_in_candidate(title, where, cls, stated)
-    if (preferred := vars(stated.module).get(PREFERRED)) is not None:  # wherever it was defined
+    if (preferred := vars(stated.module).get(PREFERRED)) is not None:  # defined in the file or imported
         if not _is_module(preferred):
             raise AdapterError(
                 f"{PREFERRED} in {where} is a {type(preferred).__name__}; make it a torch.nn.Module class"
@@ -53,13 +53,13 @@ def module_candidate(title: str, where: str, stated: Statements) -> Adapter | No
         names = ", ".join(own)
         raise AdapterError(
             f"{where} defines no module whose constructor takes num_features; pass {stated.path}:NAME with one of "
-            f"{names}, which is built as NAME(channels)"
+            f"{names}; the suite calls NAME(channels)"
         )
     return None
 
 
 def _classes(module: Any) -> Mapping[str, Any]:
-    """The module classes that a file defines, or where there are none those that it imports, torch's own aside."""
+    """Return the module classes that a file defines, or else those that it imports, except torch's own."""
     found = {name: cls for name, cls in vars(module).items() if _is_module(cls)}
     own = {name: cls for name, cls in found.items() if cls.__module__ == module.__name__}
     return own or {name: cls for name, cls in found.items() if cls.__module__.partition(".")[0] != "torch"}

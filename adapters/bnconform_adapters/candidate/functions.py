@@ -1,6 +1,6 @@
-"""Batch norm as functions, on NumPy arrays, torch tensors or JAX arrays.
+"""Candidate files with functions on NumPy arrays, torch tensors or JAX arrays.
 
-A file offers, with channels on axis 1, any of::
+A file defines any of these functions, with channels on axis 1::
 
     forward_training(x, weight, bias, running_mean, running_var, *, momentum, eps)
         -> y, running_mean, running_var, saved
@@ -10,7 +10,7 @@ A file offers, with channels on axis 1, any of::
     double_backward(ddx, ddweight, ddbias, dy, saved) -> ddy, dx, dweight
     jvp(x, weight, bias, x_tangent, weight_tangent, bias_tangent, *, eps) -> y_tangent
 
-and, for a batch that lies in shards on several devices, all of::
+For a batch that is split over several devices, a file defines all of::
 
     partial_statistics(x) -> partial
     forward_merged(x, weight, bias, running_mean, running_var, partials, *, momentum, eps)
@@ -18,18 +18,18 @@ and, for a batch that lies in shards on several devices, all of::
     partial_gradients(dy, saved) -> partial
     backward_merged(dy, saved, partials) -> dx, dweight, dbias
 
-which every device calls on its own shard, even an empty one; what the partial_ functions return is whatever the file
-likes, and the others get a list of it, one for each device, as an all_gather would give. dweight and dbias are the
-device's own part of the whole batch's, to be added up as gradients of replicas are.
+Every device calls them on its own shard, even an empty one. The partial_ functions may return anything; the merged
+functions get a list of these values, one for each device, as from an all_gather. dweight and dbias are the device's
+part of the whole batch's; the parts are summed, as gradients of replicas are.
 
-weight and bias may be None. Running statistics come back as new arrays, or as None where the given ones were updated
-in place. Parameters and statistics are float32 beside half types and have x's dtype otherwise. What is absent is not
-claimed. double_backward gives the gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias), for what
-backward(dy, saved) returns, by dy, x and weight; jvp is forward mode of training. Both get None beside a parameter that
-is None.
+weight and bias may be None. Running statistics are returned as new arrays, or as None if the given arrays were updated
+in place. With half types, parameters and statistics are float32; otherwise they have x's dtype. A missing function is
+not claimed. double_backward returns the gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x
+and weight, for the dx, dweight and dbias of backward(dy, saved). jvp is forward mode of training. Both get None as the
+vector of a parameter that is None.
 
-``ARRAYS`` says which arrays they are, and ``DEVICE`` where. No input requires gradients, since these functions give
-them; results that do are detached. JAX arrays are contiguous and cannot be updated in place.
+``ARRAYS`` states the kind of arrays, ``DEVICE`` their device. No input requires gradients, since these functions
+compute them; results that require gradients are detached. JAX arrays are contiguous and cannot be updated in place.
 """
 
 from __future__ import annotations
@@ -51,29 +51,29 @@ FUNCTIONS = (
     *OVER_DEVICES,
 )
 NEAR = 0.85
-"""How like a function's name another has to be to be taken for a slip of the pen."""
+"""Similarity from which an unknown name counts as a misspelt function name."""
 
 
 def functions_of(offered: Any) -> dict[str, Callable[..., Any]]:
-    """The contract's functions that an object has; empty where it has no forward pass."""
+    """Return the contract's functions that an object has; empty if it has no forward pass."""
     found = {f: getattr(offered, f) for f in FUNCTIONS if callable(getattr(offered, f, None))}
     return found if {"forward_training", "forward_inference"} & set(found) else {}
 
 
 def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]], stated: Statements) -> Candidate:
-    """The adapter of a file's functions.
+    """Return the adapter of a file's functions.
 
     Raises
     ------
     AdapterError
-        What the file states of itself cannot be.
+        A statement of the file is wrong.
     """
     arrays = arrays_of(stated)
     modes: dict[Mode, str] = {"training": "forward_training", "inference": "forward_inference"}
     gradients: dict[Mode, str] = {"training": "backward", "inference": "backward_inference"}
     base = replace(
         arrays.claims,
-        dialect=Dialect(cumulative=False),  # the contract has no place for a count of batches
+        dialect=Dialect(cumulative=False),  # the contract has no argument for a count of batches
         modes=tuple(mode for mode, f in modes.items() if f in functions),
         gradients=tuple(mode for mode, f in gradients.items() if f in functions),
         second_order=("training",) if {"forward_training", "backward", "double_backward"} <= set(functions) else (),
@@ -86,14 +86,14 @@ def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]],
 
 
 def misspelt(offered: Any) -> tuple[str, ...]:
-    """Remarks on functions whose names are nearly those of the contract, which nobody calls."""
+    """Return remarks on functions that are not called, because their names are slightly wrong."""
     own = [n for n, value in getattr(offered, "__dict__", {}).items() if callable(value) and n not in FUNCTIONS]
     near = {name: _nearest(name) for name in own if not hasattr(offered, _nearest(name) or name)}
     return tuple(f"{name} is not called; did you mean {meant}?" for name, meant in near.items() if meant)
 
 
 def _nearest(name: str) -> str:
-    """The contract's function that a name is most like, or the one of the same words; empty where there is none."""
+    """Return the contract's function of the same words, or the most similar one, or an empty string."""
     words = {frozenset(one.split("_")): one for one in FUNCTIONS}
     close = get_close_matches(name, FUNCTIONS, n=1, cutoff=NEAR)
     return words.get(frozenset(name.split("_"))) or (close[0] if close else "")

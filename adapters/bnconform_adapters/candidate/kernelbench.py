@@ -1,10 +1,10 @@
-"""KernelBench's form: Model or ModelNew, get_inputs() and get_init_inputs().
+"""Candidate files in KernelBench's form: Model or ModelNew, get_inputs() and get_init_inputs().
 
-``ModelNew(*get_init_inputs())`` is built with the first whole number of get_init_inputs() replaced by the case's number
-of channels. eps and momentum are the built module's, and cannot be chosen. The rank is that of get_inputs(). Gradients
-are claimed where y has any: kernels of this benchmark are often written for the forward pass alone.
+The suite builds ``ModelNew(*get_init_inputs())``, with the case's number of channels in place of the first integer. eps
+and momentum are fixed by the module. The rank of x is that of get_inputs(). Gradients are claimed if y has a gradient:
+kernels of this benchmark often have a forward pass only.
 
-The form is that of Ouyang et al. 2025, "KernelBench: Can LLMs write efficient GPU kernels?".
+Source of the form: Ouyang et al. 2025, "KernelBench: Can LLMs write efficient GPU kernels?".
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.contract import AdapterError
 
 MODELS = ("ModelNew", "Model")
-"""Class names, the first that there is counts."""
+"""Class names; the first that the file has is used."""
 
 
 def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) -> Candidate:
-    """The adapter of a KernelBench file.
+    """Return the adapter of a KernelBench file.
 
     Raises
     ------
     AdapterError
-        A part of the form is missing, or the model is not a batch norm alone.
+        A part of the form is missing, or the model is more than a batch norm.
     """
     from bnconform_adapters.plain.candidate_kernelbench import device_of_models, init_inputs, model
 
@@ -39,7 +39,7 @@ def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) 
     arguments, whole = built(lambda: init_inputs(stated), f"{where}: get_init_inputs()")
     if not whole:
         raise AdapterError(
-            f"{where}: get_init_inputs() gives {arguments!r}, without a whole number for num_features; return it there"
+            f"{where}: get_init_inputs() returns {arguments!r}, without a whole number for num_features; add one"
         )
     stated.kind = cls
     module = built(lambda: model(stated, CHANNELS), f"{where}: {cls.__name__}(*get_init_inputs())")
@@ -50,24 +50,24 @@ def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) 
 
 
 def _rank(module: Any, where: str) -> int:
-    """The rank of x."""
+    """Return the rank of x."""
     import torch
 
     try:
         with torch.device("meta"):  # the benchmark's own inputs are gigabytes
             inputs = list(module.get_inputs())
-    except Exception:  # what moves its inputs to a device needs them to be real
+    except Exception:  # a function that moves its inputs to a device needs real ones
         inputs = list(built(module.get_inputs, f"{where}: get_inputs()"))
     if len(inputs) != 1 or not isinstance(inputs[0], torch.Tensor) or inputs[0].ndim not in RANKS:
         shown = ", ".join(str(list(getattr(one, "shape", [type(one).__name__]))) for one in inputs) or "nothing"
         raise AdapterError(
-            f"{where}: get_inputs() gives {shown}; a batch norm takes one tensor (N, C) or (N, C, *spatial)"
+            f"{where}: get_inputs() returns {shown}; a batch norm takes one tensor (N, C) or (N, C, *spatial)"
         )
     return int(inputs[0].ndim)
 
 
 def _differentiable(module: Any, rank: int, device: str) -> bool:
-    """Whether y has a gradient; also where the call raises, which the laws then tell."""
+    """Return True if y has a gradient, or if the call raises: the laws then report the exception."""
     import torch
 
     x = torch.rand(4, CHANNELS, *[2] * (rank - 2), device=device, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Loading a candidate file, and finding out which form it has."""
+"""Load a candidate file and detect its form."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bnconform_adapters.contract import Adapter, AdapterError, describe_error
 def load_candidate(path: Path, name: str | None = None) -> Adapter:
     """Load a candidate from a file, or from an object called `name` in it.
 
-    Functions come first; then KernelBench's form, where the file has get_inputs or get_init_inputs; then the only
-    torch.nn.Module whose constructor takes num_features, or the one called ModelNew.
+    The forms are tried in this order: functions; KernelBench's form, if the file has get_inputs or get_init_inputs; the
+    class ModelNew, or the only torch.nn.Module whose constructor takes num_features.
 
     Raises
     ------
     AdapterError
-        The file does not exist, cannot be imported, offers nothing to test, or claims something that there is not.
+        The file does not exist, cannot be imported, has nothing to test, or has a wrong claim.
     """
     if not path.is_file():
         raise AdapterError(f"no such file: {path}; pass the path of a Python file")
@@ -39,7 +39,7 @@ def load_candidate(path: Path, name: str | None = None) -> Adapter:
         if name is None and hasattr(module, "ModelNew"):
             raise AdapterError(
                 f"{where} offers functions ({', '.join(functions)}) and the class ModelNew; pass {path}:ModelNew, or "
-                "rename what is not to be judged"
+                "rename the functions or the class"
             )
         return functions_candidate(title, functions, stated)
     if "torch" in sys.modules:
@@ -59,8 +59,8 @@ def _import(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[unique] = module  # dataclasses and pickling look their module up
-    sys.path.insert(0, str(path.parent.resolve()))  # a kernel may be several files
+    sys.modules[unique] = module  # dataclasses and pickle look for the module here
+    sys.path.insert(0, str(path.parent.resolve()))  # a kernel may consist of several files
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # a script that ends with sys.exit() must not end the run

@@ -1,9 +1,9 @@
-"""A torch.nn.Module class that takes BatchNorm's arguments, any that it names, and can stand in for it.
+"""Candidate files with a torch.nn.Module class that replaces torch.nn.BatchNorm.
 
-``NAME(channels, eps=, momentum=, affine=, bias=, track_running_stats=, dtype=, device=)`` is called with those keywords
-that its constructor names. What it does not name is not asked of it: without `affine` weight and
-bias are always there, without `eps` or `momentum` the module's own value holds. Half types of x come beside float32
-parameters, as in torch; float64 is asked for by `dtype`, or else by ``module.double()``.
+The suite calls ``NAME(channels, eps=, momentum=, affine=, bias=, track_running_stats=, dtype=, device=)`` with only the
+keywords that the constructor has. Without `affine`, weight and bias are always present; without `eps` or `momentum`,
+the module's own value is fixed. With half types of x, parameters are float32, as in torch. For float64 the suite passes
+`dtype`, or else calls ``module.double()``.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from bnconform_reference.dialect import Dialect
 
 RANKS = (2, 3, 4, 5)
 DELIBERATE = (ValueError, AssertionError, NotImplementedError)
-"""Exceptions by which a module says that it does not take an x of some rank."""
+"""Exceptions by which a module refuses an x of some rank on purpose."""
 CHANNELS = 3
-"""Channels of the module that is built to see what it has."""
+"""Number of channels of the module that is built to inspect it."""
 
 
 def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> Candidate:
-    """The adapter of a class that stands in for torch.nn.BatchNorm.
+    """Return the adapter of a class that replaces torch.nn.BatchNorm.
 
     Raises
     ------
     AdapterError
-        It cannot be built, its state cannot be found, or what the file states of itself cannot be.
+        The class cannot be built, its state cannot be found, or a statement of the file is wrong.
     """
     from bnconform_adapters.plain.candidate_module import keywords, usual
 
@@ -48,12 +48,12 @@ def drop_in_candidate(title: str, where: str, cls: Any, stated: Statements) -> C
 
 
 def built(make: Callable[[], Any], what: str) -> Any:
-    """The result of a constructor.
+    """Call `make`; errors name it as `what`.
 
     Raises
     ------
     AdapterError
-        It raises.
+        `make` raised.
     """
     try:
         return make()
@@ -71,7 +71,7 @@ def adapter(
     plain_code: str,
     **forms_own: Any,
 ) -> Candidate:
-    """The adapter of a module class, whatever its form.
+    """Return the adapter of a module class of either form.
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ def adapter(
         BatchNorm's keywords that its constructor takes.
     device : str
     module : torch.nn.Module
-        One that has been built, to see what it is.
+        An instance, to inspect.
     plain_code : str
         The module of `bnconform_adapters` that calls this form.
     **forms_own
-        Claims that the form decides.
+        Claims that follow from the form.
     """
     from bnconform_adapters.plain.module_layer import own_names
 
@@ -110,11 +110,12 @@ def adapter(
     if "ranks" not in {*stated_claims, *forms_own}:
         refused, failing = failing_ranks(module, device)
         taken = tuple(rank for rank in RANKS if rank not in refused)
-        if taken:  # one that takes nothing is judged by all of them
+        if taken:  # a module that takes no rank is tested with all of them
             claims = replace(claims, ranks=taken)
             right = [rank for rank in taken if rank not in failing]
             narrows = f"; CLAIMS = {{'ranks': {right}}} claims less" if right else ""
-            remarks = (*remarks, *_told(refused, "was refused when tried:", ""), *_told(failing, "raises", narrows))
+            remarks = (*remarks, *_remarks(refused, "was refused when tried:", ""))
+            remarks = (*remarks, *_remarks(failing, "raises", narrows))
     if "eps" not in names and "fixed_eps" not in stated_claims:
         claims = replace(claims, fixed_eps=built_with(module, "eps", where))
     if "momentum" not in names and "fixed_momentum" not in stated_claims:
@@ -127,7 +128,7 @@ def adapter(
 
 
 def _parameters(state: Mapping[str, str], names: frozenset[str]) -> tuple[Parameters, ...]:
-    """Which of weight and bias there can be."""
+    """Return the possible sets of weight and bias."""
     always: Parameters = "both" if {"weight", "bias"} <= set(state) else "weight" if "weight" in state else "neither"
     if always == "neither" and "bias" in state:
         always = "bias"
@@ -138,10 +139,10 @@ def _parameters(state: Mapping[str, str], names: frozenset[str]) -> tuple[Parame
 
 
 def failing_ranks(module: Any, device: str) -> tuple[dict[int, str], dict[int, str]]:
-    """Ranks of x that a module refuses in both modes, and those on which it fails otherwise; the error of each.
+    """Find the ranks of x that a module refuses in both modes, and those on which it fails; return the errors by rank.
 
-    Only an exception that is meant as a refusal narrows what is claimed. Where the module fails otherwise, in a wrong
-    view for example, the rank stays claimed, and laws break on it.
+    Only a deliberate refusal narrows the claims. If the module fails in another way, with a wrong view for example, the
+    rank stays claimed, and laws break on it.
     """
     refused: dict[int, str] = {}
     failing: dict[int, str] = {}
@@ -154,19 +155,19 @@ def failing_ranks(module: Any, device: str) -> tuple[dict[int, str], dict[int, s
 
 
 def _error(module: Any, rank: int, training: bool, device: str) -> Exception | None:
-    """The exception of a plain call, or None where it returns."""
+    """Call the module and return its exception, or None."""
     import torch
 
     x = torch.rand(4, CHANNELS, *[2] * (rank - 2), device=device)
     try:
         module.train(training)(x)
-    except Exception as error:  # each module refuses in its own way
+    except Exception as error:  # each module raises its own exceptions
         return error
     return None
 
 
-def _told(ranks: dict[int, str], verb: str, more: str) -> tuple[str, ...]:
-    """Ranks with their errors as sentences; those whose error is of one type together."""
+def _remarks(ranks: dict[int, str], verb: str, more: str) -> tuple[str, ...]:
+    """Return one sentence for each type of error, with its ranks."""
     by_type: dict[str, list[int]] = {}
     for rank, error in ranks.items():
         by_type.setdefault(error.partition(":")[0], []).append(rank)

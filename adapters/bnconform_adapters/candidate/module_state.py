@@ -1,4 +1,4 @@
-"""A module's parameters, and the eps and momentum that it was built with."""
+"""Checks of a candidate module's parameters, and its eps and momentum."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from bnconform_adapters.contract import AdapterError
 
 PARAMETERS = ("weight", "bias")
-# What torch.nn.BatchNorm has, for modules without attributes that say so.
+# Defaults of torch.nn.BatchNorm, for modules without these attributes.
 USUAL = {"eps": 1e-5, "momentum": 0.1}
 
 
 def check_parameters(module: Any, state: Mapping[str, str], where: str, *, affine: bool) -> None:
-    """Refuse a module that lacks weight or bias although it should have them, or has parameters that nobody sets.
+    """Check that the suite can set a module's weight and bias.
 
     Parameters
     ----------
     affine : bool
-        Whether its constructor takes `affine`, with which it was built as True.
+        Whether the constructor takes `affine`; the module was then built with affine=True.
 
     Raises
     ------
     AdapterError
-        It lacks one of them, or has it under a name that nobody stated.
+        weight or bias is missing although `affine` is True, or although the module has parameters of other names.
     """
     missing = [name for name in PARAMETERS if name not in state]
     unset = [name for name, _ in module.named_parameters() if name not in state.values()]
@@ -44,12 +44,12 @@ def _entries(module: Any) -> list[str]:
 
 
 def built_with(module: Any, name: str, where: str) -> float:
-    """The module's eps or momentum: the attribute of it or of its only submodule that has one, or else torch's.
+    """Return the eps or momentum that the module or a submodule has as attribute, or else torch's default.
 
     Raises
     ------
     AdapterError
-        Submodules differ, or it is None, so that no single number says what is right.
+        Submodules have different values, or the value is not a number.
     """
     found = {getattr(part, name) for part in module.modules() if hasattr(part, name)}
     if not found:

@@ -1,4 +1,4 @@
-"""Statements of a candidate file about itself: CLAIMS, DEVICE and the like, checked."""
+"""Read and check the statements of a candidate file: CLAIMS, DEVICE, ARRAYS, STATE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bnconform_reference.dialect import Dialect
 NOT_OF_FUNCTIONS = frozenset(
     {"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum", "cumulative", "debiased"}
 )
-"""Claims that functions make by being there, or cannot make: they are given eps, and keep no count of batches."""
+"""Claims that a file of functions cannot state: they follow from its functions, which get eps and count no batches."""
 _MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode", "shards"}
 _NEVER = {"dialect", "population", "own_process", "largest"}
 _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
@@ -24,12 +24,12 @@ _DIALECT = {field.name for field in fields(Dialect)}
 
 
 class Statements(KernelFile):
-    """The names of a candidate that state something: its own, or else those of its file.
+    """Statements of a candidate: names of the tested object, or else of its file.
 
     Parameters
     ----------
     path : str
-        The file, as messages name it.
+        The file's path in messages.
     tested : object
         The candidate: the file's module, or an object in it.
     module : object
@@ -46,12 +46,12 @@ class Statements(KernelFile):
         self.path = path
 
     def chosen(self, name: str, default: str, alternatives: tuple[str, ...] = ()) -> str:
-        """A word that the candidate states.
+        """Return a stated string, or the default.
 
         Raises
         ------
         AdapterError
-            It is no string, or none of the alternatives.
+            The value is no string, or none of the alternatives.
         """
         word = self.stated(name, default)
         if not isinstance(word, str) or (alternatives and word not in alternatives):
@@ -60,12 +60,12 @@ class Statements(KernelFile):
         return word
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        """A dict that the candidate states, or an empty one.
+        """Return a stated dict, or an empty one.
 
         Raises
         ------
         AdapterError
-            It is no dict.
+            The value is no dict.
         """
         stated = self.stated(name, {})
         if not isinstance(stated, Mapping):
@@ -73,19 +73,19 @@ class Statements(KernelFile):
         return stated
 
     def claims(self, base: Claims, layouts: Iterable[Layout], *, without: frozenset[str] = frozenset()) -> Claims:
-        """`base` with what CLAIMS states.
+        """Return `base` changed by the file's CLAIMS.
 
         Parameters
         ----------
         layouts : str
             Memory layouts that the candidate's arrays can have.
         without : set of str
-            Claims that this form does not state.
+            Claims that this form cannot state.
 
         Raises
         ------
         AdapterError
-            A key or a value is unknown, or what is stated contradicts itself.
+            A key or a value is unknown, or the claims contradict one another.
         """
         stated, layouts = self.mapping("CLAIMS"), tuple(layouts)
         known = (_CLAIMS | _DIALECT) - without
@@ -102,18 +102,18 @@ class Statements(KernelFile):
         return claims
 
     def refuse_contradictions(self, claims: Claims) -> None:
-        """See :func:`~bnconform_adapters.claim_rules.contradictions`.
+        """Check claims with :func:`~bnconform_adapters.claim_rules.contradictions`.
 
         Raises
         ------
         AdapterError
-            The claims contradict themselves.
+            The claims contradict one another.
         """
         if (problem := contradictions(claims)) is not None:
             raise AdapterError(f"the claims of {self.path} contradict one another: {problem}")
 
     def _check(self, key: str, value: Any, layouts: tuple[str, ...]) -> None:
-        """Refuse a value that the key's type does not have, where the type lists them."""
+        """Check a value against the key's type, and against the allowed values that the type lists."""
         hint = get_type_hints(Claims if key in _CLAIMS else Dialect)[key]
         many = getattr(hint, "__origin__", None) is tuple
         allowed = get_args(get_args(hint)[0]) if many else get_args(hint)

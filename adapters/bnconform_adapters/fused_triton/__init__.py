@@ -1,10 +1,10 @@
-"""A batch norm in Triton: fused, deterministic, and checked without a GPU.
+"""A batch norm in Triton: fused, deterministic, and testable without a GPU.
 
-``FusedBatchNorm`` stands in for ``torch.nn.BatchNorm1d/2d/3d`` and ``fused_batch_norm`` for
+``FusedBatchNorm`` replaces ``torch.nn.BatchNorm1d/2d/3d`` and ``fused_batch_norm`` replaces
 ``torch.nn.functional.batch_norm``; both can add a residual and apply ReLU in the same pass.
 On a machine without a GPU the kernels run in Triton's interpreter.
 
-Importing this package imports neither torch nor triton: they load at the first attribute.
+Importing this package does not import torch or triton; the first use of an attribute does.
 """
 
 from __future__ import annotations

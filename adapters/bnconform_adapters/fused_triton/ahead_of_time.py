@@ -1,10 +1,10 @@
-"""Compile the kernels for real GPUs on a machine without one, and read what the compiler made of them.
+"""Compile the kernels for real GPUs on a machine without one, and report the resources that they use.
 
-Each case below is launched for real up to the last step: tensors without memory (``meta``) go
-through the same launch logic, and the launches are recorded. So what is compiled is what would run.
+Tensors without memory (``meta``) pass through the real launch code up to the last step, where the
+launches are recorded. So exactly the kernels are compiled that would run.
 
-Run as ``TRITON_INTERPRET=0 python -m bnconform_adapters.fused_triton.ahead_of_time [TARGET ...]``
-it prints one JSON object per compiled kernel variant.
+``TRITON_INTERPRET=0 python -m bnconform_adapters.fused_triton.ahead_of_time [TARGET ...]`` prints one
+JSON object per compiled kernel variant.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TARGETS = {"sm_80": ("cuda", 80, 32), "sm_90": ("cuda", 90, 32), "gfx942": ("hip
 class Case:
     """A call whose kernels are compiled.
 
-    ``aligned`` says that rows are a multiple of 16 bytes, so that loads must be 128 bits wide.
+    ``aligned`` is True if rows are a multiple of 16 bytes; loads must then be 128 bits wide.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Case:
 
 
 CASES = (
-    # The largest tiles that stay on chip, where registers are scarcest.
+    # The largest tiles that stay on chip need the most registers.
     Case("on_chip_half", (64, 512, 14, 16), "float16", relu=True, residual=True),
     Case("on_chip_float", (64, 512, 14, 16), "float32", relu=True, residual=True),
     Case("on_chip_double", (32, 64, 14, 16), "float64", relu=True, residual=True),
@@ -72,7 +72,7 @@ CASES = (
 
 
 def launches(case: Case) -> list[Launch]:
-    """Launches of the forward and backward passes of a case."""
+    """Return the launches of the forward and backward passes of a case."""
     dtype = getattr(torch, case.dtype)
 
     def tensor() -> torch.Tensor:
@@ -96,14 +96,14 @@ def launches(case: Case) -> list[Launch]:
         y = result.y if case.relu and case.residual else None
         saved = Saved(x, vectors.weight, vectors.bias, y, result.mean, result.invstd)
         backward(dy, saved, settings, Needs(True, True, True, case.residual))
-        if not case.training:  # dx alone takes another kernel there
+        if not case.training:  # in inference, dx alone uses another kernel
             backward(dy, saved, settings, Needs(True, False, False, case.residual))
     return list(caught)
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one kernel variant takes on one target.
+    """Resources of one kernel variant on one target.
 
     ``loads`` and ``stores`` count global-memory instructions by width in bits; ``spilled`` counts
     bytes of local memory (stack and spills), ``forbidden`` the atomic and reduction instructions.
@@ -124,7 +124,7 @@ class Resources:
 
 
 def resources(cases: tuple[Case, ...], target: str) -> Iterator[Resources]:
-    """Compile each variant that the cases launch, once, for a target."""
+    """Compile each kernel variant that the cases launch once for a target."""
     if runtime.interpreted:
         raise RuntimeError("compiling needs TRITON_INTERPRET=0 in the environment before the start")
     seen: set[str] = set()
@@ -137,7 +137,7 @@ def resources(cases: tuple[Case, ...], target: str) -> Iterator[Resources]:
 
 
 def _source(launch: Launch, target: str) -> tuple[Any, dict[str, Any], str]:
-    """What Triton's own launcher would compile for these arguments."""
+    """Return the source, options and key that Triton's own launcher would use for these arguments."""
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, make_backend
     from triton.runtime.jit import create_function_from_signature
@@ -171,7 +171,7 @@ Reading = tuple[int, int, dict[int, int], dict[int, int], list[str]]
 
 
 def _read_nvidia(compiled: Any) -> Reading:
-    """Registers and local memory from the cubin's header, instructions from its disassembly."""
+    """Read registers and local memory from the cubin's header, and instructions from its disassembly."""
     import triton
 
     tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -193,7 +193,7 @@ def _read_nvidia(compiled: Any) -> Reading:
 
 
 def _read_amd(compiled: Any) -> Reading:
-    """Everything from the assembly text."""
+    """Read registers, memory and instructions from the assembly text."""
     code = compiled.asm["amdgcn"]
 
     def number(name: str) -> int:
@@ -221,7 +221,7 @@ def _worker(case: Case, target: str) -> list[dict[str, Any]]:
 
 
 def main(targets: list[str]) -> int:
-    """Print the resources of all cases for the targets (all by default), one JSON object a line."""
+    """Print the resources of all cases for the targets (default: all), one JSON object per line."""
     jobs = [(case, target) for target in targets or TARGETS for case in CASES]
     with ProcessPoolExecutor(2) as pool:
         for found in pool.map(_worker, *zip(*jobs, strict=True)):

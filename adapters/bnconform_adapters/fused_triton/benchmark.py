@@ -1,8 +1,8 @@
-"""Times of the kernel on a GPU beside torch's own batch norm and a plain copy.
+"""Benchmark: time the kernel on a GPU, and compare it with torch's own batch norm and a plain copy.
 
 Every figure is the median of interleaved runs: all contenders run once per round, so that clocks and
-temperature favour none. GB/s counts the transfers that a pass needs at least (see ``traffic.PASSES``),
-for every contender alike; a share of 100 % would be as fast as copying that many bytes.
+temperature favour none. GB/s counts the minimum transfers of a pass (see ``traffic.PASSES``) for every
+contender; a share of 100 % is as fast as a copy of that many bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 NO_GPU = "bnconform bench kernel needs a GPU: torch finds none on this machine"
 ROUNDS = 30
 WARM_UP = 5
-# More than the second-level cache of any current GPU: a run must not find its data there.
+# More than the second-level cache of any current GPU, so that a run finds no data in the cache.
 FLUSH_BYTES = 256 * 2**20
 
 
@@ -43,7 +43,7 @@ SHAPES = (
 
 
 class Timing(NamedTuple):
-    """One line of the table; seconds, bytes."""
+    """A row of the benchmark's table; times in seconds, sizes in bytes."""
 
     layer: str
     sizes: tuple[int, ...]
@@ -55,12 +55,12 @@ class Timing(NamedTuple):
 
     @property
     def bandwidth(self) -> float:
-        """Bytes per second that the pass needs at least."""
+        """Minimum bytes of the pass, per second."""
         return self.minimum_bytes / self.seconds
 
 
 def median_seconds(contenders: dict[str, Callable[[], Any]], flush: Any) -> dict[str, float]:
-    """Median time of each contender over interleaved rounds, by events on the GPU."""
+    """Measure the median time of each contender over interleaved rounds, with GPU events."""
     import torch
 
     for run in contenders.values():
@@ -69,7 +69,7 @@ def median_seconds(contenders: dict[str, Callable[[], Any]], flush: Any) -> dict
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, run in contenders.items():
-            flush.zero_()  # and lets the host queue the launches while the GPU is busy
+            flush.zero_()  # also keeps the GPU busy while the host queues the launches
             start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
             start.record()
             run()
@@ -80,7 +80,7 @@ def median_seconds(contenders: dict[str, Callable[[], Any]], flush: Any) -> dict
 
 
 def copy_bandwidth(flush: Any) -> float:
-    """Bytes per second of a device copy, read and written bytes counted."""
+    """Measure the bytes per second of a device copy, counting read and written bytes."""
     import torch
 
     source = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
@@ -90,7 +90,7 @@ def copy_bandwidth(flush: Any) -> float:
 
 
 def minimum_transfers(sizes: tuple[int, ...], dtype: Any, *, backward: bool) -> int:
-    """Transfers of a training pass: 2 or 3 where channels fit on chip, else 3 or 5."""
+    """Return the transfers of a training pass: 2 or 3 if channels fit on chip, else 3 or 5."""
     import torch
 
     from .launch import on_chip_tile
@@ -105,7 +105,7 @@ def minimum_transfers(sizes: tuple[int, ...], dtype: Any, *, backward: bool) -> 
 
 
 def timings(flush: Any) -> list[Timing]:
-    """Forward and backward of every shape in float16 and float32, by every contender."""
+    """Time forward and backward of every shape in float16 and float32, for every contender."""
     import torch
     from torch.nn.functional import batch_norm
 
@@ -148,7 +148,7 @@ def _bound(function: Callable[..., Any], *arguments: Any, **options: Any) -> Cal
 
 
 def table(found: list[Timing], copy: float) -> str:
-    """Markdown: time, GB/s, share of the copy, and the time that the copy's bandwidth would allow."""
+    """Return a Markdown table: time, GB/s, share of the copy, and the time at the copy's bandwidth."""
     lines = [
         "| layer | shape | dtype | pass | by | us | GB/s | of copy | roofline us |",
         "| - | - | - | - | - | -: | -: | -: | -: |",
@@ -164,7 +164,7 @@ def table(found: list[Timing], copy: float) -> str:
 
 
 def main() -> int:
-    """Print the table; without a GPU, say so on stderr and return 2."""
+    """Print the table; without a GPU, print an error to stderr and return 2."""
     import torch
 
     if not torch.cuda.is_available():

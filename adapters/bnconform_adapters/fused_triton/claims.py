@@ -1,4 +1,4 @@
-"""Claims of the kernel, which depend on where it runs: compiled on a GPU, interpreted without one."""
+"""Claims of the kernel, which is compiled on a GPU and interpreted without one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bnconform_adapters.torch import layouts_on
 
 
 def fused() -> CallAdapter:
-    """The adapter of FusedBatchNorm."""
+    """Return the adapter of FusedBatchNorm."""
     from bnconform_adapters.fused_triton import interpreted
 
     claims = Claims(

@@ -1,4 +1,4 @@
-"""The gradients once more, as differentiable torch operations: what double backward differentiates."""
+"""The gradients as differentiable torch operations, for double backward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .launch_backward import Saved
 def gradients(
     dy: torch.Tensor, x: torch.Tensor, weight: torch.Tensor | None, saved: Saved, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(dx, dweight, dbias, dresidual) as functions of dy, x and weight.
+    """Compute (dx, dweight, dbias, dresidual) as functions of dy, x and weight.
 
     In training mode ``dx = weight invstd (dy - mean(dy) - xhat mean(dy xhat))``, where the
     statistics are functions of x; in inference mode ``dx = weight invstd dy``. The ReLU's gate is
@@ -24,9 +24,9 @@ def gradients(
     weight : Tensor or None
         Shape (C,).
     saved : Saved
-        Of the forward pass; used for the gate and for inference statistics.
+        Values saved by the forward pass, for the gate and the inference statistics.
     settings : Settings
-        Of the forward pass.
+        Settings of the forward pass.
     """
     axes = [0, *range(2, x.ndim)]
     column = (1, -1, *([1] * (x.ndim - 2)))
@@ -54,7 +54,7 @@ def gradients(
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _gate(saved: Saved, column: tuple[int, ...]) -> torch.Tensor:
-    """Where ReLU let the gradient through, by the same arithmetic as the kernels."""
+    """Return True where ReLU passes the gradient, by the same arithmetic as the kernels."""
     z = saved.y
     if z is None:
         wide = saved.mean.dtype

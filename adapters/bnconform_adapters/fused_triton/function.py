@@ -1,4 +1,4 @@
-"""The differentiable function: kernels forward and backward, torch operations for double backward."""
+"""`fused_batch_norm`: kernels for forward and backward, torch operations for double backward."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def fused_batch_norm(
     """Batch normalization with an optional residual and ReLU in the same pass.
 
     ``y = weight (x - mean) / sqrt(var + eps) + bias``, then ``+ residual``, then ``max(y, 0)``. In
-    training mode mean and (biased) variance are the batch's, and the running statistics move to
-    ``(1 - momentum) old + momentum new`` with the unbiased variance, in place; in inference mode the
-    running statistics are used and left alone. Twice differentiable in x, weight, bias and residual.
+    training mode mean and (biased) variance are the batch's, and the running statistics are updated in place
+    to ``(1 - momentum) old + momentum new`` with the unbiased variance. Inference mode uses the running
+    statistics and does not change them. The function is twice differentiable in x, weight, bias and residual.
 
     Parameters
     ----------
     x : Tensor
         Shape (N, C, \\*spatial), rank 2 to 5; float16, bfloat16, float32 or float64. NCHW-like and
-        channels-last memory is read where it lies; other strides are copied first.
+        channels-last memory is read directly; a tensor with other strides is copied first.
     weight, bias : Tensor or None
         Shape (C,), x's dtype, or float32 for half types. None means 1 and 0.
     running_mean, running_var : Tensor or None
         Shape (C,), dtype as weight, any strides. Needed for inference, optional for training.
     training : bool
-        Which statistics to use.
+        Whether to use the batch's statistics.
     momentum : float
         Weight of the new batch in the running statistics.
     eps : float
-        At least 0; with 0, a constant channel gives NaN (0 / 0).
+        Added to the variance inside the root, at least 0; with 0, a constant channel gives NaN (0 / 0).
     residual : Tensor or None
         Shape and dtype of x.
     relu : bool
@@ -56,17 +56,17 @@ def fused_batch_norm(
     Returns
     -------
     Tensor
-        y, of x's shape, dtype and memory format. An empty x gives an empty y and changes no state.
+        y, in x's shape, dtype and memory format. An empty x gives an empty y and changes no state.
 
     Raises
     ------
     ValueError
-        For a wrong rank, shape, dtype, device or eps, and for one value per channel in training;
-        no state has changed then.
+        A rank, shape, dtype, device or eps is wrong, or training has one value per channel. No state
+        changes then.
     """
     check_call(x, weight, bias, running_mean, running_var, residual, training=training, eps=eps)
     if training:
-        # Parameters that share memory with the buffers would change under this call.
+        # Parameters that share memory with the buffers would change during this call.
         buffers = {_memory(t) for t in (running_mean, running_var) if t is not None}
         weight = weight.clone() if weight is not None and _memory(weight) in buffers else weight
         bias = bias.clone() if bias is not None and _memory(bias) in buffers else bias
@@ -86,7 +86,7 @@ def _memory(t: torch.Tensor) -> int:
 
 
 class _FusedBatchNorm(torch.autograd.Function):  # type: ignore[misc]
-    """y from x, weight, bias, residual; the running statistics are updated on the way."""
+    """The autograd function from x, weight, bias and residual to y; it also updates the running statistics."""
 
     @staticmethod
     def forward(
@@ -119,7 +119,7 @@ class _FusedBatchNorm(torch.autograd.Function):  # type: ignore[misc]
 
 
 class _FusedBatchNormGradients(torch.autograd.Function):  # type: ignore[misc]
-    """(dx, dweight, dbias, dresidual) from dy, x and weight."""
+    """The autograd function from dy, x and weight to (dx, dweight, dbias, dresidual)."""
 
     @staticmethod
     def forward(
@@ -162,7 +162,7 @@ class _FusedBatchNormGradients(torch.autograd.Function):  # type: ignore[misc]
                 + nothing
             )
         with torch.enable_grad():
-            # Aliases: dy may itself depend on x, and that path is not ours to follow.
+            # Aliases cut a dependence of dy on x: autograd follows that path outside this function.
             inputs = [
                 None if t is None else t.view_as(t) if t.requires_grad else t for t in (dy, saved.x, saved.weight)
             ]
@@ -195,6 +195,6 @@ def _forward(
         return inference_forward(x, vectors, residual, settings, save=save)
     result = training_forward(x, vectors, residual, settings)
     for buffer in (vectors.running_mean, vectors.running_var):
-        if buffer is not None:  # written behind autograd's back: tell it
+        if buffer is not None:  # autograd does not see that a kernel wrote the buffer
             torch.autograd.graph.increment_version(buffer)
     return result

@@ -1,7 +1,7 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 # ruff: noqa: RET505
 # (Triton cannot compile a return after an `if CONSTEXPR: return`.)
-"""Backward passes: the single pass on chip, and split sums with the input gradient after them."""
+"""Kernels of backward passes: the single pass on chip, and split sums followed by the input gradient."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def through_relu(
     dy, x, y_ptr, corner, y_strides, mean, scale, bias, mask,
     ACC: tl.constexpr, WIDE: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """dy behind ReLU: its sign from the stored y, or recomputed from x where y is not given."""
+    """Pass dy through ReLU's gate: the sign of the stored y, or recomputed from x if y is not given."""
     if y_ptr is not None:
         return relu_gradient(dy, load_tile(y_ptr, corner, y_strides, mask, ACC, WIDE, TILE))
     else:
@@ -43,7 +43,7 @@ def backward_on_chip(
     dweight_ptr, dbias_ptr, dy_strides, x_strides, y_strides, dx_strides, affine_strides, sizes,
     RELU: tl.constexpr, ACC: tl.constexpr, WIDE: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """All gradients of a training step for channels that fit on chip: two reads, one write."""
+    """Compute all gradients of a training step for channels that fit on chip: two reads, one write."""
     corner = (tl.program_id(0) * TILE[0], 0, 0)
     c = corner[0] + tl.arange(0, TILE[0])
     in_c = c < sizes[0]
@@ -81,9 +81,9 @@ def partial_gradients(
     RELU: tl.constexpr, TILES: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     ACC: tl.constexpr, WIDE: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """Sums of dy and of dy * xhat over up to TILES tiles.
+    """Sum dy and dy * xhat over up to TILES tiles.
 
-    In inference mode dx = weight * invstd * dy needs no sum and is written on the way (``dx_ptr``).
+    In inference mode dx = weight * invstd * dy needs no sum; the same loop writes it (``dx_ptr``).
     """
     block, split = block_of_program(channel_blocks, splits, CHANNELS_LAST)
     c = block * TILE[0] + tl.arange(0, TILE[0])
@@ -117,7 +117,7 @@ def merge_gradients(
     sum_dy_ptr, sum_dy_xhat_ptr, out_dy_ptr, out_dy_xhat_ptr, dweight_ptr, dbias_ptr,
     partials, channels, channel_blocks, BC: tl.constexpr, BP: tl.constexpr,
 ):  # fmt: skip
-    """Add groups of BP partial sums; the last round also writes the parameters' gradients."""
+    """Add each group of BP partial sums; the last round also writes the parameters' gradients."""
     pid = tl.program_id(0)
     group = pid // channel_blocks
     c = (pid % channel_blocks) * BC + tl.arange(0, BC)
@@ -144,7 +144,7 @@ def input_gradient(
     RELU: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     ACC: tl.constexpr, WIDE: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """dx of one tile, from the channels' sums (training) or without them (inference)."""
+    """Compute dx of one tile, from the channels' sums (training) or without them (inference)."""
     block, tile = block_of_program(channel_blocks, tiles, CHANNELS_LAST)
     corner = corner_of(block, tile, sizes, TILE)
     c = corner[0] + tl.arange(0, TILE[0])
@@ -154,7 +154,7 @@ def input_gradient(
     scale = invstd * load_channels(weight_ptr, affine_strides[0], c, in_c, 1.0, ACC)
     mask = tile_mask(corner, sizes, TILE)
     dy = load_tile(dy_ptr, corner, dy_strides, mask, ACC, WIDE, TILE)
-    x = dy  # not read where nothing depends on it: inference without ReLU, or with y at hand
+    x = dy  # a placeholder if x is not needed: inference without ReLU, or with a stored y
     if x_ptr is not None:
         x = load_tile(x_ptr, corner, x_strides, mask, ACC, WIDE, TILE)
     if RELU:

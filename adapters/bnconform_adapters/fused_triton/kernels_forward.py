@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Forward passes: the single pass on chip, and the normalisation with known statistics."""
+"""Kernels of forward passes: the single pass on chip, and the normalisation with known statistics."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def training_forward_on_chip(
     eps_bits, momentum_bits, kept_bits,
     RELU: tl.constexpr, ACC: tl.constexpr, WIDE: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """Statistics and normalisation of channels that fit on chip: one read, one write."""
+    """Compute statistics of channels that fit on chip and normalise them: one read, one write."""
     corner = (tl.program_id(0) * TILE[0], 0, 0)
     c = corner[0] + tl.arange(0, TILE[0])
     in_c = c < sizes[0]
-    # Before the running statistics are written: the buffers may be the same memory.
+    # Load before the running statistics are written: the buffers may share memory.
     weight = load_channels(weight_ptr, affine_strides[0], c, in_c, 1.0, ACC)
     bias = load_channels(bias_ptr, affine_strides[1], c, in_c, 0.0, ACC)
     mask = tile_mask(corner, sizes, TILE)

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Statistics of channels too long for one program: per split, merged, finished."""
+"""Kernels for statistics of channels too long for one program: per split, merged, finished."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def partial_statistics(
     TILES: tl.constexpr, CHANNELS_LAST: tl.constexpr, ACC: tl.constexpr, WIDE: tl.constexpr,
     TILE: tl.constexpr,
 ):  # fmt: skip
-    """(count, mean, sum of squared deviations) of up to TILES tiles, merged by Chan's formula."""
+    """Store (count, mean, sum of squared deviations) of up to TILES tiles, merged by Chan's formula."""
     block, split = block_of_program(channel_blocks, splits, CHANNELS_LAST)
     zero = tl.full((TILE[0],), 0.0, ACC)
     count = zero
@@ -60,7 +60,7 @@ def partial_statistics(
 def merged_partials(
     count_ptr, mean_ptr, m2_ptr, first, partials, c, channels, ACC: tl.constexpr, BP: tl.constexpr
 ):  # fmt: skip
-    """Chan's formula over BP partial results at once, from ``first``: (count, mean, m2) per channel."""
+    """Merge BP partial results from ``first`` on by Chan's formula: (count, mean, m2) per channel."""
     p = first + tl.arange(0, BP)
     mask = (c < channels)[:, None] & (p < partials)[None, :]
     here = p.to(tl.int64)[None, :] * channels + c[:, None]
@@ -70,7 +70,7 @@ def merged_partials(
     total = partials_sum(count)
     divisor = tl.where(total > 0, total, 1.0)[:, None] + tl.full(count.shape, 0.0, ACC)
     share = divide(count, divisor, ACC)
-    # A partial result of no values has no say, whatever its mean.
+    # A partial result without values must not count, even if its mean is NaN.
     mean = partials_sum(tl.where(count > 0, means * share, 0.0))
     deviation = tl.where(count > 0, means - mean[:, None], 0.0)
     correction = partials_sum(deviation * share)
@@ -83,7 +83,7 @@ def merge_statistics(
     count_ptr, mean_ptr, m2_ptr, out_count_ptr, out_mean_ptr, out_m2_ptr,
     partials, channels, channel_blocks, ACC: tl.constexpr, BC: tl.constexpr, BP: tl.constexpr,
 ):  # fmt: skip
-    """Merge groups of BP partial results into one each."""
+    """Merge each group of BP partial results into one."""
     pid = tl.program_id(0)
     group = pid // channel_blocks
     c = (pid % channel_blocks) * BC + tl.arange(0, BC)

@@ -1,4 +1,4 @@
-"""Backward passes: which kernels run, on what, in which order."""
+"""Launch the kernels of backward passes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from .runtime import launch
 
 
 class Saved(NamedTuple):
-    """What the forward pass leaves for the backward pass.
+    """Tensors that the forward pass saves for the backward pass.
 
-    ``y`` only for ReLU over a residual; without one its sign is recomputed from x, for no traffic.
+    ``y`` is saved only for ReLU with a residual. Without a residual, the kernels recompute the sign of y
+    from x, without extra traffic.
     """
 
     x: torch.Tensor
@@ -41,7 +42,7 @@ class Saved(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """Which gradients are asked for."""
+    """Flags: the gradients to compute."""
 
     dx: bool
     dweight: bool
@@ -50,7 +51,7 @@ class Needs(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients; None where not asked for. ``dresidual`` only where ReLU makes it differ from dy."""
+    """Gradients, None if not requested. ``dresidual`` is set only with ReLU; without, it equals dy."""
 
     dx: torch.Tensor | None
     dweight: torch.Tensor | None
@@ -59,7 +60,7 @@ class Gradients(NamedTuple):
 
 
 def backward(dy: torch.Tensor, saved: Saved, settings: Settings, needs: Needs) -> Gradients:
-    """All gradients that ``needs`` names; every subset gives the same bits."""
+    """Compute the gradients that ``needs`` names; every subset gives the same bits."""
     run = _run(dy, saved, settings, needs)
     if settings.training:
         run.training()
@@ -69,14 +70,14 @@ def backward(dy: torch.Tensor, saved: Saved, settings: Settings, needs: Needs) -
 
 
 def gradient_sums(dy: torch.Tensor, saved: Saved, settings: Settings) -> torch.Tensor:
-    """Sums of dy and of dy * xhat over a shard, in the accumulator's dtype; shape (2, C)."""
+    """Compute the sums of dy and of dy * xhat over a shard, in the accumulator's dtype; shape (2, C)."""
     return torch.stack(_run(dy, saved, settings, Needs(False, False, False, False))._sums(None, None))
 
 
 def input_gradient(
     dy: torch.Tensor, saved: Saved, settings: Settings, sums: torch.Tensor, values_per_channel: int
 ) -> torch.Tensor:
-    """dx of a shard, from those sums over a whole batch of ``values_per_channel``."""
+    """Compute dx of a shard from the gradient sums of a whole batch of ``values_per_channel``."""
     run = _run(dy, saved, settings, Needs(True, False, False, False))
     sum_dy, sum_dy_xhat = sums.contiguous().unbind()
     run._input_gradient(sum_dy, sum_dy_xhat, None, values_per_channel)
@@ -105,7 +106,7 @@ def _run(dy: torch.Tensor, saved: Saved, settings: Settings, needs: Needs) -> _R
 
 
 class _Run(NamedTuple):
-    """One backward pass: its operands, and the kernels that take them."""
+    """The operands of one backward pass, and methods that launch its kernels."""
 
     incoming: Operand
     source: Operand
@@ -116,7 +117,7 @@ class _Run(NamedTuple):
     settings: Settings
 
     def training(self) -> None:
-        """Sums on chip where dy and x fit, else per split; then dx, which needs them."""
+        """Launch one kernel if dy and x fit on chip, else kernels for the sums, then for dx."""
         view, x = self.source.view, self.source.tensor
         assert view is not None
         assert x is not None
@@ -134,7 +135,7 @@ class _Run(NamedTuple):
         if self.gradients.dx is None:
             return
         if self.gradients.dresidual is not None:
-            # dy behind ReLU has just been written: read it instead of dy and y.
+            # dresidual now contains dy after ReLU's gate: read it instead of dy and y.
             behind = self._replace(
                 incoming=Operand(self.gradients.dresidual, self.out.view),
                 settings=Settings(True, self.settings.momentum, self.settings.eps, relu=False),
@@ -145,14 +146,14 @@ class _Run(NamedTuple):
             self._input_gradient(sum_dy, sum_dy_xhat, None)
 
     def inference(self) -> None:
-        """dx needs no sums; it is written while they are taken, if they are asked for."""
+        """Launch the kernel for dx, which needs no sums; if sums are requested, their kernel also writes dx."""
         if self.gradients.dweight is not None or self.gradients.dbias is not None:
             self._sums(self.gradients.dx, self.gradients.dresidual)
         else:
             self._input_gradient(None, None, self.gradients.dresidual)
 
     def _tensors(self, dx: torch.Tensor | None, dresidual: torch.Tensor | None) -> dict[str, object]:
-        """Arguments that all backward kernels over x share."""
+        """Return the arguments that all backward kernels over x share."""
         view = self.source.view
         assert view is not None
         return {
@@ -174,7 +175,7 @@ class _Run(NamedTuple):
         }
 
     def _sums(self, dx: torch.Tensor | None, dresidual: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sums of dy and dy * xhat per channel, in the accumulator's dtype; writes dweight and dbias."""
+        """Sum dy and dy * xhat per channel, in the accumulator's dtype; write dweight and dbias."""
         view, x = self.source.view, self.source.tensor
         assert view is not None
         assert x is not None
@@ -213,7 +214,7 @@ class _Run(NamedTuple):
         dresidual: torch.Tensor | None,
         values_per_channel: int | None = None,
     ) -> None:
-        """The elementwise pass; x is not read where nothing depends on it. The sums may be of other values, too."""
+        """Launch the elementwise pass, which reads x only if needed. The sums may include other shards' values."""
         view, x = self.source.view, self.source.tensor
         assert view is not None
         assert x is not None

@@ -1,4 +1,4 @@
-"""Forward passes: which kernels run, on what, in which order."""
+"""Launch the kernels of forward passes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .statistics import partial_statistics, reduce_partials
 
 
 class Vectors(NamedTuple):
-    """Per-channel tensors of shape (C,), each optional, of any stride."""
+    """Optional per-channel tensors of shape (C,) with any stride."""
 
     weight: torch.Tensor | None = None
     bias: torch.Tensor | None = None
@@ -46,7 +46,7 @@ class Vectors(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """Result of a forward pass: y, and the statistics that it used (shape (C,)), if asked for."""
+    """Result of a forward pass: y, and on request the statistics that it used, shape (C,)."""
 
     y: torch.Tensor
     mean: torch.Tensor | None
@@ -56,8 +56,8 @@ class Forward(NamedTuple):
 def training_forward(x: torch.Tensor, vectors: Vectors, residual: torch.Tensor | None, settings: Settings) -> Forward:
     """Normalise with the batch's statistics and blend them into the running ones, in place.
 
-    One pass where a channel's values fit on chip: x is read once. Otherwise statistics per split,
-    their merge, and the normalisation: x is read twice.
+    If a channel's values fit on chip, one kernel reads x once. Otherwise kernels compute statistics per
+    split, merge them and normalise: x is read twice.
     """
     x, view, y, y_view = viewable(x)
     source, target = Operand(x, view), Operand(y, y_view)
@@ -99,9 +99,9 @@ def training_forward(x: torch.Tensor, vectors: Vectors, residual: torch.Tensor |
 def inference_forward(
     x: torch.Tensor, vectors: Vectors, residual: torch.Tensor | None, settings: Settings, *, save: bool
 ) -> Forward:
-    """Normalise with the running statistics; with ``save``, also return copies of them as used.
+    """Normalise with the running statistics; with ``save``, also return the mean and invstd used.
 
-    Copies, because a training step between this pass and its backward pass overwrites the buffers.
+    They are copies, because a training step may overwrite the buffers before the backward pass.
     """
     x, view, y, y_view = viewable(x)
     added = ABSENT if residual is None else Operand(*in_layout_of(residual, y, y_view))

@@ -1,4 +1,4 @@
-"""How a tensor's memory looks to the kernels: samples by channels by positions, with three strides."""
+"""Views of a tensor's memory for the kernels: samples by channels by positions, with three strides."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 @dataclass(frozen=True)
 class ChannelView:
-    """A (N, C, \\*spatial) tensor seen as ``rows x channels x columns``.
+    """The view of a (N, C, \\*spatial) tensor as ``rows x channels x columns``.
 
-    ``rows`` is 1 where samples and positions share one uniform stride: channels-last memory,
-    (N, C) inputs, one sample, one channel. The axis that is contiguous is the columns, unless
-    ``channels_last``, where it is the channels.
+    ``rows`` is 1 if samples and positions share one uniform stride: channels-last memory,
+    (N, C) inputs, one sample, one channel. The contiguous axis is the columns, or with
+    ``channels_last`` the channels.
     """
 
     rows: int
@@ -26,12 +26,12 @@ class ChannelView:
 
     @property
     def values_per_channel(self) -> int:
-        """Number of values that a channel's statistics are taken over."""
+        """Number of values in a channel's statistics."""
         return self.rows * self.columns
 
     @property
     def reach(self) -> int:
-        """Largest element offset that the view touches."""
+        """Largest element offset in the view."""
         return (
             (self.rows - 1) * self.row_stride
             + (self.channels - 1) * self.channel_stride
@@ -40,14 +40,14 @@ class ChannelView:
 
 
 def channel_view(x: torch.Tensor, *, fold: bool = True) -> ChannelView | None:
-    """View a non-empty tensor without copying, or None where its strides do not allow it.
+    """Return a view of a non-empty tensor without a copy, or None if its strides do not allow that.
 
     Parameters
     ----------
     x : Tensor
         Shape (N, C, \\*spatial), at least one element.
     fold : bool
-        Whether samples and positions become one axis where a uniform stride allows it.
+        Whether to join samples and positions to one axis if they share a uniform stride.
     """
     spatial = _spatial(x)
     if spatial is None:
@@ -66,7 +66,7 @@ def channel_view(x: torch.Tensor, *, fold: bool = True) -> ChannelView | None:
         column_stride = 0
     by_columns = column_stride == 1 or (columns == 1 and channel_stride != 1)
     if not by_columns and not (rows == 1 and channel_stride == 1):
-        # One channel whose positions are apart still reads in one sweep.
+        # One channel with gaps between positions is still one row.
         if not (rows == 1 and channels == 1):
             return None
         by_columns = True
@@ -74,7 +74,7 @@ def channel_view(x: torch.Tensor, *, fold: bool = True) -> ChannelView | None:
 
 
 def view_like(t: torch.Tensor, view: ChannelView) -> ChannelView | None:
-    """View ``t`` (same shape) with the rows, columns and contiguous axis of ``view``, or None."""
+    """Return a view of ``t`` (same shape) with the rows, columns and contiguous axis of ``view``, or None."""
     own = channel_view(t, fold=view.rows == 1)
     if own is None:
         return None
@@ -83,10 +83,9 @@ def view_like(t: torch.Tensor, view: ChannelView) -> ChannelView | None:
 
 
 def viewable(x: torch.Tensor) -> tuple[torch.Tensor, ChannelView, torch.Tensor, ChannelView]:
-    """``x`` and an empty tensor for a result of its layout, both with their views.
+    """Return ``x`` and an empty tensor of the same layout for a result, both with their views.
 
-    ``x`` comes back as it is wherever its memory is NCHW-like or channels-last, as a contiguous
-    copy otherwise.
+    If memory is neither NCHW-like nor channels-last, a contiguous copy of ``x`` is returned.
     """
     view = channel_view(x)
     if view is not None:
@@ -101,7 +100,7 @@ def viewable(x: torch.Tensor) -> tuple[torch.Tensor, ChannelView, torch.Tensor, 
 
 
 def in_layout_of(t: torch.Tensor, out: torch.Tensor, view: ChannelView) -> tuple[torch.Tensor, ChannelView]:
-    """``t`` and its view, copied into the layout of ``out`` if it has another."""
+    """Return ``t`` and its view; ``t`` is copied if its layout differs from that of ``out``."""
     own = view_like(t, view)
     if own is None:
         t = torch.empty_like(out, dtype=t.dtype).copy_(t)
@@ -111,7 +110,7 @@ def in_layout_of(t: torch.Tensor, out: torch.Tensor, view: ChannelView) -> tuple
 
 
 def _spatial(x: torch.Tensor) -> tuple[int, int] | None:
-    """Number of positions and the one stride between them, or None if there is no such stride."""
+    """Return the number of positions and the stride between them, or None if the stride is not uniform."""
     size, stride = 1, 0
     for axis in range(x.ndim - 1, 1, -1):
         if x.shape[axis] == 1:

@@ -1,4 +1,4 @@
-"""`FusedBatchNorm`: the module to put where ``torch.nn.BatchNorm1d``, ``2d`` or ``3d`` stands."""
+"""`FusedBatchNorm`: a module that replaces ``torch.nn.BatchNorm1d``, ``2d`` or ``3d``."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ class FusedBatchNorm(_BatchNorm):  # type: ignore[misc]
 
     Parameters, buffers, ``state_dict`` keys and checkpoints are those of ``torch.nn.BatchNorm*d``;
     so are ``momentum=None`` (cumulative average), ``affine=False`` and ``track_running_stats=False``.
-    Two differences, both where torch counts a batch that left no trace in the statistics: a call that
-    raises and an empty batch do not advance ``num_batches_tracked``.
+    One difference: a call that raises and an empty batch do not advance ``num_batches_tracked``,
+    since neither changes the statistics. Torch counts both.
 
     Parameters
     ----------
     num_features : int
         Number of channels C.
     eps : float
-        Added to the variance inside the root; 0 is allowed where no variance is 0.
+        Added to the variance inside the root; 0 is allowed if no variance is 0.
     momentum : float or None
         Weight of the new batch in the running statistics; None for the average over all batches.
     affine : bool
         Whether to learn weight and bias.
     track_running_stats : bool
-        Whether to keep running statistics; without them inference uses the batch's own.
+        Whether to track running statistics; without them inference uses the batch's own.
     device : torch.device, optional
-        Of parameters and buffers.
+        Device of parameters and buffers.
     dtype : torch.dtype, optional
-        Of parameters and buffers; float32 parameters serve float16 and bfloat16 inputs.
+        Dtype of parameters and buffers; float32 parameters work with float16 and bfloat16 inputs.
     bias : bool
         Whether an affine module has a bias.
     relu : bool
@@ -70,12 +70,12 @@ class FusedBatchNorm(_BatchNorm):  # type: ignore[misc]
         Returns
         -------
         Tensor
-            Of x's shape, dtype and memory format.
+            y, in x's shape, dtype and memory format.
 
         Raises
         ------
         ValueError
-            As `fused_batch_norm`, and for a number of channels other than ``num_features``.
+            As in `fused_batch_norm`, or the number of channels differs from ``num_features``.
         """
         if x.ndim >= 2 and x.shape[1] != self.num_features:
             raise ValueError(
@@ -102,7 +102,7 @@ class FusedBatchNorm(_BatchNorm):  # type: ignore[misc]
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def move_statistics(self, whole: ChannelStatistics) -> None:
-        """Move the running statistics by those of a whole batch, with the unbiased variance; not by an empty one."""
+        """Update the running statistics with a whole batch's, with the unbiased variance; an empty batch is ignored."""
         count = whole.values_per_channel
         if self.running_mean is None or not count:
             return
@@ -112,11 +112,11 @@ class FusedBatchNorm(_BatchNorm):  # type: ignore[misc]
         self.num_batches_tracked.add_(1)
 
     def _factor(self) -> float:
-        """Weight of the coming batch in the running statistics."""
+        """Return the weight of the next batch in the running statistics."""
         if self.momentum is not None:
             return float(self.momentum)
         return 1.0 / (int(self.num_batches_tracked) + 1)
 
     def extra_repr(self) -> str:
-        """As torch's module, with ``relu``."""
+        """Return the text of torch's module, with ``relu``."""
         return f"{super().extra_repr()}, relu={self.relu}"

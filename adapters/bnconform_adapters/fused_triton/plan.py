@@ -1,7 +1,7 @@
-"""Launch configurations, as a pure function of sizes, element size and layout.
+"""Launch configurations, as pure functions of sizes, element size and layout.
 
-Nothing is timed and no device is asked: the same problem takes the same path on every machine,
-which keeps results reproducible and running statistics safe from a tuner that runs a kernel twice.
+No timing and no device property counts: the same problem takes the same path on every machine. So
+results are reproducible, and no tuner updates running statistics by running a kernel twice.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Budget:
-    """How much one program takes on. All sizes are in float32 values, powers of two.
+    """Limits on the work of one program. All sizes count float32 values and are powers of two.
 
     Attributes
     ----------
     on_chip, on_chip_channels_last : int
-        Values of a channel block that a program can hold, twice in the backward pass. 16 warps have
-        room for 32 per thread beside pointers and masks; channels-last blocks, whose statistics
-        are vectors, for half of it. Twice as much spills: the compile checks would say so.
+        Largest channel block that a program can hold, twice in the backward pass. 16 warps have room for
+        32 values per thread besides pointers and masks. Channels-last blocks have room for half, since
+        their statistics are vectors. Twice as much spills; the compile checks would fail.
     tile : int
-        Tile of the kernels that walk over x.
+        Tile of the kernels that read x tile by tile.
     group : int
-        Below this many values per program several channels share one.
+        Number of values per program below which several channels share a program.
     enough_programs : int
-        Where there are more tiles, a program takes several, ...
+        Number of programs above which one program takes several tiles.
     tiles_per_program : int
-        ... up to this many, one after another. It is small, so that the height of the summation tree
-        stays as low as grade T of the error bounds assumes, about 2 log2 n: log2 of a tile, these, and
-        log2 of the number of partial results.
+        Largest number of tiles of a program, one after another. This number is small to keep the height
+        of the summation tree at about 2 log2 n, which grade T of the error bounds assumes: log2 of a
+        tile, plus this number, plus log2 of the number of partial results.
     merge : int
-        Partial results that one program merges.
+        Number of partial results that one program merges.
     """
 
     on_chip: int
@@ -42,10 +42,10 @@ class Budget:
     merge: int = 1024
 
 
-# 4 warps with eight 128-bit loads each; programs that fill 132 multiprocessors eight times over.
+# 4 warps with eight 128-bit loads each; enough programs to fill 132 multiprocessors eight times.
 COMPILED = Budget(on_chip=16384, on_chip_channels_last=8192, tile=4096, group=2048, enough_programs=1024)
-# The interpreter's cost is per program and operation, hardly per element: few programs, large tiles.
-# The limits that choose between the kernels are the same.
+# In the interpreter, programs and operations take time, elements almost none: few programs, large tiles.
+# The limits that choose between kernels are the same.
 INTERPRETED = Budget(on_chip=16384, on_chip_channels_last=8192, tile=32768, group=32768, enough_programs=1)
 
 MERGE_TILE = 4096  # channels x partial results
@@ -65,7 +65,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Grid:
-    """Tiles laid over a ``rows x channels x columns`` problem."""
+    """The tiles that cover a ``rows x channels x columns`` problem."""
 
     channel_blocks: int
     tiles: int
@@ -73,22 +73,22 @@ class Grid:
 
     @property
     def splits(self) -> int:
-        """Programs, hence partial results, per channel block."""
+        """Number of programs, and so of partial results, per channel block."""
         return ceil_div(self.tiles, self.tiles_per_program)
 
     @property
     def programs(self) -> int:
-        """Programs in all."""
+        """Total number of programs."""
         return self.channel_blocks * self.splits
 
 
 def ceil_div(a: int, b: int) -> int:
-    """Smallest integer not below a / b."""
+    """Return the smallest integer not below a / b."""
     return -(-a // b)
 
 
 def next_power_of_two(value: int) -> int:
-    """Smallest power of two not below a positive value."""
+    """Return the smallest power of two not below a positive value."""
     return 1 << (value - 1).bit_length()
 
 
@@ -96,7 +96,7 @@ def on_chip_tile(
     rows: int, channels: int, columns: int,
     *, itemsize: int, channels_last: bool, budget: Budget = COMPILED,
 ) -> Tile | None:  # fmt: skip
-    """Tile that holds all values of some channels, or None where they do not fit.
+    """Return a tile that holds all values of some channels, or None if they do not fit on chip.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def on_chip_tile(
     itemsize : int
         Bytes per element of x.
     channels_last : bool
-        Whether channels are contiguous: then a tile is at least a memory sector wide in channels.
+        Whether channels are contiguous; then a tile has channels for at least one memory sector.
     budget : Budget
-        What a program takes on.
+        Limits on the work of one program.
     """
     limit = budget.on_chip_channels_last if channels_last else budget.on_chip
     limit //= 2 if itemsize == 8 else 1
@@ -124,7 +124,7 @@ def streaming_tile(
     rows: int, channels: int, columns: int,
     *, itemsize: int, channels_last: bool, budget: Budget = COMPILED,
 ) -> Tile:  # fmt: skip
-    """Tile of the kernels that walk over x: split statistics, normalisation, gradients.
+    """Return the tile of the kernels that read x tile by tile: split statistics, normalisation, gradients.
 
     Parameters are those of `on_chip_tile`.
     """
@@ -143,7 +143,7 @@ def streaming_tile(
 def lay(
     tile: Tile, rows: int, channels: int, columns: int, *, merge: bool, budget: Budget = COMPILED
 ) -> Grid:  # fmt: skip
-    """Grid of a tile over a problem; with ``merge``, programs take several tiles where there are many."""
+    """Return the grid of a tile over a problem; with ``merge``, programs take several tiles if there are many."""
     channel_blocks = ceil_div(channels, tile.channels)
     tiles = ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns)
     per_program = tiles * channel_blocks // budget.enough_programs if merge else 1
@@ -151,17 +151,17 @@ def lay(
 
 
 def merge_tile(partials: int, channels: int, *, budget: Budget = COMPILED) -> tuple[int, int]:
-    """Channels and partial results (powers of two) that one merging program takes."""
+    """Return the channels and partial results (powers of two) of one merging program."""
     length = min(budget.merge, next_power_of_two(partials))
     return min(next_power_of_two(channels), MERGE_TILE // length, 64), length
 
 
 def _warps(size: int, *, most: int) -> int:
-    """Warps of 32 threads with 16 values each or more."""
+    """Return the number of warps of 32 threads, each thread with at least 16 values."""
     return min(most, max(1, size // 512))
 
 
 def _least_padding(columns: int, most: int, *, least: int) -> int:
-    """Tile length, from 256 or ``least`` to ``most``, that wastes the fewest lanes at the end of a row."""
+    """Return the tile length, from 256 or ``least`` to ``most``, with the fewest unused lanes at the end of a row."""
     lengths = [length for length in (4096, 2048, 1024, 512, 256) if least <= length <= most] or [most]
     return min(lengths, key=lambda length: ceil_div(columns, length) * length)

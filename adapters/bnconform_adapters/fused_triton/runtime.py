@@ -1,9 +1,9 @@
-"""Where kernels run: compiled on a GPU, or in Triton's interpreter on any CPU.
+"""Run kernels: compiled on a GPU, or in Triton's interpreter on any CPU.
 
-The choice is made once, when this module is imported: ``TRITON_INTERPRET`` decides if it is set
-(``0`` forces compilation, which is how the ahead-of-time checks work without a GPU), otherwise the
-presence of a GPU does. The environment is only read, never written: ``triton.jit`` of other
-packages in the process keeps its meaning, and it does not matter who imported Triton first.
+This module decides once, when it is imported. ``TRITON_INTERPRET`` decides if it is set (``0`` forces
+compilation, which the ahead-of-time checks use without a GPU). Otherwise kernels are compiled if a GPU
+is present. The environment is only read, never written. So ``triton.jit`` of other packages in the
+process does not change, and any package may import Triton first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ interpreted: bool = (
 
 
 class Launch(NamedTuple):
-    """One launch that `recorded_launches` caught instead of running it."""
+    """A launch that `recorded_launches` recorded instead of running it."""
 
     function: Any
     programs: int
@@ -39,19 +39,19 @@ class Launch(NamedTuple):
 
 _recording: list[Launch] | None = None
 
-# No contraction into fused multiply-adds: the on-chip and the split kernels round alike, and the sign
-# that the backward pass recomputes for ReLU is the one that the forward pass saw.
+# Without fused multiply-adds, the on-chip and the split kernels round equally, and the backward pass
+# recomputes the same sign for ReLU as the forward pass.
 COMPILE_OPTIONS = {"enable_fp_fusion": False}
 
-# The interpreter replaces functions of triton.language while a kernel runs and keeps the grid
-# position in a global: two threads in it at once would mix.
+# The interpreter replaces functions of triton.language while a kernel runs, and stores the grid
+# position in a global: two threads at once would disturb each other.
 _interpreter_lock = threading.Lock()
 
 
 def kernel(function: Callable[..., None]) -> Any:
     """Decorate a function that is launched over a grid.
 
-    Arguments named ``*_bits`` carry floats (see `float_bits`) and are never specialised on.
+    Arguments named ``*_bits`` contain floats (see `float_bits`); Triton never specialises on them.
     """
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     floats = [name for name in names if name.endswith("_bits")]
@@ -65,17 +65,17 @@ def kernel(function: Callable[..., None]) -> Any:
 def device_function(function: Callable[..., Any]) -> Any:
     """Decorate a function that kernels call.
 
-    In the interpreter it stays a plain function: wrapped, each call would patch
-    ``triton.language`` anew, which costs more than the call itself.
+    In the interpreter the function stays plain: if wrapped, each call would patch
+    ``triton.language`` again, which takes longer than the call itself.
     """
     return function if interpreted else triton.jit(function)
 
 
 def float_bits(value: float) -> int:
-    """Bit pattern of a float64 as a signed int64.
+    """Return the bit pattern of a float64 as a signed int64.
 
-    Triton passes Python floats as float32, in which ``1e-5`` is off by 2e-8 of itself: too coarse
-    for a float64 kernel. An integer arrives whole; ``device_functions.float_argument`` turns it back.
+    Triton passes Python floats as float32, in which ``1e-5`` has a relative error of 2e-8: too much for
+    a float64 kernel. An integer is passed exactly; ``device_functions.float_argument`` converts it back.
     """
     bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
     return bits
@@ -97,7 +97,7 @@ def launch(function: Any, programs: int, warps: int, device: torch.device, **arg
 
 @contextmanager
 def recorded_launches() -> Iterator[list[Launch]]:
-    """Collect launches in place of running them: what ahead-of-time compilation starts from."""
+    """Record launches instead of running them, for ahead-of-time compilation."""
     global _recording
     _recording = []
     try:

@@ -1,8 +1,8 @@
-"""Statistics of a shard, and their merge: what synchronised batch norm exchanges.
+"""Statistics of shards and their merge, for synchronised batch norm.
 
-The split kernels produce them anyway: per channel the count, the mean and the sum of squared
-deviations from it. Merged by Chan's formula, shards of any sizes give what the whole batch gives;
-sums of x and of x^2 would not, since their difference cancels where the mean is large.
+The split kernels already compute them: per channel the count, the mean and the sum of squared
+deviations from the mean. Chan's formula merges shards of any sizes to the statistics of the whole batch.
+Sums of x and of x^2 are not exchanged, since their difference cancels if the mean is large.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .runtime import launch, tl
 
 
 class ChannelStatistics(NamedTuple):
-    """Count, mean and sum of squared deviations; shape (C,), or (P, C) for P partial results.
+    """Count, mean and sum of squared deviations, with shape (C,), or (P, C) for P partial results.
 
-    float32, or float64 for float64 data.
+    The dtype is float32, or float64 for float64 data.
     """
 
     count: torch.Tensor
@@ -30,23 +30,23 @@ class ChannelStatistics(NamedTuple):
 
     @property
     def values_per_channel(self) -> int:
-        """The count, which all channels share; 0 where there are none."""
+        """The count, which all channels share; 0 without channels."""
         return int(self.count.flatten()[0]) if self.count.numel() else 0
 
 
 def channel_statistics(x: torch.Tensor) -> ChannelStatistics:
-    """Statistics of each channel of a shard.
+    """Compute the statistics of each channel of a shard.
 
     Parameters
     ----------
     x : Tensor
-        Shape (N, C, \\*spatial), float16, bfloat16, float32 or float64. It may be empty: then all
-        three are 0.
+        Shape (N, C, \\*spatial), float16, bfloat16, float32 or float64. For an empty x all three
+        statistics are 0.
 
     Returns
     -------
     ChannelStatistics
-        Each of shape (C,).
+        Three tensors of shape (C,).
     """
     if x.numel() == 0:
         zeros = torch.zeros(3, x.shape[1], dtype=accumulator(x)[0], device=x.device)
@@ -56,24 +56,24 @@ def channel_statistics(x: torch.Tensor) -> ChannelStatistics:
 
 
 def merge_channel_statistics(partials: ChannelStatistics) -> ChannelStatistics:
-    """Statistics of the union of P shards, in a fixed order of operations.
+    """Compute the statistics of the union of P shards, in a fixed order of operations.
 
     Parameters
     ----------
     partials : ChannelStatistics
-        Each of shape (P, C), float32 or float64; a count of 0 marks an empty shard.
+        Statistics of each shard, shape (P, C), float32 or float64; a count of 0 marks an empty shard.
 
     Returns
     -------
     ChannelStatistics
-        Each of shape (C,).
+        Three tensors of shape (C,).
     """
     partials = reduce_partials(partials, to_one=True)
     return ChannelStatistics(*(t[0] for t in partials))
 
 
 def partial_statistics(x: torch.Tensor, view: ChannelView) -> ChannelStatistics:
-    """Statistics per split, each of shape (P, C); P is set by the shape alone."""
+    """Compute the statistics of each split, shape (P, C); P depends only on the shape of x."""
     dtype, acc = accumulator(x)
     operand = Operand(x, view)
     tile, grid = streaming_grid(x, view, merge=True)
@@ -89,7 +89,7 @@ def partial_statistics(x: torch.Tensor, view: ChannelView) -> ChannelStatistics:
 
 
 def reduce_partials(partials: ChannelStatistics, *, to_one: bool = False) -> ChannelStatistics:
-    """Merge groups of partial results, in rounds, until one program can merge the rest (or it is one)."""
+    """Merge groups of partial results, in rounds, until one program can merge the rest; or ``to_one`` result."""
     while partials.count.shape[0] > 1 if to_one else not merged_at_once(partials.count.shape[0]):
         rows, channels = partials.count.shape
         block, length = merge_tile(rows, channels)

@@ -1,7 +1,7 @@
 """Batch norm over several devices: each has a shard of the batch, of any size, and all use the batch's statistics.
 
-`FusedSyncBatchNorm` exchanges over ``torch.distributed``; with another means of exchange, call the functions it is made
-of: `channel_statistics`, `merge_channel_statistics`, `normalize_shard`, `shard_gradient_sums`, `shard_input_gradient`.
+`FusedSyncBatchNorm` exchanges statistics with ``torch.distributed``. For another exchange, call its parts yourself:
+`channel_statistics`, `merge_channel_statistics`, `normalize_shard`, `shard_gradient_sums`, `shard_input_gradient`.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def normalize_shard(
     Parameters
     ----------
     x : Tensor
-        Shape (N_i, C, \\*spatial), float16 to float64; it may be empty.
+        Shape (N_i, C, \\*spatial), float16 to float64, maybe empty.
     weight, bias : Tensor or None
         Shape (C,).
     whole : ChannelStatistics
-        Of all shards together, as `merge_channel_statistics` gives them.
+        Statistics of all shards together, from `merge_channel_statistics`.
     eps : float
 
     Returns
     -------
     Forward
-        y, and mean and 1 / sqrt(var + eps) as the backward pass needs them.
+        y, and mean and 1 / sqrt(var + eps) for the backward pass.
     """
     variance = whole.m2 / whole.count
     if x.numel() == 0:
@@ -50,12 +50,12 @@ def normalize_shard(
 
 
 def shard_gradient_sums(dy: torch.Tensor, x: torch.Tensor, mean: torch.Tensor, invstd: torch.Tensor) -> torch.Tensor:
-    """A shard's own part of dbias = sum(dy) and of dweight = sum(dy * xhat), which are to be added up over all shards.
+    """Compute a shard's part of dbias = sum(dy) and of dweight = sum(dy * xhat); add the parts of all shards.
 
     Returns
     -------
     Tensor
-        Shape (2, C), float32, or float64 for float64 data; zeros for an empty shard.
+        The two sums, shape (2, C), float32, or float64 for float64 data; zeros for an empty shard.
     """
     if x.numel() == 0:
         return torch.zeros(2, x.shape[1], dtype=accumulator(x)[0], device=x.device)
@@ -71,7 +71,7 @@ def shard_input_gradient(
     sums: torch.Tensor,
     count: int,
 ) -> torch.Tensor:
-    """dx of a shard, from the sums of `shard_gradient_sums` over all shards, of ``count`` values per channel."""
+    """Compute dx of a shard from the summed `shard_gradient_sums` of all shards with ``count`` values per channel."""
     if x.numel() == 0:
         return torch.empty_like(x)
     return input_gradient(dy, Saved(x, weight, None, None, mean, invstd), _settings(0.0), sums, count)
@@ -82,17 +82,17 @@ def _settings(eps: float) -> Settings:
 
 
 class FusedSyncBatchNorm(FusedBatchNorm):
-    """`FusedBatchNorm` whose training statistics are those of the batch over all processes of a group.
+    """A `FusedBatchNorm` whose training statistics are those of the batch over all processes of a group.
 
-    Each process calls it with its own shard, of any size, an empty one included; shards together need more than one
-    value per channel. The gradients of weight and bias are the shard's own part: add them up over processes, or let
-    DistributedDataParallel average them. Differentiable once. In inference, and without an initialised process group,
-    it is `FusedBatchNorm`.
+    Each process passes its own shard of any size, also an empty one; all shards together need more than one value per
+    channel. The gradients of weight and bias are the shard's part: add them over processes, or let
+    DistributedDataParallel average them. The layer is differentiable once. In inference, and without an initialised
+    process group, the layer works as `FusedBatchNorm`.
 
     Parameters
     ----------
     num_features, eps, momentum, affine, track_running_stats, device, dtype, bias
-        As `FusedBatchNorm`.
+        As in `FusedBatchNorm`.
     process_group : ProcessGroup, optional
         None for all processes.
 
@@ -132,13 +132,13 @@ class FusedSyncBatchNorm(FusedBatchNorm):
         Raises
         ------
         ValueError
-            As `FusedBatchNorm`; for one value per channel in all processes together, in each of them.
+            As in `FusedBatchNorm`. With one value per channel in all processes together, every process raises.
         """
         alone = not (dist.is_available() and dist.is_initialized())
         batch_statistics = self.training or (self.running_mean is None and self.running_var is None)
         if alone or not batch_statistics:
             return super().forward(x)
-        # Not as in training: a shard may well have one value per channel.
+        # With training=False, since a shard may have one value per channel.
         ones = torch.ones(self.num_features, dtype=self._vector_dtype(x), device=x.device)
         check_call(x, self.weight, self.bias, ones, ones, None, training=False, eps=self.eps)
         whole = merge_channel_statistics(self._gathered(x))
@@ -157,20 +157,20 @@ class FusedSyncBatchNorm(FusedBatchNorm):
         return x.dtype if self.weight is None else self.weight.dtype
 
     def _gathered(self, x: torch.Tensor) -> ChannelStatistics:
-        """Every process's statistics, in the order of ranks."""
+        """Gather the statistics of every process, in the order of ranks."""
         own = torch.stack(channel_statistics(x))
         return ChannelStatistics(*gathered(own, self.process_group).unbind(1))
 
 
 def gathered(own: torch.Tensor, group: Any = None) -> torch.Tensor:
-    """The tensors of all processes, stacked in the order of ranks."""
+    """Gather the tensors of all processes, stacked in the order of ranks."""
     all_of_them = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
     dist.all_gather(all_of_them, own.contiguous(), group=group)
     return torch.stack(all_of_them)
 
 
 class _Synchronised(torch.autograd.Function):  # type: ignore[misc]
-    """y of a shard from x, weight and bias, given the whole batch's statistics."""
+    """The autograd function of a shard from x, weight and bias to y, with the whole batch's statistics."""
 
     @staticmethod
     def forward(
@@ -193,7 +193,7 @@ class _Synchronised(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, bias, mean, invstd = ctx.saved_tensors
         own = shard_gradient_sums(dy, x, mean, invstd)
-        sums = gathered(own, ctx.group).sum(0)  # every process takes part, whatever it needs itself
+        sums = gathered(own, ctx.group).sum(0)  # every process must take part, also without need for dx
         dx = shard_input_gradient(dy, x, weight, mean, invstd, sums, ctx.count) if ctx.needs_input_grad[0] else None
         dweight = None if weight is None else own[1].to(weight.dtype)
         return dx, dweight, None if bias is None else own[0].to(bias.dtype), None, None, None, None

@@ -1,4 +1,4 @@
-"""Bytes that the kernels really move: loads and stores counted in Triton's interpreter."""
+"""Memory traffic of the kernels: count loaded and stored bytes in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from . import runtime
 
 @dataclass
 class Traffic:
-    """Bytes loaded and stored by lanes whose mask is on."""
+    """Numbers of bytes that unmasked lanes loaded and stored."""
 
     loaded: int = 0
     stored: int = 0
 
     @property
     def moved(self) -> int:
-        """Both together."""
+        """Number of bytes loaded and stored."""
         return self.loaded + self.stored
 
 
@@ -32,7 +32,7 @@ def counted_traffic() -> Iterator[Traffic]:
     Raises
     ------
     RuntimeError
-        Where kernels are compiled: only the interpreter can be watched.
+        Kernels are compiled in this process; only the interpreter can count.
     """
     if not runtime.interpreted:
         raise RuntimeError("traffic is counted in the interpreter: set TRITON_INTERPRET=1 before the start")
@@ -42,7 +42,7 @@ def counted_traffic() -> Iterator[Traffic]:
     original = interpreter._interpreter
 
     class Counting:
-        """The interpreter's memory functions, with a meter."""
+        """The interpreter's memory functions, with counters."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(original, name)
@@ -64,10 +64,10 @@ def counted_traffic() -> Iterator[Traffic]:
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of the kernel, and the fewest times that it can move an element of x's size.
+    """A pass of the kernel, and its minimum number of transfers.
 
     ``minimum`` counts reads and writes of whole tensors: x, dy, y, dx, the residual, its gradient.
-    The gate of ReLU behind a residual is y itself, read once.
+    With a residual, the gate of ReLU is y itself, which is read once.
     """
 
     name: str
@@ -106,9 +106,9 @@ PASSES = (
 
 
 def transfers(work: Pass, dtype: str, *, channels_last: bool) -> float:
-    """Bytes that a pass moves, counted, in units of the bytes of x.
+    """Count the bytes that a pass moves, in units of the bytes of x.
 
-    It exceeds the whole number by per-channel vectors and partial results.
+    The result exceeds a whole number by per-channel vectors and partial results.
     """
     import torch
 

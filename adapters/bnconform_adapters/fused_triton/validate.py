@@ -1,4 +1,4 @@
-"""Checks of a call's arguments: each refusal says what was passed and what to pass instead."""
+"""Checks of a call's arguments: each error says what was passed and what to pass instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_call(
     training: bool,
     eps: float,
 ) -> None:
-    """Raise ValueError for arguments that the kernels cannot take; nothing has been written by then."""
+    """Raise ValueError for arguments that the kernels cannot take, before anything is written."""
     if not 2 <= x.ndim <= 5:
         raise ValueError(f"x has rank {x.ndim} (shape {_shape(x)}): pass 2 to 5 dimensions, (N, C) to (N, C, D, H, W)")
     if x.dtype not in DTYPES:

@@ -1,4 +1,4 @@
-"""Implementations in JAX, as a table; nothing here imports a framework."""
+"""The table of implementations in JAX; nothing here imports a framework."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ LINEN = Claims(
     default_momentum=0.99,
     cost="compiles per shape",
 )
-NNX = replace(LINEN, dtypes=("float32", "float16", "bfloat16"))  # statistics are float32 whatever param_dtype says
+NNX = replace(LINEN, dtypes=("float32", "float16", "bfloat16"))  # statistics are float32 for any param_dtype
 AVERAGED = replace(
     LINEN,
     dtypes=("float32", "float64"),  # statistics of half x are half, and so are sums
-    momentum_min=2.0**-20,  # what weighs the old statistics is below 1
+    momentum_min=2.0**-20,  # the weight of the old statistics must be below 1
 )
-# In Haiku decay_rate has to be given.
+# Haiku's decay_rate has no default.
 HAIKU_CLAIMS = replace(AVERAGED, dialect=HAIKU, default_momentum=None)
 EQUINOX_BATCH = replace(AVERAGED, dialect=EQUINOX, parameters=("both", "neither"), grade="NT", shards=(), devices=4)
-# mode="ema" normalizes training, too, by the running statistics, which is another layer. mode="legacy" is the same.
+# mode="ema" also trains with the running statistics, so it is another layer in training. mode="legacy" is the same.
 EQUINOX_EMA = replace(
     EQUINOX_BATCH,
     modes=("inference",),

@@ -7,7 +7,7 @@ from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forw
 
 
 def new_layer(parameters, mean, momentum, eps, mode):
-    """The layer and its state; momentum weighs the new batch here, the old statistics in Equinox."""
+    """Build the layer and its state; momentum weighs the new batch here, the old statistics in Equinox."""
     layer, state = equinox.nn.make_with_state(equinox.nn.BatchNorm)(
         mean.shape[0],
         axis_name="batch",
@@ -24,7 +24,7 @@ def new_layer(parameters, mean, momentum, eps, mode):
 
 
 def over_batch(layer, x, state, training):
-    """y and the new state."""
+    """Return y and the new state of a layer that is mapped over the batch."""
 
     def one(x, state):
         return layer(x, state, inference=not training)
@@ -33,20 +33,20 @@ def over_batch(layer, x, state, training):
 
 
 def apply(parameters, x, state, momentum, eps, training):
-    """y and the new state: the statistics that inference uses, those that are stored, the number of batches seen."""
+    """Return y and the new state: the statistics for inference, the stored ones, and the number of batches."""
     mean, var, stored_mean, stored_var, counter = state
     layer, held = new_layer(parameters, mean, momentum, eps, "batch")
     held = held.set(layer.batch_counter, counter).set(layer.batch_state_index, (stored_mean, stored_var))
     y, held = over_batch(layer, x, held, training)
     if training:
         counter, (stored_mean, stored_var) = held.get(layer.batch_counter), held.get(layer.batch_state_index)
-        scale = jax.numpy.where(counter == 0, 1, 1 - layer.momentum**counter)  # as inference has it
+        scale = jax.numpy.where(counter == 0, 1, 1 - layer.momentum**counter)  # as in inference
         mean, var = stored_mean / scale, stored_var / scale
     return y, (mean, var, stored_mean, stored_var, counter)
 
 
 def state_of(case):
-    """These statistics, of a new layer or of one that has seen many batches."""
+    """Return a state with the case's statistics, after many batches or, for a reset, after none."""
     mean, var = case.running_mean, case.running_var
     return mean, var, mean, var, 0 if case.before == "reset" else 1 << 30
 
@@ -64,7 +64,7 @@ def jvp(case):
 
 
 def defaults():
-    """The values of a layer that is given nothing but its mode, and the function that trains it."""
+    """Return the defaults of a layer with only its mode given, and the function that trains it."""
     return defaults_of("batch")
 
 

@@ -5,7 +5,7 @@ from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forw
 
 
 def apply_ema(parameters, x, state, momentum, eps, training):
-    """y and the statistics."""
+    """Return y and the statistics."""
     layer, held = new_layer(parameters, state[0], momentum, eps, "ema")
     held = held.set(layer.ema_state_index, state)
     y, held = over_batch(layer, x, held, training)
@@ -25,5 +25,5 @@ def jvp(case):
 
 
 def defaults():
-    """The values of a layer that is given nothing but its mode, and the function that trains it."""
+    """Return the defaults of a layer with only its mode given, and the function that trains it."""
     return defaults_of("ema")

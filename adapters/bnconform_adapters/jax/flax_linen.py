@@ -7,7 +7,7 @@ from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forw
 
 
 def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True, axis_name=None):
-    """y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
+    """Return y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
     module = linen.BatchNorm(
         use_running_average=not training,
         momentum=1 - momentum,
@@ -44,7 +44,7 @@ def shards(*cases):
 
 
 def defaults():
-    """The values of a layer that is given nothing, and the function that trains it."""
+    """Return the defaults of the layer, and the function that trains it."""
     layer = linen.BatchNorm(use_running_average=False)
     state = layer.init(jax.random.key(0), jax.numpy.zeros((4, 4)))
     return {

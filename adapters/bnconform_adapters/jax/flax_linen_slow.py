@@ -6,7 +6,7 @@ from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forw
 
 
 def apply_slow(parameters, x, statistics, momentum, eps, training, axis_name=None):
-    """y and the new statistics, the variance from a second pass over x."""
+    """Return y and the new statistics; a second pass over x gives the variance."""
     return apply(parameters, x, statistics, momentum, eps, training, fast_variance=False, axis_name=axis_name)
 
 

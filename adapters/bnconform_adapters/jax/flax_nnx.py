@@ -6,7 +6,7 @@ from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forw
 
 
 def apply(parameters, x, statistics, momentum, eps, training, axis_name=None):
-    """y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
+    """Return y and the new statistics; momentum weighs the new batch here, the old statistics in Flax."""
     module = nnx.BatchNorm(
         statistics[0].shape[0],
         use_running_average=not training,
@@ -44,7 +44,7 @@ def shards(*cases):
 
 
 def defaults():
-    """The values of a layer that is given nothing, and the function that trains it."""
+    """Return the defaults of the layer, and the function that trains it."""
     layer = nnx.BatchNorm(4, rngs=nnx.Rngs(0))
     return {
         "made": "flax.nnx.BatchNorm(4)",

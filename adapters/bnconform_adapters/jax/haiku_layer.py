@@ -9,7 +9,7 @@ from bnconform_adapters.plain.signatures import default_of
 
 
 def apply(parameters, x, state, momentum, eps, training, axis_name=None):
-    """y and the new state; momentum weighs the new batch here, the old statistics in Haiku."""
+    """Return y and the new state; momentum weighs the new batch here, the old statistics in Haiku."""
 
     def call(x):
         present = "weight" in parameters, "bias" in parameters
@@ -33,7 +33,7 @@ def apply(parameters, x, state, momentum, eps, training, axis_name=None):
 
 
 def state_of(case):
-    """Averages with these statistics, of a new layer or of one that has seen many batches."""
+    """Return averages with the case's statistics, after many batches or, for a reset, after none."""
     mean, var = case.running_mean, case.running_var
     if case.before == "reset":
         return mean, var, np.zeros_like(mean), np.zeros_like(var), np.int32(0)
@@ -57,7 +57,7 @@ def shards(*cases):
 
 
 def defaults():
-    """The values of a layer that is given nothing but its decay_rate, and the function that trains it."""
+    """Return the defaults of a layer with only its decay_rate given, and the function that trains it."""
     layer = hk.transform_with_state(lambda x: hk.BatchNorm(True, True, 0.9)(x, True))
     variables, state = layer.init(None, np.zeros((4, 4, 4), np.float32))
     mean, var = (state[f"batch_norm/~/{name}_ema"]["average"].ravel()[0] for name in ("mean", "var"))

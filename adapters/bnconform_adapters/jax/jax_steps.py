@@ -1,4 +1,4 @@
-"""JAX: a layer with state around one compiled step."""
+"""JAX: a layer whose calls run one compiled step and replace its state."""
 
 from functools import partial
 
@@ -10,18 +10,18 @@ from bnconform_adapters.plain.cotangents import cotangents
 
 
 def given(array, last):
-    """An array of the case as the layer takes it, with channels last or second."""
+    """Convert an array of the case to the layer's axes, with channels last or second."""
     return jax.numpy.asarray(channels_last(array) if last else array)
 
 
 def found(array, last):
-    """An array of the layer with channels second."""
+    """Convert an array of the layer to channels second."""
     return channels_second(array) if last else np.asarray(array)
 
 
 @partial(jax.jit, static_argnames=("apply", "training"))
 def step(apply, parameters, x, state, dy, momentum, eps, training):
-    """Forward and backward."""
+    """Run forward and backward pass."""
 
     def forward(parameters, x):
         return apply(parameters, x, state, momentum, eps, training)
@@ -32,7 +32,7 @@ def step(apply, parameters, x, state, dy, momentum, eps, training):
 
 @partial(jax.jit, static_argnames=("apply", "training"))
 def backward_of_backward(apply, parameters, x, state, dy, vectors, momentum, eps, training):
-    """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by the parameters, x and dy."""
+    """Differentiate sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by the parameters, x and dy."""
 
     def gradients(parameters, x, dy):
         return step(apply, parameters, x, state, dy, momentum, eps, training)[2]
@@ -42,7 +42,7 @@ def backward_of_backward(apply, parameters, x, state, dy, vectors, momentum, eps
 
 @partial(jax.jit, static_argnames=("apply", "training"))
 def tangent(apply, parameters, x, state, vectors, momentum, eps, training):
-    """The tangent of y."""
+    """Compute the tangent of y from arrays."""
 
     def forward(parameters, x):
         return apply(parameters, x, state, momentum, eps, training)[0]
@@ -51,12 +51,12 @@ def tangent(apply, parameters, x, state, vectors, momentum, eps, training):
 
 
 def statistics_alone(case):
-    """The state of a layer that keeps running statistics only."""
+    """Return the state of a layer that has running statistics only."""
     return case.running_mean, case.running_var
 
 
 class JaxLayer:
-    """Parameters, and a state that each call replaces: running mean and variance, and what a layer has beside them."""
+    """Parameters, and a state that each call replaces: running mean and variance, and further state of some layers."""
 
     def __init__(self, case, apply, begin=statistics_alone, last=True):
         self.last, self.apply, self.dtype = last, apply, "float64" if case.x.dtype == np.float64 else "float32"
@@ -83,14 +83,14 @@ class JaxLayer:
 
 
 def vectors_of(case, last):
-    """ddweight and ddbias by the parameters' names, and ddx; zeros where they are None."""
+    """Return ddweight and ddbias under the parameters' names, and ddx; zeros replace None."""
     vectors = cotangents(case)
     ddx = given(vectors.pop("dx"), last)
     return {name.removeprefix("d"): vector for name, vector in vectors.items()}, ddx
 
 
 def differentiate_twice(case, apply, begin=statistics_alone, last=True):
-    """Gradients of the backward pass: the vjp of a vjp."""
+    """Compute gradients of the backward pass: the vjp of a vjp."""
     layer = JaxLayer(case, apply, begin, last)
     with jax.enable_x64(case.x.dtype == np.float64):
         x, dy = given(case.x, last), given(case.dy, last)
@@ -101,7 +101,7 @@ def differentiate_twice(case, apply, begin=statistics_alone, last=True):
 
 
 def forward_mode(case, apply, begin=statistics_alone, last=True):
-    """The tangent of y."""
+    """Compute the tangent of y for a case."""
     layer = JaxLayer(case, apply, begin, last)
     with jax.enable_x64(case.x.dtype == np.float64):
         x = given(case.x, last)
@@ -110,7 +110,7 @@ def forward_mode(case, apply, begin=statistics_alone, last=True):
 
 
 def over_devices(cases, apply, begin=statistics_alone, last=True):
-    """A step of a layer that averages over the axis "devices", a case on each."""
+    """Run one step of a layer that averages over the axis "devices", one case on each."""
     layer = JaxLayer(cases[0], apply, begin, last)
     with jax.enable_x64(cases[0].x.dtype == np.float64):
         x = np.stack([given(case.x, last) for case in cases])
@@ -130,7 +130,7 @@ def over_devices(cases, apply, begin=statistics_alone, last=True):
 
 @partial(jax.jit, static_argnames=("apply",))
 def step_on_each(apply, parameters, x, state, dy, momentum, eps):
-    """Forward and backward of stacked shards: on a device each where there are so many, else mapped."""
+    """Run forward and backward pass of stacked shards: each on its own device if there are enough, else with vmap."""
 
     def forward(parameters, x):
         return apply(parameters, x, state, momentum, eps, True, axis_name="devices")

@@ -1,4 +1,4 @@
-"""Keras' layer on its backends, as a table; nothing here imports a framework."""
+"""The table of Keras' layer on each backend; nothing here imports a framework."""
 
 from __future__ import annotations
 

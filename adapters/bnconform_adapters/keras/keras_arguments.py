@@ -2,12 +2,12 @@
 
 
 def policy_of(dtype):
-    """Keras' name for a dtype of x: half types are computed in half, with variables in float32."""
+    """Return Keras' policy for a dtype of x: half types compute in half, with variables in float32."""
     return f"mixed_{dtype}" if dtype.itemsize == 2 else dtype.name
 
 
 def arguments_of(case):
-    """The arguments for a case; momentum weighs the new batch in a case, the old statistics in Keras."""
+    """Return the arguments for a case; momentum weighs the new batch in a case, the old statistics in Keras."""
     return {
         "momentum": 1 - case.momentum,
         "epsilon": case.eps,

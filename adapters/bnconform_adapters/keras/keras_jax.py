@@ -7,7 +7,7 @@ from bnconform_adapters.keras.keras_layer import new_layer
 
 
 def apply(parameters, x, statistics, momentum, eps, training):
-    """y and the new statistics; momentum weighs the new batch here, the old statistics in Keras."""
+    """Return y and the new statistics; momentum weighs the new batch here, the old statistics in Keras."""
     layer = new_layer("jax", center="bias" in parameters, scale="weight" in parameters, dtype=policy_of(x.dtype))
     layer.momentum, layer.epsilon = 1 - momentum, eps  # the constructor takes no tracers
     layer.build(x.shape)

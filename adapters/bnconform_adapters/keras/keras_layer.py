@@ -4,14 +4,14 @@ import keras
 
 
 def new_layer(backend, **arguments):
-    """A layer that is not built yet, if Keras runs on this backend: it has one in a process."""
+    """Return a layer that is not built yet; raise if Keras, which has one backend in a process, runs on another."""
     if (found := keras.backend.backend()) != backend:
         raise RuntimeError(f"Keras runs on {found} here; set KERAS_BACKEND={backend}")
     return keras.layers.BatchNormalization(**arguments)
 
 
 def defaults():
-    """The values of a layer that is given nothing, and the function that trains it."""
+    """Return the defaults of the layer, and the function that trains it."""
     layer, array = keras.layers.BatchNormalization(), keras.ops.convert_to_numpy
     layer.build((None, 4, 4))
     return {

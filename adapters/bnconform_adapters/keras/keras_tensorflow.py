@@ -11,12 +11,12 @@ from bnconform_adapters.keras.keras_variables import VariablesLayer, over_replic
 from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, twice
 
 LAYERS_KEPT = 100
-"""Layers until Keras is asked to forget them: TensorFlow keeps kernels for each variable's name, 150 kB a layer."""
+"""Number of layers between calls of clear_session: TensorFlow caches kernels by variable name, 150 kB a layer."""
 LAYERS_BUILT = count(1)
 
 
 class Layer(VariablesLayer):
-    """The layer, with the case's parameters and statistics assigned."""
+    """A Keras layer with the case's parameters and statistics."""
 
     def __init__(self, case, **arguments):
         if not arguments and next(LAYERS_BUILT) % LAYERS_KEPT == 0:  # not inside a strategy's scope

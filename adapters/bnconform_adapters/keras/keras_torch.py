@@ -14,7 +14,7 @@ def layer_of(case):
 
 
 class Layer:
-    """The layer, and the tensors that it is called with."""
+    """A Keras layer, and the tensors to call it with."""
 
     def __init__(self, case):
         self.layer = layer_of(case)
@@ -36,7 +36,7 @@ class Layer:
 
 
 def function_of(case):
-    """y from x and the parameters."""
+    """Return y as a function of x and the parameters."""
     layer, statistics = layer_of(case), [laid_out(case.running_mean), laid_out(case.running_var)]
     return lambda x, parameters: layer.stateless_call(list(parameters.values()), statistics, x, training=case.training)[
         0

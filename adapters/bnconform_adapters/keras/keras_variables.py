@@ -10,7 +10,7 @@ from bnconform_adapters.tensorflow.tensorflow_tapes import rest_of_call
 
 
 class VariablesLayer:
-    """A layer of Keras, which is not built yet, with the case's parameters and statistics assigned."""
+    """A Keras layer that is built here, with the case's parameters and statistics assigned."""
 
     def __init__(self, case, layer):
         self.layer = layer
@@ -23,11 +23,11 @@ class VariablesLayer:
         self.parameters = {name: self.tensor(one) for name, (one, array) in given.items() if array is not None}
 
     def tensor(self, variable):
-        """TensorFlow's own variable."""
+        """Return TensorFlow's own variable."""
         return variable
 
     def function(self, training):
-        """y from x."""
+        """Return y as a function of x."""
         return lambda x: self.layer(x, training=training)
 
     def forward(self, case):
@@ -41,17 +41,17 @@ class VariablesLayer:
 
 @cache
 def mirrored(replicas):
-    """A strategy with a logical CPU for each replica; a second one would number its collective operations anew."""
+    """Return a strategy with a logical CPU for each replica; a second strategy would reuse the collectives' numbers."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     if tf.config.get_logical_device_configuration(cpu) is None:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     if len(tf.config.list_logical_devices("CPU")) < replicas:
-        raise RuntimeError("TensorFlow was used before it was told to have two CPUs")
+        raise RuntimeError("TensorFlow was used before its CPU was split into two logical CPUs")
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
 
 
 def over_replicas(make, cases):
-    """A step of the layer that `make` gives under a MirroredStrategy, a case on each replica."""
+    """Run one step of the layer that `make` builds under a MirroredStrategy, one case on each replica."""
     strategy = mirrored(len(cases))
     with strategy.scope():
         built = make()

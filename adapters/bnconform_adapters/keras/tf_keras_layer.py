@@ -8,7 +8,7 @@ from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, twice
 
 
 class Layer(VariablesLayer):
-    """The layer, with the case's parameters and statistics assigned."""
+    """A Keras 2 layer with the case's parameters and statistics."""
 
     def __init__(self, case, **arguments):
         super().__init__(case, tf_keras.layers.BatchNormalization(**arguments_of(case), **arguments))
@@ -29,7 +29,7 @@ def shards(*cases):
 
 
 def defaults():
-    """The values of a layer that is given nothing, and the function that trains it."""
+    """Return the defaults of the layer, and the function that trains it."""
     layer = tf_keras.layers.BatchNormalization()
     layer.build((None, 4, 4))
     return {

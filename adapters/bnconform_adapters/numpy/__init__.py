@@ -1,4 +1,4 @@
-"""The project's own reference in NumPy, as a table like those of the frameworks."""
+"""The table entry of the project's own reference in NumPy."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from bnconform_reference.synchronised import backward_shard, forward_shard, grad
 
 
 def built(case, make):
-    """A layer with the case's parameters and statistics, in its mode."""
+    """Build a layer with the case's parameters, statistics and mode."""
     layer = make(case.x.shape[1], eps=case.eps, momentum=case.momentum)
     for name in ("weight", "bias", "running_mean", "running_var"):
         array = getattr(case, name)
@@ -21,7 +21,7 @@ def built(case, make):
 
 
 class Layer:
-    """The layer, or another class that is called as it is."""
+    """The layer, or another class with the same interface."""
 
     def __init__(self, case, make=BatchNorm):
         self.layer = built(case, make)
@@ -29,8 +29,8 @@ class Layer:
     def forward(self, case):
         layer, x = self.layer, place(case.x, case.layout)
         y = (layer.train() if case.training else layer.eval())(x)
-        passed = copy(layer)  # with what this call's backward pass needs
-        kept = {"y": y.copy(), "running_mean": layer.running_mean.copy(), "running_var": layer.running_var.copy()}
+        passed = copy(layer)  # stores the values for this call's backward pass
+        forward = {"y": y.copy(), "running_mean": layer.running_mean.copy(), "running_var": layer.running_var.copy()}
 
         def finish():
             given, results = {"x": x}, {}
@@ -41,7 +41,7 @@ class Layer:
             after = {f"{name} after": one.copy() for name, one in given.items()}
             after |= {"weight after": layer.weight.copy(), "bias after": layer.bias.copy()}
             pairs, around = shared({"y": y} | results, given), [name for name, one in given.items() if overrun(one)]
-            return kept | results | after | {"shares": pairs, "overrun": around}
+            return forward | results | after | {"shares": pairs, "overrun": around}
 
         return finish
 
@@ -52,7 +52,7 @@ def population(*cases, make=BatchNorm):
 
 
 def called(case, make):
-    """The layer after a forward pass, and copies of ddx, ddweight and ddbias; zeros where they are None."""
+    """Return the layer after a forward pass, its inputs, and copies of ddx, ddweight and ddbias (zeros for None)."""
     layer, x = built(case, make), place(case.x, case.layout)
     layer(x)
     pairs = ((case.x, case.ddx), (case.weight, case.ddweight), (case.bias, case.ddbias))
@@ -75,7 +75,7 @@ def jvp(case, make=BatchNorm):
 
 
 def shards(*cases, make=BatchNorm):
-    """A step of layers that share their statistics, each with a shard of the batch."""
+    """Run one step of layers that share their statistics, each with a shard of the batch."""
     whole, layers = merged_moments([case.x for case in cases]), [built(case, make) for case in cases]
     given = [(case.x, layer.weight, layer.bias) for case, layer in zip(cases, layers)]
     passed = [forward_shard(*arrays, whole, case.eps) for arrays, case in zip(given, cases)]
@@ -94,7 +94,7 @@ def shards(*cases, make=BatchNorm):
 
 
 def defaults():
-    """State of a new layer, and how it trains."""
+    """Return the state of a new layer, and a function that trains it."""
     layer = BatchNorm()
     return {
         "made": "bnconform_reference.BatchNorm()",

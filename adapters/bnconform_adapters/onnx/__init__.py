@@ -1,4 +1,4 @@
-"""Runtimes of ONNX' operator, as a table; nothing here imports a framework."""
+"""The table of runtimes of ONNX' operator; nothing here imports a framework."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bnconform_reference.dialect import PYTORCH, Dialect
 _ONNX = (("onnx", "onnx"),)
 _RUNTIME = (("onnxruntime", "onnxruntime"), *_ONNX)
 
-# The operator's documentation has the population variance, and momentum weighs what was there before.
+# By the operator's documentation the variance is the population's, and momentum weighs the old statistics.
 OPSET_14 = Claims(
     dialect=Dialect(momentum_weighs="old", stored_variance="biased", one_value="zero_variance", cumulative=False),
     dtypes=("float32", "float64"),
@@ -22,9 +22,9 @@ OPSET_14 = Claims(
     default_eps=1e-5,
     default_momentum=0.9,
 )
-# Operator set 9 trains where a node has five outputs; the evaluator gives one at most.
+# In operator set 9 a node with five outputs trains, but the evaluator returns only one.
 OPSET_9 = replace(OPSET_14, modes=("inference",))
-# From operator set 15 on, parameters and statistics may be float32 beside half types.
+# From operator set 15 on, parameters and statistics may be float32 with half x.
 OPSET_15 = replace(OPSET_14, dtypes=("float32", "float64", "float16", "bfloat16"))
 RUNTIME = replace(OPSET_14, dtypes=("float32", "float64", "float16"), layouts=("contiguous",))
 EXPORTED_MODULE = replace(

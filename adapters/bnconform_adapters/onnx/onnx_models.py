@@ -1,4 +1,4 @@
-"""ONNX: models of one BatchNormalization node."""
+"""ONNX: models that consist of one BatchNormalization node."""
 
 from collections import namedtuple
 from functools import lru_cache
@@ -14,13 +14,13 @@ Node = namedtuple("Node", "opset training eps momentum x_dtype dtype rank")
 
 
 def node_of(case, opset, training):
-    """The node for a case; momentum weighs the new batch in a case, the old statistics in ONNX."""
+    """Return the node for a case; momentum weighs the new batch in a case, the old statistics in ONNX."""
     dtypes = case.x.dtype.name, case.running_var.dtype.name
     return Node(opset, training, case.eps, 1 - case.momentum, *dtypes, case.x.ndim)
 
 
 def model(node, initializers, outputs):
-    """A model for x of any sizes; a parameter or statistic is an initializer where it is given, else an input."""
+    """Build a model for x of any sizes; parameters and statistics in `initializers` are constants, others inputs."""
     kinds = {"float32": onnx.TensorProto.FLOAT, "float64": onnx.TensorProto.DOUBLE}
     kinds |= {"float16": onnx.TensorProto.FLOAT16, "bfloat16": onnx.TensorProto.BFLOAT16}
 
@@ -48,12 +48,12 @@ def model(node, initializers, outputs):
 
 @lru_cache(maxsize=256)
 def whole_model(node):
-    """A model whose inputs are x, parameters and statistics; in training it hands the statistics out."""
+    """Build a model whose inputs are x, parameters and statistics; in training the statistics are outputs too."""
     return model(node, {}, OUTPUTS if node.training else OUTPUTS[:1])
 
 
 def defaults_of(opset):
-    """The operator's defaults, and how a node of it trains."""
+    """Return the operator's defaults, and a function that trains a node."""
     attributes = onnx.defs.get_schema("BatchNormalization", opset).attributes
     eps, momentum = (float(f"{attributes[name].default_value.f:.6g}") for name in ("epsilon", "momentum"))
     found = {"made": f"ONNX's BatchNormalization of opset {opset}", "eps": eps, "momentum": momentum}

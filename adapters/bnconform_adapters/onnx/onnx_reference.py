@@ -14,7 +14,7 @@ def evaluator(node):
 
 
 class ReferenceLayer(ArrayLayer):
-    """The evaluator of a model for each mode."""
+    """A layer with one evaluator for each mode."""
 
     def call(self, given, training):
         node = node_of(self.first, self.opset, training)

@@ -5,11 +5,11 @@ from bnconform_adapters.onnx.onnx_reference import ReferenceLayer
 
 
 class Layer(ReferenceLayer):
-    """BatchNormalization of operator set 14."""
+    """A layer of operator set 14."""
 
     opset = 14
 
 
 def defaults():
-    """The operator's defaults, and how a node of it trains."""
+    """Return the operator's defaults, and a function that trains a node."""
     return defaults_of(14)

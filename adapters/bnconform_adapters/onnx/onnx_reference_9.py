@@ -5,11 +5,11 @@ from bnconform_adapters.onnx.onnx_reference import ReferenceLayer
 
 
 class Layer(ReferenceLayer):
-    """BatchNormalization of operator set 9."""
+    """A layer of operator set 9."""
 
     opset = 9
 
 
 def defaults():
-    """The operator's defaults, and how a node of it trains."""
+    """Return the operator's defaults; this operator set has no training mode."""
     return defaults_of(9)

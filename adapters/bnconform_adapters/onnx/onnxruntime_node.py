@@ -13,7 +13,7 @@ def session_of(node):
 
 
 class Layer(ArrayLayer):
-    """A session for each mode."""
+    """A layer with one session for each mode."""
 
     def call(self, given, training):
         ready = session_of(node_of(self.first, 15, training))
@@ -21,5 +21,5 @@ class Layer(ArrayLayer):
 
 
 def defaults():
-    """The operator's defaults, and how a node of it trains."""
+    """Return the operator's defaults, and a function that trains a node."""
     return defaults_of(15)

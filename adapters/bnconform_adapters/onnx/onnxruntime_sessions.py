@@ -4,7 +4,7 @@ import onnxruntime
 
 
 def session(serialized):
-    """A session for a model's bytes, which says nothing."""
+    """Start a session for a serialized model, on one thread and without log messages."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

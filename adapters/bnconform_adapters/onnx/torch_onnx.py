@@ -12,11 +12,11 @@ from bnconform_adapters.torch.batch_norm_modules import built
 from bnconform_adapters.torch.batch_norm_modules import defaults as defaults
 from bnconform_adapters.torch.module_layer import ModuleLayer
 
-EXPORTING = Lock()  # the exporter has one state for the process
+EXPORTING = Lock()  # the exporter's state is global
 
 
 class Layer(ArrayLayer):
-    """A session for the module that the case asks for."""
+    """A layer with a session for the exported module of the case."""
 
     def __init__(self, case):
         super().__init__(case)
@@ -24,7 +24,7 @@ class Layer(ArrayLayer):
         axes = {axis: f"axis{axis}" for axis in range(case.x.ndim) if axis != 1}
         model, module = io.BytesIO(), ModuleLayer(built(case), case).module.eval()
         with EXPORTING, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is deprecated; the newer one takes a second a graph
+            warnings.simplefilter("ignore")  # this exporter is deprecated; the new one takes a second for each graph
             torch.onnx.export(
                 module, (x,), model, dynamo=False, opset_version=17, input_names=["x"], dynamic_axes={"x": axes}
             )
@@ -32,5 +32,5 @@ class Layer(ArrayLayer):
 
     def call(self, given, training):
         if training:
-            raise NotImplementedError("what is exported only infers")
+            raise NotImplementedError("an exported module has no training mode")
         return self.session.run(None, {"x": given["x"]})

@@ -1,4 +1,4 @@
-"""Implementations that are alone in their framework, as a table; nothing here imports one."""
+"""The table of frameworks that have one implementation each; nothing here imports a framework."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bnconform_reference.dialect import PADDLE as PADDLE_DIALECT
 from bnconform_reference.dialect import Dialect
 
 _TINYGRAD_DEVICE = (("DEV", "CPU" if which("clang") else "PYTHON"), ("PARALLEL", "0"))
-"""Its CPU device calls clang. PARALLEL is how many processes it starts to compile, which would run a script again."""
+"""Tinygrad's settings. Its CPU device needs clang. PARALLEL is the number of compiler processes; each would run a
+script again."""
 
 OPENVINO = Claims(
     dtypes=("float32", "float64"),
@@ -26,7 +27,7 @@ PADDLE = Claims(
     dialect=PADDLE_DIALECT,
     dtypes=("float32", "float64"),
     layouts=("contiguous",),
-    second_order=("training",),  # in inference it says that there is none
+    second_order=("training",),  # Paddle reports that inference has no second order
     gradient_subsets=True,
     bitwise=False,  # vector loops and their tails round differently
     float32_scalars=True,
@@ -55,17 +56,17 @@ RELAX = Claims(
     bitwise=False,  # vector loops and their tails round differently
     default_eps=1e-5,
     default_momentum=0.1,
-    cost="interpreted",  # a second for every eps and momentum, whatever the shape
+    cost="interpreted",  # a second for every new eps or momentum, and nothing for a new shape
 )
 TINYGRAD = replace(
     MLX,
-    dtypes=("float32", "float64"),  # beside float32 parameters y of half x is float32
+    dtypes=("float32", "float64"),  # with float32 parameters, y of half x is float32
     ranks=(2, 3, 4, 5),
     forward_mode=(),
     grade="NT",
     gradient_subsets=True,
     bitwise=True,
-    cost="interpreted",  # the schedule of a new shape, eps or momentum takes half a second, whatever the device
+    cost="interpreted",  # the schedule of a new shape, eps or momentum takes half a second on any device
 )
 
 IMPLEMENTATIONS = (

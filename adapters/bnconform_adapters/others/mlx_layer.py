@@ -12,25 +12,25 @@ NAMES = ("weight", "bias", "running_mean", "running_var")
 
 def array(given):
     dtype = getattr(mx, given.dtype.name)
-    return (
-        mx.array(given, dtype=dtype) if given.size else mx.zeros(given.shape, dtype)
-    )  # the variance of the former hangs
+    if given.size:
+        return mx.array(given, dtype=dtype)
+    return mx.zeros(given.shape, dtype)  # the variance of an empty mx.array hangs
 
 
 class Layer:
-    """The parameters and statistics of a layer, which is called as a function of them."""
+    """The parameters and statistics of a layer; each call passes them to a new layer."""
 
     def __init__(self, case):
         self.first = case
-        nn.BatchNorm(case.x.shape[1], eps=case.eps)  # refuses what it does not take
-        self.kept = {name: array(given) for name in NAMES if (given := getattr(case, name)) is not None}
-        1 - case.momentum  # None is no number
+        nn.BatchNorm(case.x.shape[1], eps=case.eps)  # raises on wrong arguments
+        self.stored = {name: array(given) for name in NAMES if (given := getattr(case, name)) is not None}
+        1 - case.momentum  # raises if momentum is None
 
     @property
     def parameters(self):
-        return [self.kept[name] for name in NAMES[:2] if name in self.kept]
+        return [self.stored[name] for name in NAMES[:2] if name in self.stored]
 
-    def call(self, kept, training, x, *parameters):
+    def call(self, stored, training, x, *parameters):
         case = self.first
         layer = nn.BatchNorm(
             case.x.shape[1],
@@ -39,15 +39,15 @@ class Layer:
             affine=case.weight is not None,
             track_running_stats=case.running_mean is not None,
         )
-        for name, one in (kept | dict(zip(NAMES, parameters))).items():
+        for name, one in (stored | dict(zip(NAMES, parameters))).items():
             layer[name] = one
         return layer.train(training)(x), {name: layer[name] for name in NAMES[2:] if name in layer}
 
     def forward(self, case):
-        x, before = array(channels_last(case.x)), self.kept
+        x, before = array(channels_last(case.x)), self.stored
         y, moved = self.call(before, case.training, x, *self.parameters)
         mx.eval(y, *moved.values())
-        self.kept = self.kept | moved
+        self.stored = self.stored | moved
         results = {"y": channels_second(np.array(y))} | {name: np.array(one) for name, one in moved.items()}
 
         def finish():
@@ -68,14 +68,14 @@ class Layer:
 
 
 def function_of(case):
-    """y from x and the parameters; and those."""
+    """Return y as a function of x and the parameters, and these inputs."""
     layer = Layer(case)
-    function = lambda *primals: [layer.call(layer.kept, case.training, *primals)[0]]  # noqa: E731
+    function = lambda *primals: [layer.call(layer.stored, case.training, *primals)[0]]  # noqa: E731
     return function, [array(channels_last(case.x)), *layer.parameters]
 
 
 def vectors(case):
-    """ddx, channels last, ddweight and ddbias, or zeros, of what is present."""
+    """Return ddx (channels last), ddweight and ddbias, or zeros; absent parameters are left out."""
     return [array(channels_last(one) if name == "dx" else one) for name, one in cotangents(case).items()]
 
 
@@ -96,7 +96,7 @@ def jvp(case):
 
 
 def defaults():
-    """The values of a layer that is given nothing but the number of channels, and the function that trains it."""
+    """Return the defaults of a layer with only the number of channels given, and the function that trains it."""
     layer = nn.BatchNorm(4)
     return {
         "made": "mlx.nn.BatchNorm(4)",

@@ -12,11 +12,11 @@ INPUTS = ("x", "weight", "bias", "running_mean", "running_var")
 
 
 class Layer(ArrayLayer):
-    """A model of one operation for each shape, with parameters and statistics as inputs."""
+    """A layer with a one-operation model for each shape; parameters and statistics are inputs."""
 
     def call(self, given, training):
         if training:
-            raise NotImplementedError("BatchNormInference only infers")
+            raise NotImplementedError("BatchNormInference has no training mode")
         first, dtype = self.first, given["running_var"].dtype.name
         ready = compiled(given["x"].shape, first.x.dtype.name, first.x.shape[1], dtype, first.eps)
         return [ready.create_infer_request().infer([given[name] for name in INPUTS])[0]]
@@ -24,7 +24,7 @@ class Layer(ArrayLayer):
 
 @lru_cache(maxsize=256)
 def compiled(shape, x_dtype, channels, dtype, eps):
-    """The model on one thread, in the precision of its numbers."""
+    """Compile the model for one thread, without a lower precision."""
     x = operators.parameter(list(shape), np.dtype(x_dtype))
     vectors = [operators.parameter([channels], np.dtype(dtype)) for _ in INPUTS[1:]]
     y = operators.batch_norm_inference(x, *vectors, epsilon=eps)

@@ -9,11 +9,11 @@ from bnconform_adapters.plain.calling import shared
 from bnconform_adapters.plain.cotangents import cotangents
 from bnconform_adapters.plain.signatures import default_of
 
-BUILDING = Lock()  # the default dtype belongs to the process
+BUILDING = Lock()  # the default dtype is global
 
 
 class Layer:
-    """The layer, with the case's parameters and statistics."""
+    """A Paddle layer with the case's parameters and statistics."""
 
     def __init__(self, case):
         kind = {4: paddle.nn.BatchNorm2D, 5: paddle.nn.BatchNorm3D}.get(case.x.ndim, paddle.nn.BatchNorm1D)
@@ -21,7 +21,7 @@ class Layer:
             paddle.set_default_dtype("float64" if case.x.dtype == np.float64 else "float32")
             self.layer = layer = kind(
                 case.x.shape[1],
-                momentum=1 - case.momentum,  # which weighs the new batch here, the old statistics in Paddle
+                momentum=1 - case.momentum,  # the case's weighs the new batch, Paddle's the old statistics
                 epsilon=case.eps,
                 weight_attr=None if case.weight is not None else False,
                 bias_attr=None if case.bias is not None else False,
@@ -34,7 +34,7 @@ class Layer:
         layer._variance.set_value(case.running_var)
 
     def inputs(self, case):
-        """The tensors to differentiate by, under the names of their gradients."""
+        """Return the tensors to differentiate by, under the names of their gradients."""
         inputs = {"dx": paddle.to_tensor(case.x), "dweight": self.layer.weight, "dbias": self.layer.bias}
         return {name: tensor for name, tensor in inputs.items() if tensor is not None}
 
@@ -58,7 +58,7 @@ class Layer:
             if case.dy is not None:
                 given["dy"] = paddle.to_tensor(case.dy)
                 for tensor in inputs.values():
-                    tensor.grad = None  # a backward pass adds to what is there
+                    tensor.grad = None  # a backward pass adds to the gradient
                 paddle.autograd.backward([y], [given["dy"]], retain_graph=True)
                 found = {name: tensor.grad for name, tensor in inputs.items() if not tensor.stop_gradient}
             after = {f"{name} after": tensor.numpy() for name, tensor in given.items()}
@@ -86,7 +86,7 @@ def second_order(case):
 
 
 def defaults():
-    """The values of a layer that is given nothing but the number of channels, and the function that trains it."""
+    """Return the defaults of a layer with only the number of channels given, and the function that trains it."""
     layer, init = paddle.nn.BatchNorm1D(4), paddle.nn.BatchNorm1D.__init__
     return {
         "made": "paddle.nn.BatchNorm1D(4)",

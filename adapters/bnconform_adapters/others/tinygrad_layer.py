@@ -9,10 +9,10 @@ KEPT = ("weight", "bias", "running_mean", "running_var")
 
 
 class Layer:
-    """The layer, with the case's parameters and statistics."""
+    """A tinygrad layer with the case's parameters and statistics."""
 
     def __init__(self, case):
-        1 - case.momentum  # None is no number
+        1 - case.momentum  # raises if momentum is None
         with Context(DEFAULT_FLOAT="float64" if case.x.dtype == np.float64 else "float32"):
             self.layer = nn.BatchNorm(
                 case.x.shape[1],
@@ -25,7 +25,7 @@ class Layer:
         nn.state.load_state_dict(self.layer, given, strict=False, verbose=False)
 
     def inputs(self, case):
-        """The tensors to differentiate by, under the names of their gradients."""
+        """Return the tensors to differentiate by, under the names of their gradients."""
         inputs = {"dx": Tensor(case.x), "dweight": self.layer.weight, "dbias": self.layer.bias}
         return {name: one for name, one in inputs.items() if one is not None}
 
@@ -37,7 +37,7 @@ class Layer:
         inputs = self.inputs(case)
         results = {"y": self.call(inputs["dx"], case.training)}
         given = {name[1:]: one for name, one in inputs.items()}
-        if case.dy is not None:  # now, since nothing flows back through a y that is realized
+        if case.dy is not None:  # before y is realized, since a realized y has no gradient
             given["dy"] = Tensor(case.dy)
             wanted = [name for name in inputs if name in case.wanted.split()]
             found = results["y"].gradient(*(inputs[name] for name in wanted), gradient=given["dy"])
@@ -61,7 +61,7 @@ def second_order(case):
 
 
 def defaults():
-    """The values of a layer that is given nothing but the number of channels, and the function that trains it."""
+    """Return the defaults of a layer with only the number of channels given, and the function that trains it."""
     layer = nn.BatchNorm(4)
 
     def train(x):

@@ -14,11 +14,11 @@ THREAD = local()
 
 
 class Layer(ArrayLayer):
-    """A function for each mode, compiled with every size left open."""
+    """A layer with one compiled function for each mode; the function takes x of any size."""
 
     def __init__(self, case):
         super().__init__(case)
-        1 - case.momentum  # None is no number
+        1 - case.momentum  # raises if momentum is None
 
     def call(self, given, training):
         dtypes, momentum = (given["x"].dtype.name, given["running_var"].dtype.name), self.first.momentum
@@ -28,7 +28,7 @@ class Layer(ArrayLayer):
 
 
 def machine(*program):
-    """The compiled operator in a virtual machine of this thread: a machine's registers are those of one call."""
+    """Return the compiled operator in a virtual machine of this thread: two calls cannot share its registers."""
     machines = THREAD.__dict__.setdefault("machines", {})
     if program not in machines:
         machines[program] = relax.VirtualMachine(compiled(*program), tvm.cpu())
@@ -37,7 +37,7 @@ def machine(*program):
 
 @lru_cache(maxsize=512)
 def compiled(rank, x_dtype, dtype, eps, momentum):
-    """The operator as a function of x and its vectors; it infers where momentum is None."""
+    """Compile the operator as a function of x and its vectors; momentum None means inference."""
     sizes = [tvm.tirx.Var(f"size{axis}", "int64") for axis in range(rank)]
     x = relax.Var("x", relax.TensorType(sizes, x_dtype))
     vectors = [relax.Var(name, relax.TensorType([sizes[1]], dtype)) for name in INPUTS[1:]]
@@ -51,7 +51,7 @@ def compiled(rank, x_dtype, dtype, eps, momentum):
 
 
 def defaults():
-    """The defaults in the operator's signature."""
+    """Return the defaults in the operator's signature."""
     function = relax.op.nn.batch_norm
     eps, momentum = default_of(function, "epsilon"), default_of(function, "momentum")
     return {"made": "relax.op.nn.batch_norm", "eps": eps, "momentum": momentum}

@@ -1,7 +1,7 @@
-"""Plain code that the modules of calls share: what runs a layer, places its arrays and prints a verdict.
+"""Plain code that the modules of calls share: it runs a layer, places its arrays and prints a verdict.
 
-Modules of calls and these are plain code: each imports NumPy, one framework and other plain code only. A script takes
-in what it needs of them, so that it runs without this project.
+Plain code imports only NumPy, one framework and other plain code. A reproduction script contains copies of the plain
+code that it needs, so it runs without this project.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from importlib import resources
 
 PACKAGE = "bnconform_adapters"
 ROOMS = ("numpy", "torch", "jax", "tensorflow", "keras", "onnx", "others", "plain")
-"""The folders of plain code."""
+"""Folders of plain code."""
 
 CANDIDATES = {
     "plain.candidate_numpy": (),
@@ -19,16 +19,16 @@ CANDIDATES = {
     "plain.candidate_module": ("torch",),
     "plain.candidate_kernelbench": ("torch",),
 }
-"""The modules for what a file holds, and the distributions that each needs beside NumPy."""
+"""The module of calls for each kind of candidate file, with the distributions that it needs besides NumPy."""
 
 
 def module_of(imported: str) -> str:
-    """The plain module that an import names, below this package; empty where it is no plain code."""
+    """Return the plain module that an import names, relative to this package; empty if that is no plain code."""
     package, _, module = imported.partition(".")
     room, _, rest = module.partition(".")
     return module if package == PACKAGE and room in ROOMS and rest else ""
 
 
 def text(module: str) -> str:
-    """The source of a plain module: "torch.functional"."""
+    """Return the source of a plain module, "torch.functional" for example."""
     return (resources.files(PACKAGE) / f"{module.replace('.', '/')}.py").read_text()

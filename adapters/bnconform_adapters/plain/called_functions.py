@@ -1,4 +1,4 @@
-"""Functions of a file, called with whatever kind of arrays they take."""
+"""Call a file's functions with the kind of arrays that they take."""
 
 from contextlib import nullcontext
 from copy import deepcopy
@@ -12,14 +12,14 @@ GRADIENTS = ("dx", "dweight", "dbias")
 
 
 def functions(file):
-    """The functions under test: those of a file, or of an object in it."""
+    """Return the module or object whose functions are tested."""
     if not hasattr(file.tested, "forward_training") and not hasattr(file.tested, "forward_inference"):
         cannot_tell("there is neither forward_training nor forward_inference")
     return file.tested
 
 
 def values(found, names, function):
-    """The values that a function returned, if there is one for each name."""
+    """Check that a function returned one value for each name, and return the values."""
     if not isinstance(found, (tuple, list)) or len(found) != len(names):
         shown = f"{len(found)} values" if isinstance(found, (tuple, list)) else f"a {type(found).__name__}"
         raise TypeError(f"{function} returned {shown}; the contract asks for {', '.join(names)}")
@@ -27,14 +27,14 @@ def values(found, names, function):
 
 
 class FunctionsLayer:
-    """The arrays that a caller keeps between calls. A subclass says what arrays they are."""
+    """Parameters and statistics that a caller stores between calls. A subclass defines the kind of arrays."""
 
     def settings(self, case):
-        """A context in which such arrays are made and used."""
+        """Return a context in which these arrays are created and used."""
         return nullcontext()
 
     def handed_over(self, array, case):
-        """The array as a function gets it."""
+        """Return the array to pass to a function."""
         return array
 
     def __init__(self, case, file=None):
@@ -85,7 +85,7 @@ class FunctionsLayer:
             inputs = {"x": x_given, "weight": self.weight, "bias": self.bias, "dy": dy_given}
             around = [n for n in ("weight", "bias", "x", "dy") if inputs[n] is not None and self.overrun(inputs[n])]
             for name, (old, one) in moved.items():
-                if not case.training or not (one is None or one is old):  # else it was to be updated in place
+                if not case.training or not (one is None or one is old):  # otherwise an update in place is correct
                     inputs[name] = old
             shares = self.shared(outputs, inputs)
             return results | found | self.left_as(inputs) | {"shares": shares, "overrun": around}
@@ -97,18 +97,18 @@ class FunctionsLayer:
         return finish
 
     def gradients_of(self, outputs):
-        """Copies of dx, dweight and dbias; the last two only of what is there."""
+        """Copy dx, dweight and dbias; the last two only if the parameter is present."""
         found = {name: self.copied(outputs.get(name), name) for name in GRADIENTS}
         there = {"dx": True, "dweight": self.weight is not None, "dbias": self.bias is not None}
         return {name: one if there[name] else None for name, one in found.items()}
 
     def left_as(self, given):
-        """Copies of the inputs as they are now."""
+        """Copy the inputs as they are now."""
         return {f"{name} after": self.copied(one, name) for name, one in given.items() if one is not None}
 
 
 def contracted_with(layer, case):
-    """ddx, laid out as x is, ddweight and ddbias; None beside an absent parameter, zeros where not given."""
+    """Return ddx, in x's layout, ddweight and ddbias; None for an absent parameter, zeros for a missing vector."""
     given = ((case.x, case.ddx, case.layout), (case.weight, case.ddweight, ""), (case.bias, case.ddbias, ""))
     return [
         None if like is None else layer.placed(np.zeros_like(like) if one is None else one, layout or "contiguous")
@@ -117,7 +117,7 @@ def contracted_with(layer, case):
 
 
 def double_backward(layer, case):
-    """Call forward_training, and double_backward with what it saved."""
+    """Call forward_training, then double_backward with the saved values."""
     with layer.settings(case):
         kernel, x = layer.kernel, layer.placed(case.x, case.layout)
         arguments = x, layer.weight, layer.bias, layer.mean, layer.var
@@ -139,13 +139,13 @@ def tangent(layer, case):
 
 
 def given_after(layer, x, vectors):
-    """Copies of the inputs as they are now."""
+    """Copy the inputs as they are now."""
     given = dict(zip(("ddx", "ddweight", "ddbias"), vectors)) | {"x": x, "weight": layer.weight, "bias": layer.bias}
     return layer.left_as(given)
 
 
 def over_devices(layers, cases):
-    """A step of layers on several devices, a case on each; what they exchange is handed over in this process."""
+    """Run one step of layers on several devices, one case on each; they exchange arrays inside this process."""
     kernel, passed, results = layers[0].kernel, [], []
     with layers[0].settings(cases[0]):
         inputs = [layer.placed(case.x, case.layout) for layer, case in zip(layers, cases)]

@@ -1,4 +1,4 @@
-"""Cases, memory layouts, and one layer called several times; every script needs these."""
+"""Cases, memory layouts, and several calls of one layer; every script needs these."""
 
 import math
 import mmap
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Case(SimpleNamespace):
-    """One call. Channels are on axis 1; momentum is the weight of the new batch."""
+    """One call of a batch norm. Channels are on axis 1; momentum is the weight of the new batch."""
 
     x = dy = weight = bias = running_mean = running_var = ddx = ddweight = ddbias = None
     training, momentum, eps = True, 0.1, 1e-5
@@ -20,14 +20,14 @@ class Case(SimpleNamespace):
 
 
 AROUND = 32
-"""How many elements that are NaN lie before and behind every array."""
+"""Number of NaN elements before and after every array."""
 FAR = 2**32 + AROUND // 2
-"""How many elements lie between the first and the last along the outermost axis in the layout "far": an index of 32
-bits, signed or not, comes round to NaN, or to another element of the first row."""
+"""Number of elements between the first and the last row of the outermost axis in the layout "far". A 32-bit index,
+signed or not, wraps around to NaN or to another element of the first row."""
 
 
 def place(array, layout="contiguous"):
-    """A copy of the array, or None, that lies in memory as `layout` says; around it is NaN."""
+    """Copy the array into the memory layout `layout`, with NaN around the copy; None stays None."""
     if array is None:
         return None
     if layout == "expanded":  # stride 0 along the first axis
@@ -51,7 +51,7 @@ def place(array, layout="contiguous"):
 
 
 def place_far(array):
-    """A copy in the layout "far", each row between NaN, in memory that is not there until it is touched."""
+    """Copy the array into the layout "far", with NaN around each row; untouched memory between rows costs nothing."""
     strides, length = far_strides(array.shape)
     memory = np.frombuffer(untouched(length * array.itemsize), array.dtype)
     strides = [stride * array.itemsize for stride in strides]
@@ -63,7 +63,7 @@ def place_far(array):
 
 
 def far_strides(shape):
-    """Strides in the layout "far", and how many elements it needs with those around its rows."""
+    """Return the strides of the layout "far", and its number of elements including those around the rows."""
     axis = outermost(shape)
     strides = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
     row, strides[axis] = strides[axis], -(-FAR // (shape[axis] - 1))
@@ -71,27 +71,27 @@ def far_strides(shape):
 
 
 def outermost(shape):
-    """The first axis that is longer than 1."""
+    """Return the first axis that is longer than 1."""
     return next(axis for axis, size in enumerate(shape) if size > 1)
 
 
 def untouched(size):
-    """Bytes of 0 that take memory only where they are touched."""
+    """Allocate zero bytes that use physical memory only where they are touched."""
     if sys.platform == "win32":
-        raise OSError("this system lends no memory without taking it")
-    no_reserve = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which has a name from Python 3.13 on
+        raise OSError("this system cannot allocate memory without reserving it")
+    no_reserve = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, a constant of mmap from Python 3.13 on
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
 
 
 def rows_in(memory, array):
-    """The parts of the memory that hold the rows of an array in the layout "far", and what is watched around them."""
+    """Return the parts of the memory with the rows of an array in the layout "far" and the NaN around each row."""
     axis = outermost(array.shape)
     step, row = array.strides[axis] // array.itemsize, array.size // array.shape[axis]
     return [memory[i * step :][: row + 2 * AROUND] for i in range(array.shape[axis])]
 
 
 def surroundings(array):
-    """The memory in which an array was placed, and how many of its elements lie before the array."""
+    """Return the memory that holds a placed array, and the number of elements before the array."""
     memory = array
     while isinstance(memory.base, np.ndarray):
         memory = memory.base
@@ -100,7 +100,7 @@ def surroundings(array):
 
 
 def overrun(array):
-    """Whether memory around a placed array was written."""
+    """Return True if memory around a placed array was written."""
     memory, before = surroundings(array)
     if memory.size < FAR:
         return written_around(memory, array, before)
@@ -109,14 +109,14 @@ def overrun(array):
 
 
 def written_around(memory, array, before):
-    """Whether anything else in the memory, which was NaN, was written than the array."""
+    """Return True if the memory outside the array, which was NaN, was written."""
     placed = np.full(memory.shape, np.nan, memory.dtype)
     np.ndarray(array.shape, array.dtype, placed, before * array.itemsize, array.strides)[...] = array
     return placed.tobytes() != memory.tobytes()
 
 
 def shared(outputs, inputs, alike=np.may_share_memory):
-    """Which outputs share memory with an input or with one another, as "y and x"."""
+    """Return pairs such as "y and x": outputs that share memory with an input or with another output."""
     present = [(name, one) for name, one in outputs.items() if one is not None and math.prod(one.shape)]
     others = present + [(name, one) for name, one in inputs.items() if one is not None and math.prod(one.shape)]
     return [
@@ -154,7 +154,7 @@ def run(layer_class, *cases):
 
 
 def run_restarting(layer_class, *cases):
-    """As run; a case may load its parameters and statistics first, or reset them."""
+    """Do the same as run, for cases that may first load or reset parameters and statistics."""
     layer: Any = None
     first = cases[0]
 
@@ -173,7 +173,7 @@ def run_restarting(layer_class, *cases):
 
 
 def interleave(layer_class, cases, order):
-    """The forward passes of one layer first; then the rest of each call, in this order."""
+    """Run all forward passes of one layer, then the rest of each call in the given order."""
     layer = None
 
     def forward(case):
@@ -186,20 +186,20 @@ def interleave(layer_class, cases, order):
 
 
 def run_together(layer_class, cases, threads):
-    """Call a new layer with each case, from several threads at once; a call's two passes are tasks of their own."""
+    """Call a new layer with each case, from several threads at once; a call's two passes are separate tasks."""
     with ThreadPoolExecutor(threads) as pool:
         finishes = list(pool.map(lambda case: attempt(lambda: layer_class(case).forward(case)), cases))
         return list(pool.map(lambda finish: attempt(finish) if callable(finish) else finish, finishes))
 
 
 def run_in_spoilt_memory(layer_class, case):
-    """Call a new layer once, just after memory of the sizes that it will ask for was full of NaN."""
+    """Call a new layer once, after filling memory of the sizes that the call needs with NaN."""
     spoil_memory(case)
     return run(layer_class, case)
 
 
 def spoil_memory(case):
-    """Allocate and free blocks of the sizes that a call will ask for, full of NaN."""
+    """Allocate and free blocks full of NaN, in the sizes that a call needs."""
     channels = case.x.shape[1]
     sizes = {case.x.size, channels, 2 * channels, case.x.size // max(1, channels)}
     blocks = [np.full(size, np.nan, dtype) for size in sizes for dtype in (case.x.dtype, np.float32) for _ in range(8)]

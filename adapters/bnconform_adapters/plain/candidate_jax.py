@@ -11,7 +11,7 @@ from bnconform_adapters.plain.kernel_file import cannot_tell, wrong_kind
 
 @cache
 def jax_device_of(file):
-    """The first device of the platform that the file states, if JAX has it here."""
+    """Return the first device of the platform that the file states; leave the script if JAX has no such platform."""
     platform = file.stated("DEVICE", "cpu")
     try:
         return jax.devices(platform)[0]
@@ -20,31 +20,31 @@ def jax_device_of(file):
 
 
 class Layer(FunctionsLayer):
-    """The arrays that a caller keeps between calls."""
+    """JAX arrays that a caller stores between calls."""
 
     def settings(self, case):
         return jax.enable_x64(case.x.dtype == np.float64)
 
     def placed(self, array, layout):
-        """A JAX array, which is contiguous; a copy, since JAX may use NumPy's memory."""
+        """Copy to a JAX array, which is contiguous; without a copy, JAX may use NumPy's memory."""
         return None if array is None else jax.device_put(np.array(array), jax_device_of(self.file))
 
     def written(self, array, new):
-        """Another array, since JAX's cannot be written."""
+        """Return a new array, since JAX's arrays are read-only."""
         return None if array is None else self.placed(new, "contiguous")
 
     def copied(self, found, name):
-        """A NumPy array of what a function returned as `name`, or None."""
+        """Convert an array that a function returned as `name` to NumPy; None stays None."""
         if found is not None and not isinstance(found, jax.Array):
             raise wrong_kind(found, "jax.Array", name)
         return None if found is None else np.array(found)
 
     def shared(self, outputs, inputs):
-        """Nothing: arrays that cannot be written may share memory."""
+        """Return no pairs: read-only arrays may share memory."""
         return []
 
     def overrun(self, array):
-        """False: memory around a JAX array cannot be seen."""
+        """Return False: nothing can read the memory around a JAX array."""
         return False
 
 

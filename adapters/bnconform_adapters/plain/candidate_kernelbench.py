@@ -11,7 +11,7 @@ from bnconform_adapters.plain.torch_device import device_of
 
 
 def model_class(file):
-    """The class that is named, or else ModelNew or Model."""
+    """Return the named class, or else ModelNew or Model."""
     if file.kind is None:
         classes = [getattr(file.module, name) for name in ("ModelNew", "Model") if hasattr(file.module, name)]
         classes = classes if file.tested is file.module else [file.tested]
@@ -23,25 +23,25 @@ def model_class(file):
 
 @cache
 def init_inputs(file):
-    """The model's arguments, and which of them are whole numbers; the first of these is the number of channels."""
+    """Return the model's arguments and the positions of the integers; the first integer is the number of channels."""
     arguments = list(file.module.get_init_inputs())
     return arguments, [i for i, one in enumerate(arguments) if isinstance(one, int) and not isinstance(one, bool)]
 
 
 def model(file, channels):
-    """The model for so many channels."""
+    """Build the model for this number of channels."""
     arguments, (place, *_) = init_inputs(file)
     module = model_class(file)(*arguments[:place], channels, *arguments[place + 1 :])
     return module.to(device_of(file, device_of_models()))
 
 
 def device_of_models():
-    """Where a model runs that says nothing of it."""
+    """Return the device of a model whose file states none."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def Layer(case, file=None):
-    """The model, built for a case."""
+    """Build the model's layer for a case."""
     file = file or kernel_file()
     module = model(file, case.x.shape[1])
     if case.x.dtype == np.float64:

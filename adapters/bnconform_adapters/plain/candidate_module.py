@@ -13,7 +13,7 @@ from bnconform_adapters.torch.tensors import parameter_dtype
 
 
 def module_class(file):
-    """The class that is named, or ModelNew, or else the only one of the file that takes num_features."""
+    """Return the named class, or ModelNew, or else the file's only class that takes num_features."""
     if file.kind is None:
         found = {
             name: one
@@ -35,7 +35,7 @@ def module_class(file):
 
 @cache
 def keywords(kind):
-    """BatchNorm's keywords that a class takes; `bias` only where it is a switch, as it is in torch."""
+    """Return BatchNorm's keywords that a class takes; `bias` only if it is a bool, as in torch."""
     names = {"eps", "momentum", "affine", "bias", "track_running_stats", "dtype", "device"}
     parameters = inspect.signature(kind).parameters
     if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
@@ -45,19 +45,19 @@ def keywords(kind):
 
 
 def module_of(file, channels, **given):
-    """A new module on the device; what its class does not name is left out."""
+    """Build a module on the device, with only the keywords that its class takes."""
     accepted = keywords(module_class(file))
     module = module_class(file)(channels, **{name: value for name, value in given.items() if name in accepted})
     return module.to(device_of(file))
 
 
 def usual(file):
-    """A module with weight and bias, if there is a switch for them, and else by its defaults."""
+    """Build a module with weight and bias if `affine` is a keyword, else with its defaults."""
     return module_of(file, 3, affine=True)
 
 
 def Layer(case, file=None):
-    """The module, built for a case."""
+    """Build the module's layer for a case."""
     file = file or kernel_file()
     module = module_of(
         file,

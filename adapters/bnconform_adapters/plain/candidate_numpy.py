@@ -8,27 +8,27 @@ from bnconform_adapters.plain.kernel_file import wrong_kind
 
 
 class Layer(FunctionsLayer):
-    """The arrays that a caller keeps between calls."""
+    """NumPy arrays that a caller stores between calls."""
 
     def placed(self, array, layout):
         return place(array, layout)
 
     def handed_over(self, array, case):
-        """The array as a function gets it."""
+        """Return the array to pass to a function, read-only if the case says so."""
         if array is not None and case.read_only:
             array = array.view()
             array.flags.writeable = False
         return array
 
     def written(self, array, new):
-        """The array with other contents."""
+        """Overwrite the array."""
         if array is not None:
             array[...] = new
         return array
 
     def copied(self, found, name):
-        """A copy of what a function returned as `name`, or None."""
-        masked = isinstance(found, np.ma.MaskedArray)  # a subclass whose values are not all there
+        """Copy an array that a function returned as `name`; None stays None."""
+        masked = isinstance(found, np.ma.MaskedArray)  # a subclass of ndarray in which values may be missing
         if found is not None and (masked or not isinstance(found, (np.ndarray, np.generic))):
             raise wrong_kind(found, "NumPy array", name)
         return None if found is None else np.array(found)

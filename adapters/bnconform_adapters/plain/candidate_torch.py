@@ -10,17 +10,17 @@ from bnconform_adapters.torch.tensors import array, laid_out, on_one_storage, te
 
 
 class Layer(FunctionsLayer):
-    """The tensors that a caller keeps between calls."""
+    """Torch tensors that a caller stores between calls."""
 
     def placed(self, given, layout):
         return laid_out(given, layout, device_of(self.file))
 
-    def written(self, kept, new):
-        """The tensor with other contents."""
-        return None if kept is None else kept.detach().copy_(tensor(new.copy()))
+    def written(self, old, new):
+        """Overwrite the tensor."""
+        return None if old is None else old.detach().copy_(tensor(new.copy()))
 
     def copied(self, found, name):
-        """A NumPy array of what a function returned as `name`, or None."""
+        """Convert a tensor that a function returned as `name` to NumPy; None stays None."""
         if found is None:
             return None
         if not isinstance(found, torch.Tensor):

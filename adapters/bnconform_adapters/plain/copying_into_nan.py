@@ -1,10 +1,10 @@
-"""For scripts whose arrays are all contiguous, where it matters what is around them."""
+"""Simpler placement of arrays, for scripts with contiguous arrays only that check memory around them."""
 
 import numpy as np
 
 
 def place(array, layout="contiguous"):
-    """A copy of the array, or None; around it is NaN."""
+    """Copy the array into memory full of NaN; None stays None."""
     if array is None:
         return None
     memory = np.full(array.size + 64, np.nan, array.dtype)

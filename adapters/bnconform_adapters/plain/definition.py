@@ -1,10 +1,10 @@
-"""Batch norm by its definition, in float64."""
+"""The definition of batch norm, in float64."""
 
 import numpy as np
 
 
 def definition(case, mean, var, momentum, unbiased):
-    """y, the running statistics and the gradients; mean and var are the statistics before the call."""
+    """Compute y, the running statistics and the gradients; mean and var are the statistics before the call."""
     axes = (0, *range(2, case.x.ndim))
 
     def column(vector, default):
@@ -32,12 +32,12 @@ def definition(case, mean, var, momentum, unbiased):
 
 
 def xhat(case):
-    """(x - mean) / sqrt(variance + eps) of the batch."""
+    """Compute (x - mean) / sqrt(variance + eps) of the batch."""
     return definition(case, None, None, 0.0, unbiased=False)["xhat"]
 
 
 def derivatives(case):
-    """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight; ddy is y's tangent."""
+    """Differentiate sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x, weight; ddy is y's tangent."""
     axes = (0, *range(2, case.x.ndim))
 
     def column(vector, default):

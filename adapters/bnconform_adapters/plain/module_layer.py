@@ -1,4 +1,4 @@
-"""A torch.nn.Module of a file, with its own names of what torch.nn.BatchNorm has."""
+"""A layer around a file's torch.nn.Module, which may use its own names for the state of torch.nn.BatchNorm."""
 
 import torch
 
@@ -8,7 +8,7 @@ from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
 
 
 class FileModuleLayer(ModuleLayer):
-    """A module of a file; it may be made of torch's operations. `usual` builds one by its defaults."""
+    """A layer around a file's module, which may use torch's operations; `usual` builds the module by its defaults."""
 
     composed = True
 
@@ -28,9 +28,9 @@ class FileModuleLayer(ModuleLayer):
 
 
 def own_names(module, stated, where):
-    """A module's own names of weight, bias, running_mean and running_var; the first two may be missing.
+    """Find a module's own names of weight, bias, running_mean and running_var; the first two may be missing.
 
-    Each is what STATE says, or the entry of that name, or else the only one whose name ends in it, as in "bn.weight".
+    A name comes from STATE, or from the entry of that name, or from the only entry that ends in it: "bn.weight".
     """
     own, names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())], {}
     listed, known = ", ".join(own) or "nothing", ("weight", "bias", "running_mean", "running_var")

@@ -1,9 +1,9 @@
-"""For scripts without an array in the layout "far"."""
+"""Replacements of the functions for the layout "far", for scripts that have no such array."""
 
 
 def place_far(array):
-    raise NotImplementedError("no array of this script lies so")
+    raise NotImplementedError("this script has no array in the layout far")
 
 
 def laid_out_far(array, device):
-    raise NotImplementedError("no array of this script lies so")
+    raise NotImplementedError("this script has no array in the layout far")

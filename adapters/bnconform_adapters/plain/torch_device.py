@@ -1,4 +1,4 @@
-"""Where the calls of a file run that torch is needed for."""
+"""The torch device on which a file's calls run."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from bnconform_adapters.plain.kernel_file import cannot_tell
 
 @cache
 def device_of(file, usual="cpu"):
-    """The device that the file states, or else the usual one, if torch has it here."""
+    """Return the device that the file states, or the usual one; leave the script if torch has no such device."""
     named = file.stated("DEVICE", usual)
     try:
         torch.zeros(1, device=named)

@@ -1,11 +1,11 @@
-"""For scripts in which it does not matter whether memory around an array was written."""
+"""Replacements of the checks for writes around an array, for scripts that need no such check."""
 
 
 def overrun(array):
-    """False: this script does not look."""
+    """Return False: this script does not check."""
     return False
 
 
 def tensor_overrun(tensor):
-    """False: this script does not look."""
+    """Return False: this script does not check."""
     return False

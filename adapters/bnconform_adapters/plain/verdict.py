@@ -1,10 +1,10 @@
-"""Printing what came out, and saying whether it is wrong."""
+"""Compare a result with the expected one and print the difference."""
 
 import numpy as np
 
 
 def close(got, expected, allowed, rest=0.0, defined=None, index=None):
-    """Print the worst element; True where it is off by more than what is allowed. `expected` has a `rest` below it."""
+    """Print the worst element; return True if its error is larger than allowed. `rest` adds digits to `expected`."""
     got, expected, allowed, rest = (np.asarray(one, np.float64) for one in (got, expected, allowed, rest))
     if got.shape != expected.shape:
         print(f"got shape {got.shape}, expected {expected.shape}")
@@ -12,7 +12,7 @@ def close(got, expected, allowed, rest=0.0, defined=None, index=None):
     with np.errstate(all="ignore"):
         error = np.abs(got - expected - rest)
         times = np.where(np.isfinite(got), error / allowed, np.inf)
-        times = np.where(np.isinf(allowed) | (error == 0), 0.0, times)  # infinite: rounding may do anything there
+        times = np.where(np.isinf(allowed) | (error == 0), 0.0, times)  # an infinite allowed error permits any result
         times = np.where(np.isfinite(expected), times, np.where(np.isfinite(got), np.inf, 0.0))
     worst = np.unravel_index(np.argmax(times), times.shape)
     print("index      ", index or [int(i) for i in worst])
@@ -21,13 +21,13 @@ def close(got, expected, allowed, rest=0.0, defined=None, index=None):
     if defined is not None:
         print("definition ", float(defined[worst]), "(in float64, see above)")
     print("difference ", float(error[worst]))
-    told = f"the difference is {times[worst]:.4g} times that" if np.isfinite(error[worst]) else "any number is nearer"
-    print("allowed    ", float(allowed[worst]), f"({told})")
+    size = f"{times[worst]:.4g} times that" if np.isfinite(error[worst]) else "not finite"
+    print("allowed    ", float(allowed[worst]), f"(the difference is {size})")
     return bool(times[worst] > 1)
 
 
 def differ(got, expected, signed_zeros=True):
-    """Print the first element that is not equal bit for bit; True where there is one. Any two NaN are equal."""
+    """Print the first element that is not equal bit for bit; return True if one exists. Any two NaN are equal."""
     got, expected = np.asarray(got), np.asarray(expected)
     print("got        ", got.dtype, got.shape)
     print("expected   ", expected.dtype, expected.shape)
@@ -46,7 +46,7 @@ def differ(got, expected, signed_zeros=True):
 
 
 def differs(got, expected):
-    """Whether two arrays are not equal bit for bit; any two NaN are."""
+    """Return True if two arrays are not equal bit for bit; any two NaN are equal."""
     return (
         got is None
         or (got.dtype, got.shape) != (expected.dtype, expected.shape)

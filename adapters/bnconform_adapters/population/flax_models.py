@@ -14,14 +14,14 @@ SEPARATOR = "/"
 
 
 def is_linen(model: Any) -> bool:
-    """Whether a Flax module is of linen, not of nnx."""
+    """Return True if a Flax module belongs to linen, not to nnx."""
     from flax import linen
 
     return isinstance(model, linen.Module)
 
 
-def _known(name: str, x: Any, axis: Any, record: Record, mask: Any) -> None:
-    """Record an input that has values; under a transformation it has none. What a mask leaves out does not count."""
+def _add(name: str, x: Any, axis: Any, record: Record, mask: Any) -> None:
+    """Record an input without its masked values; raise under a transformation, where the input has no values."""
     import jax
 
     if not isinstance(axis, int):
@@ -30,10 +30,10 @@ def _known(name: str, x: Any, axis: Any, record: Record, mask: Any) -> None:
         raise ValueError(f"batch norm {name!r} is called inside a transformation, such as jit or scan; call it without")
     rows = np.moveaxis(np.asarray(x), axis, -1)
     if mask is not None:
-        kept = np.moveaxis(np.broadcast_to(np.asarray(mask, bool), x.shape), axis, -1)
-        if (kept != kept[..., :1]).any():
+        used = np.moveaxis(np.broadcast_to(np.asarray(mask, bool), x.shape), axis, -1)
+        if (used != used[..., :1]).any():
             raise ValueError(f"batch norm {name!r} has a mask that differs between channels; only one for all works")
-        rows = rows[kept[..., 0]]
+        rows = rows[used[..., 0]]
     record.add(name, rows.reshape(-1, rows.shape[-1]))
 
 
@@ -43,7 +43,7 @@ class LinenPopulations:
     def __init__(self, forward: Callable[[Any, Any], object] | None, variables: Any) -> None:
         if forward is None or variables is None:
             raise ValueError(
-                "a linen module is recomputed with its variables and a function that applies it; pass variables=..., "
+                "a linen module needs its variables and a function that applies it; pass variables=..., "
                 "forward=lambda variables, inputs: model.apply(variables, inputs, train=False)"
             )
         self._forward, self._variables = forward, dict(variables)
@@ -64,10 +64,10 @@ class LinenPopulations:
                 given = named.get("use_running_average", arguments[1] if len(arguments) > 1 else None)
                 if not (module.use_running_average if given is None else given):
                     raise ValueError(
-                        f"batch norm {name!r} is called in training mode; let forward apply the module as for "
-                        "inference, such as with train=False"
+                        f"batch norm {name!r} is called in training mode; let forward apply the module in "
+                        "inference mode, for example with train=False"
                     )
-                _known(name, arguments[0] if arguments else named["x"], module.axis, record, named.get("mask"))
+                _add(name, arguments[0] if arguments else named["x"], module.axis, record, named.get("mask"))
             return call(*arguments, **named)
 
         with linen.intercept_methods(intercept):
@@ -86,14 +86,14 @@ class LinenPopulations:
 
 
 def _paths(tree: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
-    """Where statistics lie in the collection: name and keys."""
+    """Return the name and the keys of each pair of statistics in the collection."""
     if {"mean", "var"} <= set(tree) and not isinstance(tree["mean"], Mapping):
         return [(SEPARATOR.join(path), path)]
     return [found for key, below in tree.items() if isinstance(below, Mapping) for found in _paths(below, (*path, key))]
 
 
 def _with(tree: Mapping[str, Any], path: tuple[str, ...], statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the collection with other statistics at `path`."""
+    """Copy the collection, with new statistics at `path`."""
     import jax
 
     if path:
@@ -109,7 +109,7 @@ class NNXPopulations:
 
         self._model = model
         self._forward = forward or (lambda model, batch: model(inputs_of(batch)))
-        # A copy is called, so that the model's modes and random streams stay as they are.
+        # A copy runs the forward passes, so the model's modes and random streams do not change.
         self._copy = nnx.clone(model)
         self._copy.eval()
         self._norms, self._copies = _norms(model), _norms(self._copy)
@@ -126,7 +126,7 @@ class NNXPopulations:
 
         def call(norm: Any, x: Any, *arguments: Any, **named: Any) -> Any:
             if id(norm) in names:
-                _known(names[id(norm)], x, norm.axis, record, named.get("mask"))
+                _add(names[id(norm)], x, norm.axis, record, named.get("mask"))
             return original(norm, x, *arguments, **named)
 
         nnx.BatchNorm.__call__ = call
@@ -148,7 +148,7 @@ class NNXPopulations:
 
 
 def _norms(model: Any) -> dict[str, Any]:
-    """The batch norms of a module, by their paths."""
+    """Return the batch norms of a module by their paths."""
     from flax import nnx
 
     return {

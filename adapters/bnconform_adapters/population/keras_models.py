@@ -28,7 +28,7 @@ class KerasPopulations:
                 continue
             if not layer.built:
                 raise ValueError(f"batch norm {layer.name!r} is not built; call the model once before")
-            name = layer.path  # not unique: parts of a model may have one name
+            name = layer.path  # not unique: parts of a model may have the same name
             self._norms[f"{name} ({len(self._norms)})" if name in self._norms else name] = layer
 
     def names(self) -> list[str]:
@@ -56,7 +56,7 @@ class KerasPopulations:
 
 @contextmanager
 def _recording(layer: Any, name: str, record: Record) -> Iterator[None]:
-    """Record what a layer is called with; values that a mask leaves out do not count, as in its own statistics."""
+    """Record a layer's inputs without their masked values, as in the layer's own statistics."""
     keras = import_framework("keras")
 
     original = layer.call

@@ -1,4 +1,4 @@
-"""TensorFlow's functions, as a table; nothing here imports a framework."""
+"""The table of TensorFlow's functions; nothing here imports a framework."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FUSED = replace(
     default_momentum=1.0,
 )
 COMPILED = replace(FUSED, default_momentum=None, cost="compiles per shape")
-# XLA takes half a second to compile a step for each shape and each eps, an attribute, too: the default is claimed.
+# XLA takes half a second to compile a step for each shape and each eps, so only the default eps is claimed.
 BY_XLA = replace(COMPILED, fixed_eps=FUSED.default_eps)
 
 IMPLEMENTATIONS = (

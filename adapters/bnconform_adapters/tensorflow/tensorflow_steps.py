@@ -1,4 +1,4 @@
-"""tf.compat.v1.nn.fused_batch_norm inside a tf.function, a step as a whole, which XLA may compile."""
+"""tf.compat.v1.nn.fused_batch_norm: a tf.function runs the whole step, and XLA may compile it."""
 
 from functools import cache
 
@@ -11,9 +11,9 @@ from bnconform_adapters.tensorflow.tf_fused import defaults, fused_batch_norm
 
 
 def normalized(x, parameters, mean, var, momentum, eps, training):
-    """y and the running statistics; momentum weighs the new batch.
+    """Return y and the running statistics; momentum weighs the new batch.
 
-    The caller moves the statistics: the function's own factor is an attribute, and each value would compile anew.
+    The caller updates the statistics: the function's own factor is an attribute, so each value would compile again.
     """
     if not training:
         return fused_batch_norm(x, parameters, mean, var, eps, training)[0], mean, var
@@ -69,7 +69,7 @@ def tangent(eps, training, xla):
 
 
 class CompiledLayer:
-    """The tensors that a caller keeps between calls."""
+    """The tensors that a caller stores between calls of a compiled step."""
 
     def __init__(self, case, xla):
         self.xla, self.eps, self.momentum = xla, case.eps, tf.constant(case.momentum, tf.float32)
@@ -108,5 +108,5 @@ def compiled_forward_mode(case, xla):
 
 
 def defaults_of_step():
-    """The defaults of the function, but for the moving average, which is the caller's."""
+    """Return the function's defaults; momentum is None because the caller updates the statistics."""
     return defaults() | {"momentum": None}

@@ -1,4 +1,4 @@
-"""TensorFlow: gradients from tapes, channels last."""
+"""TensorFlow: compute gradients with tapes, channels last."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,12 +8,12 @@ from bnconform_adapters.plain.cotangents import cotangents
 
 
 def moved(old, batch, momentum):
-    """A running statistic as the caller moves it, in its own shape, which a tf.Variable would keep."""
+    """Update a running statistic as a caller does; its shape must stay, as in a tf.Variable."""
     return tf.ensure_shape((1 - momentum) * old + momentum * batch, old.shape)
 
 
 def rest_of_call(case, tape, x, y, parameters, mean, var):
-    """The results of the forward pass, and a function that adds those of the backward pass."""
+    """Return a function that runs the backward pass and returns the results of both passes."""
     results = {"y": channels_second(y), "running_mean": mean, "running_var": var}
 
     def finish():
@@ -32,12 +32,12 @@ def rest_of_call(case, tape, x, y, parameters, mean, var):
 
 
 def vectors(case):
-    """ddx, channels last, ddweight and ddbias, or zeros, under the names of what they multiply."""
+    """Return ddx (channels last), ddweight and ddbias, or zeros, as dx, dweight and dbias."""
     return {k: tf.constant(channels_last(one) if k == "dx" else one) for k, one in cotangents(case).items()}
 
 
 def twice(case, function, parameters):
-    """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight."""
+    """Differentiate sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight."""
     x, dy = tf.constant(channels_last(case.x)), tf.constant(channels_last(case.dy))
     inputs = {"dx": x} | {f"d{name}": parameter for name, parameter in parameters.items()}
     sources = {"ddy": dy} | {name: one for name, one in inputs.items() if name != "dbias"}
@@ -52,7 +52,7 @@ def twice(case, function, parameters):
 
 
 def forward_mode(case, function, parameters):
-    """The tangent of y, for ddx, ddweight and ddbias as tangents of x, weight and bias."""
+    """Compute the tangent of y, for ddx, ddweight and ddbias as tangents of x, weight and bias."""
     inputs = {"dx": tf.constant(channels_last(case.x))} | {f"d{name}": one for name, one in parameters.items()}
     tangents = list(vectors(case).values())
     with tf.autodiff.ForwardAccumulator(list(inputs.values()), tangents) as accumulator:

@@ -21,5 +21,5 @@ def jvp(case):
 
 
 def defaults():
-    """The function's defaults; the moving average is the caller's."""
+    """Return the function's defaults; the caller updates the statistics."""
     return defaults_of_step()

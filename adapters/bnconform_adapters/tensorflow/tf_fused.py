@@ -9,7 +9,7 @@ from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, rest_of
 
 
 def fused_batch_norm(x, parameters, mean, var, eps, training, **factor):
-    """y and the statistics, in either of TensorFlow's channels-last forms."""
+    """Return y and the statistics; the rank of x selects one of TensorFlow's two channels-last formats."""
     return tf.compat.v1.nn.fused_batch_norm(
         x,
         parameters["weight"],
@@ -24,11 +24,11 @@ def fused_batch_norm(x, parameters, mean, var, eps, training, **factor):
 
 
 class Layer:
-    """The arguments that a caller keeps between calls."""
+    """The arguments that a caller stores between calls."""
 
     def __init__(self, case):
         self.mean, self.var, self.eps = case.running_mean, case.running_var, case.eps
-        self.factor = {"exponential_avg_factor": case.momentum}  # the function moves the statistics itself
+        self.factor = {"exponential_avg_factor": case.momentum}  # the function itself updates the statistics
         self.parameters = {"weight": tf.constant(case.weight), "bias": tf.constant(case.bias)}
 
     def call(self, x, training):
@@ -55,7 +55,7 @@ def jvp(case):
 
 
 def defaults():
-    """The function's defaults, and a call of it that trains."""
+    """Return the function's defaults, and a call that trains."""
     function = tf.compat.v1.nn.fused_batch_norm
     return {
         "made": "tf.compat.v1.nn.fused_batch_norm",

@@ -9,7 +9,7 @@ from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, moved, 
 
 
 class Layer:
-    """The tensors and statistics that a caller keeps between calls."""
+    """The tensors and statistics that a caller stores between calls."""
 
     def __init__(self, case):
         self.eps, self.momentum = case.eps, case.momentum
@@ -44,6 +44,6 @@ def jvp(case):
 
 
 def defaults():
-    """The default of the only function that has one."""
+    """Return the default eps; neither function has other defaults."""
     eps = default_of(tf.nn.batch_normalization, "variance_epsilon")
     return {"made": "tf.nn.moments and tf.nn.batch_normalization", "eps": eps}

@@ -1,4 +1,4 @@
-"""PyTorch's modules and functions, and the kernel of this project, as a table. Nothing here imports torch."""
+"""The table of PyTorch's modules and functions, and of this project's kernel. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from bnconform_adapters.entry import Entry
 from bnconform_reference.dialect import Dialect
 
 LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last", "transposed", "sliced", "expanded", "far")
-"""A tensor has no negative strides."""
+"""All layouts but "reversed": a tensor has no negative strides."""
 
 FILLED_MEMORY = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.perturb=90")
-"""The C library then fills new memory with the byte 0xA5, so that a program which reads memory that nobody wrote does
-the same every time. The variable is read when a process starts."""
+"""A variable that makes the C library fill new memory with the byte 0xA5. A program that reads uninitialized memory
+then behaves the same every time. The library reads the variable when a process starts."""
 
 _TORCH = (("torch", "torch"),)
 
 
 def layouts_on(device: str) -> tuple[Layout, ...]:
-    """Layouts to claim where nothing is stated: "far" takes gigabytes of a device's memory and must be asked for."""
+    """Return the default layouts to claim; on a device without "far", which takes gigabytes of its memory."""
     return LAYOUTS if device == "cpu" else tuple(layout for layout in LAYOUTS if layout != "far")
 
 
@@ -38,7 +38,7 @@ FUNCTION = Claims(
 MODULE = replace(FUNCTION, dialect=Dialect(), strided_statistics=False, parameters=("both", "neither"), untracked=True)
 NATIVE = replace(FUNCTION, dialect=Dialect(cumulative=False, empty_batch="raises"))
 COMPILED = replace(
-    FUNCTION,  # every eps, momentum and layout is a program of its own that takes seconds to compile
+    FUNCTION,  # a new program for every eps, momentum and layout takes seconds to compile
     dtypes=("float32",),
     ranks=(4,),
     layouts=("contiguous",),
@@ -51,8 +51,8 @@ COMPILED = replace(
     fixed_momentum=0.3,
     cost="compiles per shape",
 )
-VMAP = replace(FUNCTION, dtypes=("float32", "float64"))  # half x beside float32 parameters is refused there
-CHANNELS_LAST = replace(MODULE, layouts=("channels_last",), ranks=(4, 5))  # as convolutions run fastest
+VMAP = replace(FUNCTION, dtypes=("float32", "float64"))  # vmap refuses half x with float32 parameters
+CHANNELS_LAST = replace(MODULE, layouts=("channels_last",), ranks=(4, 5))  # the fastest layout of convolutions
 DECOMPOSITION = replace(FUNCTION, second_order=(), forward_mode=())
 
 IMPLEMENTATIONS = (

@@ -9,7 +9,7 @@ from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
 
 
 class UnderAutocast(ModuleLayer):
-    """A module whose forward pass, not the backward pass, runs under autocast."""
+    """A module layer whose forward pass runs under autocast; its backward pass does not."""
 
     def call(self, module, x):
         with torch.autocast("cpu", dtype=torch.bfloat16):

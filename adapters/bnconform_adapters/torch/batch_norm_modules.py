@@ -8,7 +8,7 @@ from bnconform_adapters.torch.tensors import parameter_dtype
 
 
 def built(case):
-    """A new module for the case's channels, eps, momentum and dtypes."""
+    """Build a module for the case's channels, eps, momentum and dtypes."""
     kind = {4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}.get(case.x.ndim, torch.nn.BatchNorm1d)
     return kind(
         case.x.shape[1],
@@ -33,7 +33,7 @@ def jvp(case):
 
 
 def defaults():
-    """State of a new layer, and how it trains."""
+    """Return the state of a new layer, and a function that trains it."""
     layer = torch.nn.BatchNorm1d(4)
     return {
         "made": "torch.nn.BatchNorm1d(4)",

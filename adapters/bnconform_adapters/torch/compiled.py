@@ -18,17 +18,17 @@ COMPILED = torch.compile(eager, fullgraph=True, dynamic=True)
 
 
 def settle():
-    """Set what torch.compile is to do in this thread, since its settings are those of the thread that makes them."""
+    """Configure torch.compile for this thread; each thread has its own settings."""
     if not hasattr(THREAD, "settled"):
-        # Whatever is not traced as one graph, or would fall back to eager mode after many compilations, raises.
+        # With a high limit, many compilations never fall back to eager mode.
         torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 1 << 16
-        torch.fx.experimental._config.use_duck_shape = False  # equal sizes are no programs of their own
-        torch._functorch.config.donated_buffer = False  # so that a backward pass can be run again
+        torch.fx.experimental._config.use_duck_shape = False  # otherwise x with equal sizes is a separate program
+        torch._functorch.config.donated_buffer = False  # otherwise a backward pass cannot run twice
         THREAD.settled = True
 
 
 class CompiledLayer(CallLayer):
-    """The tensors that a caller keeps; a backward pass may run in another thread than its forward pass."""
+    """A call layer whose backward pass may run in another thread than its forward pass."""
 
     def forward(self, case):
         settle()

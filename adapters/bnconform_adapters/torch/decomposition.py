@@ -8,7 +8,7 @@ from bnconform_adapters.torch.function_calls import defaults as defaults
 
 
 class Decomposed(torch.autograd.Function):
-    """The two decompositions as autograd would call them."""
+    """An autograd function of the two decompositions."""
 
     @staticmethod
     def forward(context, x, weight, bias, mean, var, *rest):

@@ -1,4 +1,4 @@
-"""PyTorch's double backward and forward mode of a batch norm given as a function of x and the parameters."""
+"""PyTorch's double backward and forward mode, for a batch norm that is a function of x and the parameters."""
 
 import torch
 from torch.autograd import forward_ad
@@ -7,9 +7,9 @@ from bnconform_adapters.torch.tensors import array, laid_out, left_as, tensor
 
 
 def twice(case, function, device="cpu"):
-    """Gradients of sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight.
+    """Differentiate sum(ddx dx) + sum(ddweight dweight) + sum(ddbias dbias) by dy, x and weight.
 
-    What the case does not contract with is left out, so that the implementation sees an undefined gradient there.
+    Vectors that are None in the case are left out, so that the implementation gets an undefined gradient.
     """
     x, parameters = arguments(case, device)
     dy = laid_out(case.dy, case.dy_layout, device)
@@ -32,7 +32,7 @@ def twice(case, function, device="cpu"):
 
 
 def forward_mode(case, function, device="cpu"):
-    """The tangent of y, for ddx, ddweight and ddbias as tangents of x, weight and bias."""
+    """Compute the tangent of y, for ddx, ddweight and ddbias as tangents of x, weight and bias."""
     x, parameters = arguments(case, device)
     tangents = vectors(case, device)
     with forward_ad.dual_level():
@@ -46,13 +46,13 @@ def forward_mode(case, function, device="cpu"):
 
 
 def arguments(case, device):
-    """x, and the parameters that are present."""
+    """Return x, and the parameters that are present."""
     x, given = laid_out(case.x, case.layout, device), {"weight": case.weight, "bias": case.bias}
     return x, {name: tensor(one.copy()).to(device) for name, one in given.items() if one is not None}
 
 
 def vectors(case, device):
-    """ddx, laid out as x is, ddweight and ddbias, where present, under the names of what they multiply."""
+    """Return ddx, in x's layout, ddweight and ddbias as dx, dweight and dbias; None is left out."""
     made = {
         "dx": laid_out(case.ddx, case.layout, device),
         "dweight": laid_out(case.ddweight, device=device),

@@ -1,4 +1,4 @@
-"""A function of torch.nn.functional.batch_norm's arguments, called as that is."""
+"""Calls of a function that has the arguments of torch.nn.functional.batch_norm."""
 
 import torch
 
@@ -8,7 +8,7 @@ from bnconform_adapters.torch.tensors import differentiated, laid_out, rest_of_c
 
 
 class CallLayer:
-    """The tensors that a caller keeps between calls."""
+    """The function, and the tensors that a caller stores between calls."""
 
     def __init__(self, case, batch_norm):
         self.batch_norm = batch_norm
@@ -25,7 +25,7 @@ class CallLayer:
 
 
 def function_of(case, batch_norm):
-    """y from x and the parameters."""
+    """Return y as a function of x and the parameters."""
     mean, var = laid_out(case.running_mean), laid_out(case.running_var)
     return lambda x, parameters: batch_norm(
         x, mean, var, parameters.get("weight"), parameters.get("bias"), case.training, case.momentum, case.eps
@@ -41,7 +41,7 @@ def call_forward_mode(case, batch_norm):
 
 
 def defaults():
-    """The function's defaults, and how it trains."""
+    """Return the function's defaults, and a call that trains."""
     function = torch.nn.functional.batch_norm
     return {
         "made": "torch.nn.functional.batch_norm",

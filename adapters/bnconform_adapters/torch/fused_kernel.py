@@ -1,4 +1,4 @@
-"""bnconform_adapters.fused_triton.FusedBatchNorm: on a GPU where there is one, else in Triton's interpreter."""
+"""bnconform_adapters.fused_triton.FusedBatchNorm: on a GPU if one is present, else in Triton's interpreter."""
 
 from functools import partial
 
@@ -43,7 +43,7 @@ def jvp(case):
 
 
 def shards(*cases):
-    """A step over shards in one process, which are exchanged by stacking."""
+    """Run one step over shards in one process; stacking replaces the exchange between devices."""
     placed = partial(laid_out, device=DEVICE)
     layers = [Layer(case).module for case in cases]
     inputs = [placed(case.x, case.layout) for case in cases]
@@ -68,7 +68,7 @@ def shards(*cases):
 
 
 def defaults():
-    """State of a new layer, and how it trains."""
+    """Return the state of a new layer, and a function that trains it."""
     layer = FusedBatchNorm(4).to(DEVICE)
     return {
         "made": "FusedBatchNorm(4)",

@@ -1,4 +1,4 @@
-"""A torch.nn.Module that has the parameters and the buffers of torch.nn.BatchNorm, by names of its own."""
+"""Calls of a torch.nn.Module that has the parameters and buffers of torch.nn.BatchNorm, maybe under other names."""
 
 from operator import attrgetter
 
@@ -8,10 +8,10 @@ from bnconform_adapters.torch.tensors import differentiated, laid_out, rest_of_c
 
 
 class ModuleLayer:
-    """A module that has been built, with a case's parameters and statistics loaded.
+    """A built module, loaded with a case's parameters and statistics.
 
-    `names` has its own names of weight, bias, running_mean and running_var, as far as it has them; dots lead into
-    submodules.
+    `names` maps weight, bias, running_mean and running_var, if present, to the module's own names; a dot separates a
+    submodule.
     """
 
     composed = False
@@ -22,7 +22,7 @@ class ModuleLayer:
         self.load(case)
 
     def load(self, case):
-        """Take parameters and statistics over; the batches that were seen are forgotten."""
+        """Load parameters and statistics, and set the count of batches to 0."""
         arrays = {own: getattr(case, name) for name, own in self.names.items()}
         state = {own: tensor(array.copy()) for own, array in arrays.items() if array is not None}
         rest = {own: one for own, one in self.module.state_dict().items() if own not in arrays}
@@ -36,7 +36,7 @@ class ModuleLayer:
             self.load(case)
 
     def own(self, name):
-        """The module's tensor as it is now: a module may put a new one in a buffer's place."""
+        """Return the module's current tensor: a module may replace a buffer by a new tensor."""
         return attrgetter(self.names[name])(self.module) if name in self.names else None
 
     def call(self, module, x):
@@ -51,7 +51,7 @@ class ModuleLayer:
 
 
 def module_function(layer, case):
-    """y from x and the parameters."""
+    """Return y as a function of x and the parameters."""
     module = layer.module.train(case.training)
 
     def function(x, parameters):

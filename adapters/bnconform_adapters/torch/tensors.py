@@ -1,4 +1,4 @@
-"""PyTorch: tensors from arrays and back, and the backward pass."""
+"""PyTorch: convert arrays to tensors and back, and run the backward pass."""
 
 import numpy as np
 import torch
@@ -9,16 +9,16 @@ HANDED_ON = {"dy", "dx", "dweight", "dbias"}  # autograd's gradient of a sum, or
 
 
 def tensor(array):
-    """A tensor in the array's memory."""
+    """Return a tensor that uses the array's memory."""
     if array is None:
         return None
-    if array.dtype.kind == "V":  # bfloat16, which torch does not know as a NumPy type
+    if array.dtype.kind == "V":  # bfloat16: torch cannot convert this NumPy dtype
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
 
 
 def laid_out(array, layout="contiguous", device="cpu"):
-    """A tensor, or None, that lies in memory as `layout` says; around it is NaN. It is no view of another."""
+    """Copy to a tensor in the memory layout `layout`, with NaN around it; not a view to autograd. None stays None."""
     if array is None:
         return None
     if layout == "far" and array.size > 1 and torch.device(device).type != "cpu":
@@ -31,7 +31,7 @@ def laid_out(array, layout="contiguous", device="cpu"):
 
 
 def laid_out_far(array, device):
-    """A tensor in the layout "far" in a device's memory, where all that lies between the rows has to be there."""
+    """Copy to a tensor in the layout "far" on a device; the memory between the rows is allocated too."""
     strides, length = far_strides(array.shape)
     values = tensor(array.copy())
     memory = torch.empty(length, dtype=values.dtype, device=device)
@@ -43,7 +43,7 @@ def laid_out_far(array, device):
 
 
 def far_rows(memory, tensor):
-    """The rows of a tensor in the layout "far", each after the memory that holds it and what is watched around it."""
+    """Return pairs for the layout "far": memory that holds a row and the NaN around it, and the row itself."""
     axis = outermost(tensor.shape)
     step, row = tensor.stride(axis), tensor.numel() // tensor.shape[axis]
     return [
@@ -52,7 +52,7 @@ def far_rows(memory, tensor):
 
 
 def tensor_overrun(tensor):
-    """Whether memory around a tensor was written, which was NaN."""
+    """Return True if memory around a tensor, which was NaN, was written."""
     tensor = tensor.detach()
     memory = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(tensor.untyped_storage())
     if memory.numel() < FAR:
@@ -62,7 +62,7 @@ def tensor_overrun(tensor):
 
 
 def differs_around(memory, own, strides, before):
-    """Whether the memory is something else than a tensor in the midst of NaN, bit for bit."""
+    """Return True if the memory differs in any bit from the tensor with NaN around it."""
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[memory.itemsize]
     due = torch.full_like(memory, torch.nan)
     due.as_strided(own.shape, strides, before).copy_(own)
@@ -70,7 +70,7 @@ def differs_around(memory, own, strides, before):
 
 
 def array(tensor):
-    """A copy of a tensor, or None."""
+    """Copy a tensor to a NumPy array; None stays None."""
     if tensor is None:
         return None
     tensor = tensor.detach().cpu().contiguous()
@@ -82,12 +82,12 @@ def array(tensor):
 
 
 def parameter_dtype(case):
-    """float32 beside half types."""
+    """Return the dtype of parameters and statistics: float32 for half types."""
     return torch.float64 if case.x.dtype == np.float64 else torch.float32
 
 
 def differentiated(case, x, weight, bias):
-    """The inputs to differentiate by, which are marked so, under the names of their gradients."""
+    """Set requires_grad on the inputs that the case wants gradients for; return them under the gradients' names."""
     inputs = {"dx": x, "dweight": weight, "dbias": bias}
     inputs = {name: given for name, given in inputs.items() if given is not None}
     for name, given in inputs.items():
@@ -96,9 +96,9 @@ def differentiated(case, x, weight, bias):
 
 
 def rest_of_call(case, sources, inputs, y, running_mean, running_var, composed=False):
-    """A function that adds the results of the backward pass to those of the forward pass.
+    """Return a function that runs the backward pass and returns the results of both passes.
 
-    Gradients of `composed` operations may share memory with dy and with one another; those of a kernel are its own.
+    Gradients of `composed` operations may share memory with dy and with each other; gradients of one kernel may not.
     """
     results = {"y": array(y), "running_mean": array(running_mean), "running_var": array(running_var)}
     dy = laid_out(case.dy, case.dy_layout, inputs["x"].device)
@@ -122,10 +122,10 @@ def rest_of_call(case, sources, inputs, y, running_mean, running_var, composed=F
 
 
 def on_one_storage(one, two):
-    """Whether two tensors share memory."""
+    """Return True if two tensors share memory."""
     return one.untyped_storage().data_ptr() == two.untyped_storage().data_ptr()
 
 
 def left_as(handed):
-    """Copies of the inputs as they are now."""
+    """Copy the inputs as they are now."""
     return {f"{name} after": array(one) for name, one in handed.items()}

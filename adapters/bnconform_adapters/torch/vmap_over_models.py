@@ -1,4 +1,4 @@
-"""torch.nn.functional.batch_norm under torch.vmap over two models, of which the first is looked at."""
+"""torch.nn.functional.batch_norm under torch.vmap over two models; the results are those of the first."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""An adapter whose implementation runs in a worker process."""
+"""The adapter of an implementation that runs in a worker process."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ from bnconform_adapters.worker.wire import from_case, to_claims
 
 
 class Starter:
-    """The forkserver of an implementation, and the modules that it imports before it forks the next worker."""
+    """The forkserver of an implementation, and the modules to import before the next worker is forked."""
 
     def __init__(self, spec: str, modules: list[str] | None = None) -> None:
         self.forkserver, self.modules = ForkServer(environment(spec)), modules or []
 
 
-_kept: tuple[object, Starter] | None = None
-"""Of the last fresh process; one at a time, since a framework takes memory."""
+_last_starter: tuple[object, Starter] | None = None
+"""The key and the starter of the last fresh process. Only one is cached, since a framework takes memory."""
 
 
 def _starter_of(spec: str) -> Starter:
-    """A starter for fresh processes that has imported what `spec` needs, if the last one was for the like."""
-    global _kept
+    """Return a starter for fresh processes; the last one is used again if it imported the same packages."""
+    global _last_starter
     key = spec if is_file(spec) else (find(spec).packages, find(spec).environment)
-    if _kept is None or _kept[0] != key or not _kept[1].forkserver.close.alive:
-        if _kept is not None:
-            _kept[1].forkserver.close()
-        _kept = key, Starter(spec, [] if is_file(spec) else imported_early(spec))
-    return _kept[1]
+    if _last_starter is None or _last_starter[0] != key or not _last_starter[1].forkserver.close.alive:
+        if _last_starter is not None:
+            _last_starter[1].forkserver.close()
+        _last_starter = key, Starter(spec, [] if is_file(spec) else imported_early(spec))
+    return _last_starter[1]
 
 
 class WorkerAdapter:
-    """The implementation of a `--adapter` specification, called in a process of its own.
+    """The adapter of a `--adapter` specification that runs in a separate process.
 
-    A call whose Outcome has a exit ends the process; the next call finds a new one.
+    A call whose Outcome has an exit ends the process; the next call starts a new one.
 
     Parameters
     ----------
     spec : str
         ``PATH.py[:NAME]``, or the name of a bundled implementation.
     limits : Limits or None
-        None takes the default ones, see :meth:`Limits.of`.
+        None takes the default limits, see :meth:`Limits.of`.
     started_by : Starter or None
-        What forks its processes, which stays open when this is closed; None makes one for this alone.
+        A starter to share, which stays open when this adapter is closed; None starts an own one.
 
     Raises
     ------
     AdapterError
-        The implementation cannot be loaded: it is not there, raises, crashes, hangs or exits.
+        The implementation cannot be loaded: it does not exist, raises, crashes, hangs or exits.
     """
 
     def __init__(self, spec: str, limits: Limits | None = None, started_by: Starter | None = None) -> None:
@@ -80,17 +80,17 @@ class WorkerAdapter:
         self.what: str = self._process.about["what"]
         """The part of a file that is judged."""
         self.remarks: tuple[str, ...] = tuple(self._process.about["remarks"])
-        """What a reader of the verdict must know of the claims."""
+        """Notes on the claims that the reader of a verdict needs."""
         self.interpreted: bool = self._process.about["interpreted"]
         """Whether its kernels run in Triton's interpreter."""
         if self.interpreted:
             self._limits.interpreted()
         self.claims: Claims = replace(to_claims(self._process.about["claims"]), own_process=True)
         self.frameworks: tuple[str, ...] = tuple(self._process.about["modules"])
-        """Modules of the large frameworks that it has imported."""
+        """Modules of large frameworks that the implementation has imported."""
 
     def limit_loading(self, longest: float) -> None:
-        """Set how many seconds a first call, or loading again, may take at most."""
+        """Set the largest time limit in seconds of a first call, or of loading again."""
         self._limits.longest = longest
 
     def _start(self) -> Process:
@@ -111,16 +111,16 @@ class WorkerAdapter:
         self.close()
 
     def close(self) -> None:
-        """End the processes. They end with the adapter, or with this program, in any case."""
+        """End the processes. They also end with the adapter object, or with this program."""
         self._process.end()
         self._close_starter()
 
     def held(self) -> int:
-        """Bytes that the implementation's process holds for itself; 0 where it is gone or the system does not tell."""
+        """Return the private memory of the implementation's process in bytes; 0 if it is gone or not known."""
         return 0 if self._process.ending else self._process.held()
 
     def layer(self, case: Case) -> Layer:
-        """See :class:`~bnconform_adapters.contract.Adapter`. What building it raises, its steps tell."""
+        """Return a layer; see :class:`~bnconform_adapters.contract.Adapter`. Its steps report errors of building it."""
         with self._lock:
             try:
                 process = self._ready()
@@ -130,36 +130,36 @@ class WorkerAdapter:
             return _RemoteLayer(self, process, next(self._numbers), case)
 
     def run_steps(self, cases: Sequence[Case], *, spoilt: bool = False) -> list[Outcome]:
-        """See :func:`~bnconform_adapters.contract.run_steps`; one round trip."""
+        """Run :func:`~bnconform_adapters.calls.run_steps` in the worker, in one round trip."""
         return self._ask({"do": "steps", "cases": list(map(from_case, cases)), "spoilt": spoilt}, len(cases))
 
     def run_together(self, cases: Sequence[Case], threads: int) -> list[Outcome]:
-        """See :func:`~bnconform_adapters.contract.run_together`; the threads are the worker's."""
+        """Run :func:`~bnconform_adapters.calls.run_together` with threads of the worker."""
         return self._ask({"do": "together", "cases": list(map(from_case, cases)), "threads": threads}, len(cases))
 
     def population(self, cases: Sequence[Case]) -> Outcome:
-        """The statistics of a whole data set, where the implementation claims to give them."""
+        """Return the statistics of a whole data set, if the implementation claims `population`."""
         return self._ask({"do": "population", "cases": list(map(from_case, cases))}, 1)[0]
 
     def shards(self, cases: Sequence[Case]) -> list[Outcome]:
-        """One step over several devices, where the implementation claims to make it."""
+        """Run one step over several devices, if the implementation claims `shards`."""
         return self._ask({"do": "shards", "cases": list(map(from_case, cases))}, len(cases))
 
     def second_order(self, case: Case) -> Outcome:
-        """Second-order gradients, where the implementation claims to give them."""
+        """Return second-order gradients, if the implementation claims `second_order`."""
         return self._ask({"do": "second_order", "cases": [from_case(case)]}, 1)[0]
 
     def jvp(self, case: Case) -> Outcome:
-        """The tangent of y, where the implementation claims to give it."""
+        """Return the tangent of y, if the implementation claims `forward_mode`."""
         return self._ask({"do": "jvp", "cases": [from_case(case)]}, 1)[0]
 
     def forward_passes(self, cases: Sequence[Case]) -> list[Finish]:
-        """See :func:`~bnconform_adapters.contract.forward_passes`; one round trip."""
+        """Run :func:`~bnconform_adapters.calls.forward_passes` in the worker, in one round trip."""
         layer: Any = self.layer(cases[0])
         return layer.forward(cases) if isinstance(layer, _RemoteLayer) else [layer(case) for case in cases]
 
     def forward(self, process: Process, layer: int, cases: Sequence[Case], steps: int) -> list[Finish]:
-        """Run the last `steps` cases through the layer of this number, which is built for the first case if new."""
+        """Run the last `steps` cases through the layer of this number; a new layer is built for the first case."""
         with self._lock:
             numbers = [next(self._numbers) for _ in range(steps)]
             message = {"do": "forward", "layer": layer, "cases": list(map(from_case, cases)), "numbers": numbers}
@@ -176,18 +176,18 @@ class WorkerAdapter:
         return self._ask({"do": "finish", "number": number}, 1, process)[0]
 
     def _ready(self) -> Process:
-        """The worker, or a new one where it is gone."""
+        """Return the worker, or a new one if the worker is gone."""
         if self._process.ending is not None:
             try:
                 self._process = self._start()
             except StartError:
                 raise
             except AdapterError as error:
-                raise Lost(Ending("crashed", f"and cannot be loaded again: {error}")) from None
+                raise Lost(Ending("crashed", f"it cannot be loaded again: {error}")) from None
         return self._process
 
     def _ask(self, message: dict[str, Any], answers: int, process: Process | None = None) -> list[Outcome]:
-        """Outcomes in answer to a request; a worker that is lost loses those that are still to come."""
+        """Send a request and return its outcomes; if the worker is lost, the missing ones say so."""
         outcomes: list[Outcome] = []
         with self._lock:
             try:
@@ -206,15 +206,15 @@ class WorkerAdapter:
 
 @contextmanager
 def opened(spec: str, calls: CallOptions = DEFAULTS) -> Iterator[Adapter]:
-    """The implementation of an adapter's specification.
+    """Open the adapter of a specification, and close it at the end of the block.
 
-    A file runs in a worker unless `calls` says otherwise; a bundled one runs here, or in a worker where it needs a
-    process of its own.
+    A file runs in a worker, unless ``calls.in_process`` is set. A bundled implementation runs in this process, or in a
+    worker if it needs a separate process.
 
     Raises
     ------
     AdapterError
-        It cannot be loaded.
+        The implementation cannot be loaded.
     """
     if calls.in_process or not own_process(spec):
         yield load(spec)
@@ -224,7 +224,7 @@ def opened(spec: str, calls: CallOptions = DEFAULTS) -> Iterator[Adapter]:
 
 
 def run_once(spec: str, case: Case, limits: Limits | None = None) -> Outcome:
-    """Call an implementation, named as for `--adapter`, once in a process that has called nothing before."""
+    """Call the implementation of a `--adapter` specification once, in a process that has called nothing before."""
     try:
         with WorkerAdapter(spec, limits, started_by=_starter_of(spec)) as adapter:
             return adapter.run_steps([case])[0]
@@ -237,7 +237,7 @@ def _outcome(lost: Lost) -> Outcome:
 
 
 class _RemoteLayer:
-    """A layer that the worker keeps until this is forgotten."""
+    """A layer that the worker stores as long as this object exists."""
 
     def __init__(self, adapter: WorkerAdapter, process: Process, number: int, built_for: Case) -> None:
         self._adapter, self._process, self._number, self._built_for = adapter, process, number, built_for
@@ -246,10 +246,10 @@ class _RemoteLayer:
         return self._adapter.forward(self._process, self._number, [self._built_for, case], 1)[0]
 
     def restart(self, case: Case) -> None:
-        """Nothing to do: the worker does what ``case.before`` says when it is called with the case."""
+        """Do nothing: the worker reads ``case.before`` in the next call."""
 
     def forward(self, cases: Sequence[Case]) -> list[Finish]:
-        """Several steps at once; the first case is the one that the layer is built for."""
+        """Run several steps in one request; the layer is built for the first case."""
         return self._adapter.forward(self._process, self._number, cases, len(cases))
 
     def __del__(self) -> None:
@@ -257,7 +257,7 @@ class _RemoteLayer:
 
 
 class _RemoteFinish:
-    """A call that the worker has begun, and keeps until this is forgotten."""
+    """A started call that the worker stores as long as this object exists."""
 
     def __init__(self, adapter: WorkerAdapter, process: Process, number: int) -> None:
         self._adapter, self._process, self._number = adapter, process, number

@@ -1,7 +1,7 @@
-"""The forkserver: forks workers, and tells how they ended.
+"""The forkserver: a process that forks workers and reports how they ended.
 
-It runs no foreign code, so that it stays whole and a fork of it is as good as a new process, but there at once. It
-answers one request at a time, and ends with the client, taking the last worker along.
+The forkserver runs no foreign code. A fork of it is therefore as clean as a new process, but starts at once. It answers
+one request at a time. It ends with the client and then kills the last worker.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from bnconform_adapters.worker.serve import serve
 from bnconform_adapters.worker.wire import FAILED
 
 LONGEST = 1 << 16
-"""Bytes of a request; a path is the longest thing in it."""
+"""Largest request in bytes; most of a request is the path."""
 
 _NAP = 0.001
 
 
 def main(descriptor: int) -> None:
-    """Answer requests that come over a socket until the client is gone."""
+    """Answer requests from a socket until the client is gone."""
     worker = 0
     with socket.socket(fileno=descriptor) as control:
         while True:
@@ -44,38 +44,38 @@ def main(descriptor: int) -> None:
                 worker = 0
             try:
                 control.sendall(json.dumps(answer).encode())
-            except ConnectionError:  # the client was stopped before it had its answer
+            except ConnectionError:  # the client was stopped before it got the answer
                 break
     if worker:
         _end(worker, 0.0)
 
 
 def _start(control: socket.socket, request: dict[str, Any], descriptors: list[int]) -> int:
-    """Fork a worker; it serves the connection and prints to the output that the descriptors stand for."""
+    """Fork a worker; the two descriptors are its connection and its output."""
     _import(request["modules"])
-    pid = os.fork()  # OpenBLAS has threads, and handlers that stop and restart them around a fork
+    pid = os.fork()  # OpenBLAS stops and restarts its threads around a fork
     if pid == 0:
         status = FAILED
         try:
-            os.setpgid(0, 0)  # Ctrl-C in a terminal is not for the worker; what it starts ends with it
+            os.setpgid(0, 0)  # keeps Ctrl-C in a terminal away, and groups the worker with its child processes
             control.close()
             connection, output = descriptors
-            sys.path[:] = request["path"]  # folders that the client added are there for the implementation, too
+            sys.path[:] = request["path"]  # includes the folders that the client added
             serve(socket.socket(fileno=connection), output, request["spec"])
             status = 0
         finally:
             if status:
                 sys.excepthook(*sys.exc_info())
-            os._exit(status)  # without handlers that the implementation may have left
+            os._exit(status)  # runs no exit handlers of the implementation
     with suppress(OSError):
-        os.setpgid(pid, pid)  # whoever comes first
+        os.setpgid(pid, pid)  # parent and child both set the group, since either may run first
     for descriptor in descriptors:
         os.close(descriptor)
     return pid
 
 
 def _import(names: list[str]) -> None:
-    """Import what the worker will need, if it is not here yet; what that prints is nobody's affair."""
+    """Import the modules that the worker will need, and discard what they print."""
     wanted = [name for name in names if name not in sys.modules]
     if not wanted:
         return
@@ -92,7 +92,7 @@ def _import(names: list[str]) -> None:
 
 
 def _end(pid: int, grace: float) -> dict[str, Any]:
-    """Wait for a worker, kill it when the time of grace is over, and tell how it ended."""
+    """Wait `grace` seconds for a worker, then kill it; report how it ended."""
     deadline, killed = time.monotonic() + grace, False
     ended, status = os.waitpid(pid, os.WNOHANG)
     while not ended and time.monotonic() < deadline:
@@ -103,5 +103,5 @@ def _end(pid: int, grace: float) -> dict[str, Any]:
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
     with suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)  # what it started
+        os.killpg(pid, signal.SIGKILL)  # child processes of the worker
     return {"code": os.waitstatus_to_exitcode(status), "killed": killed}

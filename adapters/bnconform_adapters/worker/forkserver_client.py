@@ -1,4 +1,4 @@
-"""The client's end of the forkserver: have workers forked and reaped."""
+"""The client's side of the forkserver: start the forkserver and send it requests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bnconform_adapters.contract import StartError
 from bnconform_adapters.frameworks import settle
 
 _LONGEST = 1 << 12
-"""Bytes of an answer."""
+"""Largest answer in bytes."""
 
-_KEEPER = """
+_PROGRAM = """
 import sys
 sys.path[:0] = [root for root in sys.argv[2:] if root not in sys.path]
 from bnconform_adapters.worker.forkserver import main
@@ -29,12 +29,12 @@ main(int(sys.argv[1]))
 
 
 class ForkServer:
-    """The process that forks workers and reaps them; it has one at a time.
+    """A process that forks and ends workers, one at a time.
 
     Parameters
     ----------
     environment : mapping of str to str
-        Variables that it and its workers have beside those of this process.
+        Additional environment variables of the process and its workers.
 
     Raises
     ------
@@ -47,11 +47,11 @@ class ForkServer:
             raise StartError("a worker process needs a POSIX system; pass --in-process to run the file in this one")
         settle()
         ours, theirs = socket.socketpair()
-        # Not all of this process's path: among a user's files may be some that hide modules of the standard library.
+        # The path has only these folders: a user's file could hide a module of the standard library.
         roots = [str(Path(package.__path__[0]).parent) for package in (bnconform_adapters, bnconform_reference)]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-W", "ignore", "-c", _KEEPER, str(theirs.fileno()), *roots],
+                [sys.executable, "-P", "-W", "ignore", "-c", _PROGRAM, str(theirs.fileno()), *roots],
                 pass_fds=[theirs.fileno()],
                 env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
@@ -59,7 +59,7 @@ class ForkServer:
                 start_new_session=True,
             )
         self._control = ours
-        self.close = weakref.finalize(self, _close_keeper, self._process, ours)
+        self.close = weakref.finalize(self, _close, self._process, ours)
 
     def fork(self, spec: str, modules: list[str], descriptors: list[int]) -> int:
         """Start a worker with the given connection and output; return its process id."""
@@ -67,9 +67,9 @@ class ForkServer:
         return pid
 
     def end(self, grace: float = 0.0, *, abort: bool = False) -> tuple[int, bool]:
-        """Wait so many seconds for the worker, then kill it; return its exit code and whether it was killed.
+        """Wait `grace` seconds for the worker, then kill it; return its exit code and True if it was killed.
 
-        To be aborted makes it print where it is.
+        With `abort`, the worker first gets SIGABRT and prints its traceback.
         """
         answer = self._ask({"grace": grace, "abort": abort}, [])
         return answer["code"], answer["killed"]
@@ -86,6 +86,6 @@ class ForkServer:
         return found
 
 
-def _close_keeper(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+def _close(process: subprocess.Popen[bytes], control: socket.socket) -> None:
     control.close()
     process.wait()

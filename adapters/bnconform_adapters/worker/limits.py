@@ -1,8 +1,8 @@
-"""How long a call may take and how much memory it may come to hold before it is given up.
+"""Limits of a call's time and memory.
 
-Both limits are generous until they are first reached. From then on, shrinking and the laws that follow would spend all
-their time waiting, so each limit is lowered to a multiple of the most that any call which came back has needed: a slow
-machine, whose ordinary calls are slow too, keeps a limit in proportion.
+Both limits are generous until a call first reaches them. After that, shrinking and later laws would spend all their
+time waiting. So each limit is lowered to a multiple of the largest need of any call that came back. On a slow machine,
+where ordinary calls are slow too, the lowered limit is larger in proportion.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from bnconform_adapters.registry import is_file
 
 CALL_SECONDS = 10.0
 BUNDLED_SECONDS = 120.0
-"""For a bundled implementation: it may compile on a machine that has much else to do."""
+"""Time limit of a bundled implementation, which may compile on a busy machine."""
 FIRST_CALL = 6
-"""The first call in a process may take this many times as long: it may compile, or start a device."""
+"""Factor of the time limit for the first call in a process, which may compile or start a device."""
 LOADING = 12
-"""And importing the implementation this many times."""
+"""Factor of the time limit for importing the implementation."""
 
 INTERPRETED = 6
-"""And a call in Triton's interpreter this many times: it is slow, and that is no hang."""
+"""Factor of the time limit for a call in Triton's interpreter, which is slow without hanging."""
 
 MANY_TIMES = 20
-"""A lowered limit is this multiple of the longest call so far, ..."""
+"""Factor between the longest call so far and a lowered time limit."""
 LEAST_SECONDS = 0.5
-"""... and no less than this."""
+"""Smallest lowered time limit in seconds."""
 
 MEMORY = 2 << 30
-"""Bytes by which the process may grow after loading, unless that is more than half of the machine's memory."""
+"""Bytes by which the process may grow after loading; at most half of the machine's memory."""
 MANY_TIMES_MEMORY = 4
 LEAST_MEMORY = 512 << 20
 
@@ -41,16 +41,16 @@ def _memory() -> int:
 
 @dataclass(frozen=True)
 class CallOptions:
-    """How a run calls candidate files; one value that reaches every place that calls one.
+    """Options of a run for calling candidate files.
 
     Attributes
     ----------
     in_process : bool
-        In the suite's own process, where nothing limits a call.
+        True runs files in the suite's own process, without limits.
     time_limit : float or None
-        Seconds that a call may take; None takes the default.
+        Time limit of a call in seconds; None takes the default.
     longest : float
-        Seconds that a first call, or loading the file, may take at most.
+        Largest time limit in seconds of a first call, or of loading the file.
     """
 
     in_process: bool = False
@@ -63,18 +63,18 @@ DEFAULTS = CallOptions()
 
 @dataclass
 class Limits:
-    """Limits of one implementation, and what they are measured against.
+    """Limits of one implementation, and the needs measured so far.
 
     Attributes
     ----------
     seconds : float
-        Time limit of a call until one hangs.
+        Time limit of a call until a call hangs.
     memory : int
-        Bytes by which the process may grow until that is too much once.
+        Bytes by which the process may grow, until it reaches this limit once.
     longest : float
-        Seconds that a first call, or loading, may take at most.
+        Largest time limit in seconds of a first call, or of loading.
     patient : bool
-        Whether nobody has limited a call, so that one in an interpreter may take longer.
+        Whether the user has set no time limit, so that a call in an interpreter may take longer.
     """
 
     seconds: float = CALL_SECONDS
@@ -88,23 +88,23 @@ class Limits:
 
     @classmethod
     def of(cls, spec: str, calls: CallOptions = DEFAULTS) -> Limits:
-        """The limits of what a user named: a file, whose calls they may limit, or a bundled implementation."""
+        """Return the limits of a file, for which `calls` counts, or of a bundled implementation."""
         if not is_file(spec):
             return cls(BUNDLED_SECONDS)
         return cls(calls.time_limit or CALL_SECONDS, longest=calls.longest, patient=calls.time_limit is None)
 
     def interpreted(self) -> None:
-        """Allow for an interpreter, unless a user has set the limit."""
+        """Raise the time limit for an interpreter, unless the user has set it."""
         if self.patient:
             self.seconds, self.patient = INTERPRETED * self.seconds, False
 
     @property
     def loading(self) -> float:
-        """Seconds that importing the implementation may take."""
+        """Time limit in seconds for importing the implementation."""
         return min(LOADING * self.seconds, self.longest)
 
     def call(self, *, first: bool) -> float:
-        """Seconds that a call may take; the first of a process counts by itself."""
+        """Return the time limit of a call in seconds; the first call of a process has its own."""
         limit = min(self.seconds * (FIRST_CALL if first else 1), self.longest)
         return min(limit, max(LEAST_SECONDS, MANY_TIMES * self._longest[first])) if self._lowered_time else limit
 
@@ -115,14 +115,14 @@ class Limits:
         return min(self.memory, least) if self._lowered_memory else self.memory
 
     def came_back(self, seconds: float, memory: int = 0, *, first: bool) -> None:
-        """A call came back after so many seconds, when the process had been seen to have grown by so many bytes."""
+        """Record the seconds of a call that came back, and the largest growth of the process seen in bytes."""
         self._longest[first] = max(self._longest[first], seconds)
         self._most_memory = max(self._most_memory, memory)
 
     def hung(self) -> None:
-        """A call reached its time limit."""
+        """Record that a call reached its time limit."""
         self._lowered_time = True
 
     def overgrew(self) -> None:
-        """A process reached its memory limit."""
+        """Record that a process reached its memory limit."""
         self._lowered_memory = True

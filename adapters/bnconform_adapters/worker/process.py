@@ -1,4 +1,4 @@
-"""The client's end of a worker process: start it, exchange messages within limits, and say how it ended."""
+"""The client's side of a worker process: start it, exchange messages within limits, and report how it ended."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.wire import FAILED, Frames, WireError, pack, to_outcome
 
 CHUNK = 1 << 18
-KEPT = 1 << 14
-"""Bytes of what was printed that are kept, the last ones: a traceback of a crash fits in."""
+PRINTED = 1 << 14
+"""Number of bytes of printed text to store, from the end; enough for the traceback of a crash."""
 WATCH = 0.05
-"""Seconds between two looks at the worker's memory."""
+"""Seconds between two checks of the worker's memory."""
 GRACE = 2.0
-"""Seconds that a worker gets to end after it closed its connection."""
+"""Seconds to wait for the end of a worker that closed its connection."""
 LAST_WORD = 0.2
-"""Seconds that one which hangs gets to say where."""
+"""Seconds to wait for the traceback of a worker that hangs."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What became of a worker: its exit, and what is known of it."""
+    """The end of a worker: its exit, and a description."""
 
     exit: Exit
     text: str
@@ -43,7 +43,7 @@ ENDED = Ending("exited", "the suite has ended it")
 
 
 class Lost(Exception):
-    """The worker is gone, or was given up."""
+    """The worker is gone, or was killed at a limit."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.text)
@@ -51,10 +51,10 @@ class Lost(Exception):
 
 
 def held_by(pid: int) -> int:
-    """Bytes of memory that a process holds for itself; 0 where the system does not tell (it is Linux that does).
+    """Return the private memory of a process in bytes; 0 if the system does not report it (only Linux does).
 
-    Resident memory less what is shared with files: torch and CUDA reserve many times the address space that they
-    use, which is why a limit on that (RLIMIT_AS, RLIMIT_DATA) would stop correct kernels, and map large libraries.
+    Private memory is resident memory minus memory shared with files, since frameworks map large libraries. A limit on
+    address space (RLIMIT_AS, RLIMIT_DATA) would stop correct kernels: torch and CUDA reserve far more than they use.
     """
     try:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_bytes().split()
@@ -64,28 +64,28 @@ def held_by(pid: int) -> int:
 
 
 class Process:
-    """One worker.
+    """The client's handle of one worker process.
 
     Parameters
     ----------
     forkserver : ForkServer
     spec : str
-        The implementation as `--adapter` takes it.
+        The implementation, as for `--adapter`.
     limits : Limits
-        Are asked, and told what was needed.
+        Limits of the calls; each call records its needs there.
     modules : list of str
-        What the forkserver imports before it forks.
+        Modules that the forkserver imports before it forks.
 
     Raises
     ------
     AdapterError
-        The implementation cannot be had.
+        The implementation cannot be loaded.
     Lost
-        It took its process along when it was loaded.
+        The worker ended while it loaded the implementation.
     """
 
     def __init__(self, forkserver: ForkServer, spec: str, limits: Limits, modules: list[str]) -> None:
-        self._keeper, self._spec, self._limits = forkserver, spec, limits
+        self._forkserver, self._spec, self._limits = forkserver, spec, limits
         self._frames, self._printed = Frames(), b""
         self._answers, self._base, self._peak, self._looked = 0, 0, 0, 0.0
         self.ending: Ending | None = None
@@ -110,12 +110,12 @@ class Process:
             raise AdapterError(self.about["refused"])
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a request, and which layers and calls may be forgotten.
+        """Send a request, with the numbers of layers and calls that the worker may drop.
 
         Raises
         ------
         Lost
-            The worker is gone, or does not read.
+            The worker is gone, or reads no requests.
         """
         if self.ending is not None:
             raise Lost(self.ending)
@@ -124,24 +124,24 @@ class Process:
         try:
             self._connection.sendall(pack(message | {"drop": dropped}))
         except TimeoutError:
-            raise self._given_up("hung", "it does not take requests any more") from None
+            raise self._given_up("hung", "it no longer reads requests") from None
         except OSError:
             raise self._lost() from None
 
     def receive(self) -> Outcome:
-        """The answer to a call.
+        """Wait for the answer to a call.
 
         Raises
         ------
         Lost
-            The worker is gone, or was given up at a limit.
+            The worker is gone, or was killed at a limit.
         """
         start, first = time.monotonic(), not self._answers
         limit = self._limits.call(first=first)
         answer = self._receive(limit)
         now, self._answers = time.monotonic(), self._answers + 1
         if answer.get("number") != self._answers:
-            raise self._given_up("crashed", "it answered twice, as two processes do after a fork that both go on from")
+            raise self._given_up("crashed", "it answered twice, as after a fork in which both processes continue")
         if now - self._looked > WATCH:
             self._look()
         self._limits.came_back(now - start, self._peak, first=first)
@@ -177,12 +177,12 @@ class Process:
                 self._frames.feed(data)
 
     def _drain(self) -> bool:
-        """Take what was printed, and keep its end; return whether the output is still open and had something."""
+        """Read printed text and store its end; return True if there was any, and the output is still open."""
         try:
             data = os.read(self._output, CHUNK)
         except OSError:  # nothing there now
             return False
-        self._printed = (self._printed + data)[-KEPT:]
+        self._printed = (self._printed + data)[-PRINTED:]
         return bool(data)
 
     def _drain_all(self) -> None:
@@ -190,11 +190,11 @@ class Process:
             pass
 
     def held(self) -> int:
-        """See :func:`held_by`."""
+        """Return the worker's private memory in bytes, see :func:`held_by`."""
         return held_by(self._pid)
 
     def _look(self) -> None:
-        """Give the worker up where it has grown too much."""
+        """Kill the worker if it has grown too much."""
         self._looked = time.monotonic()
         limit, self._peak = self._limits.growth, self.held() - self._base
         if self._base and self._peak > limit:
@@ -202,18 +202,18 @@ class Process:
             raise self._given_up("out of memory", f"it grew by more than {limit / 2**30:.3g} GiB", abort=True)
 
     def end(self, ending: Ending = ENDED) -> None:
-        """Kill the worker, if it is still there; what it kept is lost for the given reason."""
+        """Kill the worker, if it still runs; later uses of its layers report `ending`."""
         if self.ending is None:
-            self._keeper.end()
+            self._forkserver.end()
             self._ended(ending)
 
     def _given_up(self, exit: Exit, text: str, *, abort: bool = False) -> Lost:
-        self._keeper.end(LAST_WORD if abort else 0.0, abort=abort)
+        self._forkserver.end(LAST_WORD if abort else 0.0, abort=abort)
         self._drain_all()
         return self._ended(Ending(exit, text + (self._place() if abort else "")))
 
     def _lost(self) -> Lost:
-        code, killed = self._keeper.end(GRACE)
+        code, killed = self._forkserver.end(GRACE)
         if killed:
             return self._ended(Ending("crashed", "it closed its connection with the suite"))
         self._drain_all()
@@ -229,7 +229,7 @@ class Process:
         return Lost(ending)
 
     def _place(self) -> str:
-        """Where in the implementation's file a crash happened, as :mod:`faulthandler` has written it."""
+        """Read the place of a crash in the implementation's file from the traceback of :mod:`faulthandler`."""
         name = self._spec.partition(".py")[0].rpartition("/")[2] + ".py"
         printed = self._printed.decode(errors="replace").rpartition("Fatal Python error")[2]
         found = re.search(rf'File ".*{re.escape(name)}", line (\d+) in (\S+)', printed)

@@ -1,4 +1,4 @@
-"""The worker: loads one implementation and calls it as it is told."""
+"""The worker process: it loads one implementation and calls it on request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_
 
 CHUNK = 1 << 18
 IMPORTED_EARLY = ("torch", "jax", "tensorflow")
-"""Modules that the forkserver imports early if a worker has imported them: slow to import, safe to fork unused."""
+"""Modules that the forkserver imports early if a worker has imported them. They are slow to import, and a fork is safe
+while they are unused."""
 SETTLED_EARLY = ("keras",)
-"""And this of a bundled implementation: of a file nobody knows which backend it asks for before it imports it."""
+"""Modules imported early for bundled implementations only: a file may choose the backend just before its import."""
 CAUGHT = BaseException
-"""In the suite's process Ctrl-C must end the run; here nothing that an implementation raises is meant for others."""
+"""Exceptions that end a call in the worker: all. In the suite's process, Ctrl-C must end the run instead."""
 
 
 @with_room
@@ -34,9 +35,9 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
     Parameters
     ----------
     output : int
-        Descriptor that takes the place of standard output and standard error.
+        Descriptor that replaces standard output and standard error.
     spec : str
-        The implementation as `--adapter` takes it.
+        The implementation, as for `--adapter`.
     """
     _settle(output)
     try:
@@ -62,26 +63,26 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
         frames.feed(data)
         while (request := frames.next()) is not None:
             for answer in worker.answers(request):
-                number += 1  # two processes, after a fork, give the same ones
+                number += 1  # shows a fork: two processes send the same numbers
                 connection.sendall(_packed(answer, number))
 
 
 def interpreted() -> bool:
-    """Whether Triton kernels of this process run in Triton's interpreter, which takes seconds for a large call."""
+    """Return True if this process runs Triton kernels in Triton's interpreter, seconds for a large call."""
     return "triton" in sys.modules and os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def imported_early(spec: str) -> list[str]:
-    """What the forkserver may import for an implementation: of a file what it has imported by now."""
+    """Return the modules that the forkserver may import early; for a file, those that it has already imported."""
     if is_file(spec):
         return [name for name in IMPORTED_EARLY if name in sys.modules]
     return [name for name in IMPORTED_EARLY + SETTLED_EARLY if name in dict(find(spec).packages)]
 
 
 def _settle(output: int) -> None:
-    """Give what is printed to `output`, and keep a descriptor of it that says where a crash happened.
+    """Redirect printed text and crash tracebacks to `output`.
 
-    There are no core files: shrinking goes through many crashes.
+    Core files are disabled, because shrinking causes many crashes.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -100,26 +101,26 @@ def _packed(answer: Outcome, number: int) -> bytes:
 
 
 class _Worker:
-    """Answers requests; keeps layers and unfinished calls under the client's numbers until it drops them."""
+    """The part of the worker that answers requests; it stores layers and open calls until the client drops them."""
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._lives: dict[int, LayerCalls] = {}
+        self._layers: dict[int, LayerCalls] = {}
         self._finishes: dict[int, Finish] = {}
 
     def answers(self, request: dict[str, Any]) -> Iterator[Outcome]:
-        """Answers to a request: one for every outcome that it asks for, as soon as it is there."""
+        """Yield the outcomes that a request asks for, each as soon as it is complete."""
         for number in request.get("drop", ()):
-            self._lives.pop(number, None)
+            self._layers.pop(number, None)
             self._finishes.pop(number, None)
         cases = [to_case(case) for case in request.get("cases", ())]
         match request["do"]:
             case "steps":
                 if request["spoilt"]:
                     spoil_memory(cases[0])
-                life = LayerCalls(self._adapter, caught=CAUGHT)
+                calls = LayerCalls(self._adapter, caught=CAUGHT)
                 for case in cases:
-                    yield life.call(case)
+                    yield calls.call(case)
             case "together":
                 yield from run_together(self._adapter, cases, request["threads"], CAUGHT)
             case "forward":
@@ -137,8 +138,8 @@ class _Worker:
                 yield jvp(self._adapter, cases[0], CAUGHT)
 
     def _forward(self, layer: int, cases: list[Case], numbers: list[int]) -> None:
-        """Run forward passes of a kept layer, or of a new one, which is built for the first case."""
-        life = self._lives.setdefault(layer, LayerCalls(self._adapter, cases[0], CAUGHT))
-        # A number fewer than cases: the first only says what the layer is built for.
+        """Run forward passes of a stored layer, or of a new one that is built for the first case."""
+        calls = self._layers.setdefault(layer, LayerCalls(self._adapter, cases[0], CAUGHT))
+        # If there is one case more than numbers, the first case only builds the layer.
         steps = cases[len(cases) - len(numbers) :]
-        self._finishes |= zip(numbers, map(life.forward, steps), strict=True)
+        self._finishes |= zip(numbers, map(calls.forward, steps), strict=True)

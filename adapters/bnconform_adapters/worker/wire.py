@@ -1,9 +1,8 @@
-"""Messages between two processes: a JSON header and raw array bytes, nothing that is executed when read.
+"""Messages between two processes: a JSON header and raw array bytes. Reading a message executes nothing.
 
-A message is a tree of dicts, lists, strings and numbers in which arrays may stand anywhere. On the wire: a mark, the
-lengths of header and body, the header, and a body of the arrays' bytes in the order in which the header names them.
-The header and each array are padded to `_ALIGNED` bytes. Values come back bit for bit; strides don't travel, since a
-Case names its memory layout.
+A message is a tree of dicts, lists, strings, numbers and arrays. Its bytes are a mark, the lengths of header and body,
+the header, and the arrays in the header's order. The header and each array are padded to `_ALIGNED` bytes. Values keep
+their bits. Strides are not sent, since a Case names its memory layout.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ from bnconform_adapters.contract import DTYPES, AnyArray, Case, Outcome
 from bnconform_reference.dialect import Dialect
 
 FAILED = 70
-"""Exit status of a worker whose own code failed: EX_SOFTWARE."""
+"""Exit status of a worker if the suite's code in it failed: EX_SOFTWARE."""
 
 _MARK = b"bnconf/1"
 _PREFIX = struct.Struct("<8sIQ")
 _ALIGNED = 16
 _ARRAY = "array"
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}  # a dtype's own name is slow to get
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}  # `dtype.name` is slow
 
 
 class WireError(Exception):
-    """What arrived is not a message, or what is to be sent cannot be one."""
+    """Received bytes are not a message, or an object cannot be sent as one."""
 
 
 def pack(message: object) -> bytes:
-    """A message as bytes.
+    """Convert a message to bytes.
 
     Raises
     ------
     WireError
-        It holds something that is neither JSON data nor an array of plain numbers.
+        The message has a value that is neither JSON data nor an array of plain numbers.
     """
     body: list[bytes | memoryview] = []
 
@@ -62,14 +61,14 @@ def pack(message: object) -> bytes:
 
 
 def _plain(value: Any) -> AnyArray:
-    """A value as an array in this machine's byte order, of a dtype that its name tells completely."""
+    """Convert a value to an array in this machine's byte order, with a dtype that its name describes completely."""
     if not hasattr(value, "__array__"):
-        raise TypeError(f"a {type(value).__name__} where an array is asked for")
+        raise TypeError(f"a {type(value).__name__} instead of an array")
     array = np.asarray(value)
     try:
         return np.asarray(array, _dtype(array.dtype.name))
     except (KeyError, TypeError, ValueError):
-        raise TypeError(f"an array of {array.dtype}; numbers are asked for") from None
+        raise TypeError(f"an array of {array.dtype} instead of numbers") from None
 
 
 def _dtype(name: Any) -> np.dtype[Any]:
@@ -83,28 +82,28 @@ def _dtype(name: Any) -> np.dtype[Any]:
 
 
 class Frames:
-    """Takes bytes in as they come, and gives messages out when they are whole."""
+    """A buffer that collects received bytes and returns complete messages."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take bytes in."""
+        """Add received bytes."""
         self._data += data
 
     def next(self) -> Any:
-        """The next message, or None while it is not whole. Arrays are writable.
+        """Return the next message, or None while it is incomplete. Arrays are writable.
 
         Raises
         ------
         WireError
-            This is no message.
+            The bytes are not a message.
         """
         if len(self._data) < _PREFIX.size:
             return None
         mark, header, body = _PREFIX.unpack_from(self._data)
         if mark != _MARK:
-            raise WireError("what arrived is not a message")
+            raise WireError("the received bytes are not a message")
         end = _PREFIX.size + header + body
         if len(self._data) < end:
             return None
@@ -112,11 +111,11 @@ class Frames:
         try:
             return _read(data[_PREFIX.size : end - body], data, end - body)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise WireError("a message arrived damaged") from error
+            raise WireError("the received message is damaged") from error
 
 
 def _read(header: bytearray, data: bytearray, offset: int) -> Any:
-    """The message of a header; its arrays are views of `data`, from `offset` on."""
+    """Read the message of a header; its arrays are views of `data`, from `offset` on."""
 
     def hook(found: dict[str, Any]) -> Any:
         nonlocal offset
@@ -135,36 +134,36 @@ def _read(header: bytearray, data: bytearray, offset: int) -> Any:
     return json.loads(header, object_hook=hook)  # called in the order in which the header names the arrays
 
 
-# An implementation need not know how its case was made.
+# An implementation does not need to know how its case was drawn.
 _CASE = tuple(field.name for field in fields(Case) if field.name != "origin")
 _OUTCOME = tuple(field.name for field in fields(Outcome))
 
 
 def from_case(case: Case) -> dict[str, Any]:
-    """A Case as part of a message, its origin left out."""
+    """Convert a Case to a part of a message, without its origin."""
     return {name: getattr(case, name) for name in _CASE}
 
 
 def to_case(data: dict[str, Any]) -> Case:
-    """What :func:`from_case` was given."""
+    """Convert the result of :func:`from_case` back."""
     return Case(**data)
 
 
 def from_outcome(outcome: Outcome) -> dict[str, Any]:
-    """An Outcome as part of a message; what is absent is left out."""
+    """Convert an Outcome to a part of a message, without fields that are None."""
     return {name: value for name in _OUTCOME if (value := getattr(outcome, name)) is not None}
 
 
 def to_outcome(data: dict[str, Any]) -> Outcome:
-    """What :func:`from_outcome` was given."""
+    """Convert the result of :func:`from_outcome` back."""
     return Outcome(**data | {"shared": tuple(data["shared"]), "overrun": tuple(data["overrun"])})
 
 
 def from_claims(claims: Claims) -> dict[str, Any]:
-    """Claims as part of a message."""
+    """Convert Claims to a part of a message."""
     return asdict(claims)
 
 
 def to_claims(data: dict[str, Any]) -> Claims:
-    """What :func:`from_claims` was given."""
+    """Convert the result of :func:`from_claims` back."""
     return with_values(Claims(), data | {"dialect": Dialect(**data["dialect"])})
