@@ -22,7 +22,8 @@ from bnconform.running.options import DIAGNOSE, LIST, OPTIONS, PREFIX, OptionErr
 if TYPE_CHECKING:
     from bnconform.judging.law import Law
     from bnconform.running.examiner import Examiner
-    from bnconform.running.session import Implementation, Session
+    from bnconform.running.implementation import Implementation
+    from bnconform.running.session import Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _DRAWN: pytest.StashKey[int] = pytest.StashKey()

@@ -27,9 +27,10 @@ from suite_runs import judge, replaced, starter
 from bnconform.identify import identify
 from bnconform.running.all_laws import laws
 from bnconform.running.examiner import Examiner
+from bnconform.running.implementation import Implementation
 from bnconform.running.measurement import measure
 from bnconform.running.options import RunOptions
-from bnconform.running.session import Implementation, Session
+from bnconform.running.session import Session
 from bnconform_adapters.calls import run
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Adapter, Case, Outcome

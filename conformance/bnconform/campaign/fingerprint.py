@@ -12,7 +12,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from bnconform.running.session import Implementation
+from bnconform.running.implementation import Implementation
 
 SUITE = ("bnconform", "numpy", "hypothesis", "pytest", "ml_dtypes")
 """Distributions that draw and judge, as a record lists them."""

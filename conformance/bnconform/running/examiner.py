@@ -12,9 +12,10 @@ from typing import Any
 from bnconform.cases import case_file
 from bnconform.judging.findings import Broken, explain
 from bnconform.judging.law import Law
+from bnconform.running.implementation import Implementation
 from bnconform.running.judgement import decide
 from bnconform.running.ruling import Ruling, failed_cell
-from bnconform.running.session import Implementation, Session
+from bnconform.running.session import Session
 from bnconform.scripts.writer import script
 
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from bnconform.deviations import ledger
 from bnconform.judging.law import Law
 from bnconform.requirements import BY_ID
+from bnconform.running.implementation import Implementation
 from bnconform.running.profiles import usual_examples
 from bnconform.running.replay import replay
 from bnconform.running.ruling import Ruling
 from bnconform.running.search import Search
-from bnconform.running.session import Implementation, Session
+from bnconform.running.session import Session
 from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import PYTORCH
 

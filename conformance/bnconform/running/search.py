@@ -27,7 +27,8 @@ from bnconform_adapters.stack import with_room
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions
 
 if TYPE_CHECKING:
-    from bnconform.running.session import Implementation, Session
+    from bnconform.running.implementation import Implementation
+    from bnconform.running.session import Session
 
 
 def law_seed(seed: int, requirement: str) -> int:
