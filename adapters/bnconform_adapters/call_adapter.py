@@ -85,24 +85,19 @@ class CallAdapter:
     frameworks: tuple[str, ...] = ()
 
     def layer(self, case: Case) -> Layer:
-        """See :class:`~bnconform_adapters.contract.Adapter`."""
         built = self._calls().Layer(case)
         return RestartableLayer(built) if hasattr(built, "restart") else BuiltLayer(built)
 
     def second_order(self, case: Case) -> Outcome:
-        """See :class:`~bnconform_adapters.claims.Claims`."""
         return outcome_of(self._calls().second_order(case))
 
     def jvp(self, case: Case) -> Outcome:
-        """See :class:`~bnconform_adapters.claims.Claims`."""
         return outcome_of(self._calls().jvp(case))
 
     def shards(self, cases: Sequence[Case]) -> list[Outcome]:
-        """See :class:`~bnconform_adapters.claims.Claims`."""
         return [outcome_of(results) for results in self._calls().shards(*cases)]
 
     def population(self, cases: Sequence[Case]) -> Outcome:
-        """See :class:`~bnconform_adapters.claims.Claims`."""
         return outcome_of(self._calls().population(*cases))
 
     def _calls(self) -> CallModule:
@@ -124,7 +119,6 @@ class BuiltLayer:
         self._built = built
 
     def __call__(self, case: Case) -> Finish:
-        """See :class:`~bnconform_adapters.contract.Layer`."""
         finish = self._built.forward(case)
         return lambda: outcome_of(finish())
 
@@ -133,5 +127,4 @@ class RestartableLayer(BuiltLayer):
     """A built layer that can replace its parameters and statistics in place."""
 
     def restart(self, case: Case) -> None:
-        """See :class:`~bnconform_adapters.calls.Restartable`."""
         self._built.restart(case)

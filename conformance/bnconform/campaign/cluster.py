@@ -79,11 +79,9 @@ class ClusterWorkers:
 
     @property
     def busy(self) -> int:
-        """See :class:`~bnconform.campaign.pool.Workers`."""
         return len(self._busy)
 
     def fill(self, pending: deque[Item]) -> None:
-        """See :class:`~bnconform.campaign.pool.Workers`."""
         workers = self._count()
         while pending and len(self._busy) < AHEAD * max(workers, 1):
             item = pending.popleft()
@@ -117,7 +115,6 @@ class ClusterWorkers:
         return 0
 
     def finished(self, seconds: float) -> Iterator[tuple[Item, dict[str, Any] | Lost]]:
-        """See :class:`~bnconform.campaign.pool.Workers`."""
         from distributed import KilledWorker
         from distributed import wait as wait_for
 
@@ -142,7 +139,6 @@ class ClusterWorkers:
                 yield item, Lost(describe_error(error), suite_failed=True)
 
     def close(self) -> None:
-        """See :class:`~bnconform.campaign.pool.Workers`."""
         self._client.cancel(list(self._busy))
         self._client.close()
 

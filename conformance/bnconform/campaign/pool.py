@@ -104,11 +104,9 @@ class LocalWorkers:
 
     @property
     def busy(self) -> int:
-        """See :class:`Workers`."""
         return len(self._busy)
 
     def fill(self, pending: deque[Item]) -> None:
-        """See :class:`Workers`."""
         while pending and self._free:
             taken = {process.spec for process, _ in self._busy.values()}
             specs = {item.spec for item in pending}
@@ -120,7 +118,6 @@ class LocalWorkers:
             self._busy[process.submit(item, self._orders)] = (process, item)
 
     def finished(self, seconds: float) -> Iterator[tuple[Item, dict[str, Any] | Lost]]:
-        """See :class:`Workers`."""
         done, _ = wait(self._busy, timeout=seconds, return_when=FIRST_COMPLETED)
         for future in done:
             process, item = self._busy.pop(future)
@@ -140,7 +137,6 @@ class LocalWorkers:
                 yield item, entry
 
     def close(self) -> None:
-        """See :class:`Workers`."""
         for process in [*self._free, *(process for process, _ in self._busy.values())]:
             process.end()
         self._busy.clear()

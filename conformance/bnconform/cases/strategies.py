@@ -174,11 +174,9 @@ class Cases:
     space: Space
 
     def why_not(self, claims: Claims) -> str | None:
-        """See :class:`Source`."""
         return self.space.why_not(claims)
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
-        """See :class:`Source`."""
         return recipes(self.space, claims, pool).map(lambda recipe: (build(recipe),))
 
 
@@ -194,11 +192,9 @@ class Shards:
     space: Space
 
     def why_not(self, claims: Claims) -> str | None:
-        """See :class:`Source`."""
         return self.space.why_not(claims)
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
-        """See :class:`Source`."""
         sizes: dict[Split, tuple[int | None, ...]] = {"equal": (None,), "unequal": (1, 2, 3), "empty": (0,)}
         others = tuple(dict.fromkeys(size for split in claims.shards for size in sizes[split]))
         later = st.lists(_sampled_from(others), min_size=1, max_size=claims.devices - 1)
@@ -227,12 +223,10 @@ class AnyOf:
     sources: tuple[Source, ...]
 
     def why_not(self, claims: Claims) -> str | None:
-        """See :class:`Source`."""
         reasons = [source.why_not(claims) for source in self.sources]
         return None if None in reasons else reasons[0]
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
-        """See :class:`Source`."""
         return st.one_of(*(s.strategy(claims, pool) for s in self.sources if s.why_not(claims) is None))
 
 
@@ -263,11 +257,9 @@ class Sequences:
     longest: int = 6
 
     def why_not(self, claims: Claims) -> str | None:
-        """See :class:`Source`."""
         return self.space.why_not(claims)
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
-        """See :class:`Source`."""
         others = tuple(kind for kind in self.kinds if kind != "empty" or claims.empty_batches)
         kinds = ("training", "training", *others)
         later = st.lists(

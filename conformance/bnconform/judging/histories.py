@@ -40,7 +40,6 @@ class Histories:
     space: Space
 
     def why_not(self, claims: Claims) -> str | None:
-        """See :class:`~bnconform.cases.strategies.Source`."""
         return self.space.why_not(claims)
 
     def explore(

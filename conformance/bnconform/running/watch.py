@@ -96,7 +96,6 @@ class WatchedJudge(Judge):
     watch: Watch
 
     def begin(self, steps: Steps) -> None:
-        """See :class:`~bnconform.judging.caller.Caller`."""
         self.watch.begin()
         super().begin(steps)
 

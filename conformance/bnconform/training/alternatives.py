@@ -16,7 +16,6 @@ class NoNorm:
     """No normalization: the bias is added, and nothing else."""
 
     def forward(self, rows: Array, weight: Array, bias: Array, *, training: bool) -> Array:
-        """See :class:`~bnconform.training.network.Norm`."""
         self._shape = weight.shape
         return rows + bias[..., None]
 
@@ -46,7 +45,6 @@ class OwnStatistics:
     eps: float = 1e-5
 
     def forward(self, rows: Array, weight: Array, bias: Array, *, training: bool) -> Array:
-        """See :class:`~bnconform.training.network.Norm`."""
         grouped = self._grouped(rows)
         ones = np.ones((len(grouped), 1))
         self._normalized: Normalized = forward_training(grouped, ones, 0 * ones, self.eps)
@@ -54,7 +52,6 @@ class OwnStatistics:
         return self._weight * self._xhat + bias[..., None]
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
-        """See :class:`~bnconform.training.network.Norm`."""
         grouped = self._grouped(dy * self._weight)
         dx = high(backward_training(grouped, np.ones((len(grouped), 1)), self._normalized).dx)
         return self._back(dx, dy.shape), (dy * self._xhat).sum(axis=2), dy.sum(axis=2)
@@ -95,7 +92,6 @@ class InGroups:
         self._inner, self._alone, self._groups = inner, alone, groups
 
     def forward(self, rows: Array, weight: Array, bias: Array, *, training: bool) -> Array:
-        """See :class:`~bnconform.training.network.Norm`."""
         if not training:
             y: Array = self._alone.forward(rows, weight, bias, training=False)
             return y
@@ -103,7 +99,6 @@ class InGroups:
         return self._inner.forward(self._cut(rows), *repeated, training=True).reshape(rows.shape)
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
-        """See :class:`~bnconform.training.network.Norm`."""
         dx, dweight, dbias = self._inner.backward(self._cut(dy))
         members, channels, _ = dy.shape
         sums = (vector.reshape(members, channels, self._groups).sum(axis=2) for vector in (dweight, dbias))

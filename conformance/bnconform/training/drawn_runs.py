@@ -59,7 +59,6 @@ class TrainingRuns:
     """Training runs within the claims; in float64 only if float32 is not claimed."""
 
     def why_not(self, claims: Claims) -> str | None:
-        """See :class:`~bnconform.cases.strategies.Source`."""
         if not set(_RANKS.values()) & set(claims.ranks):
             return "neither rank 2 nor rank 4 is claimed"
         return SPACE.why_not(claims)

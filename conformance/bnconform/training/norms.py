@@ -111,7 +111,6 @@ class ImplementationNorm:
         return channel_rows(_present(outcome.y)).reshape(rows.shape)
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
-        """See :class:`~bnconform.training.network.Norm`."""
         assert self._case is not None
         outcome = self._call(replace(self._case, dy=self._given(dy), before="load"))
         dx, dweight, dbias = (_present(array) for array in (outcome.dx, outcome.dweight, outcome.dbias))
@@ -165,7 +164,6 @@ class OracleNorm:
         return high(self._forward.y).reshape(rows.shape)
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
-        """See :class:`~bnconform.training.network.Norm`."""
         assert self._forward is not None
         assert self._weight is not None
         found = backward_training(_side_by_side(dy), self._weight, self._forward)
@@ -210,7 +208,6 @@ class RoundingNorm(OracleNorm):
         self._case: Case | None = None
 
     def forward(self, rows: Array, weight: Array, bias: Array, *, training: bool) -> Array:
-        """See :class:`~bnconform.training.network.Norm`."""
         case = self._twin.case(rows[:1], weight[:1], bias[:1], training=training)
         self._case = replace(
             case,
@@ -226,7 +223,6 @@ class RoundingNorm(OracleNorm):
         return y
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
-        """See :class:`~bnconform.training.network.Norm`."""
         assert self._case is not None
         case = replace(self._case, dy=from_channel_rows(dy[0], self._case.x.shape).astype(self._case.x.dtype))
         allowed = {name: quantity.allowed for name, quantity in expect(case, self._claims).items()}
