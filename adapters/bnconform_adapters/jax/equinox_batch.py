@@ -1,5 +1,7 @@
 """equinox.nn.BatchNorm with mode="batch"."""
 
+from functools import partial
+
 import equinox
 import jax
 
@@ -51,16 +53,9 @@ def state_of(case):
     return mean, var, mean, var, 0 if case.before == "reset" else 1 << 30
 
 
-def Layer(case):
-    return JaxLayer(case, apply, state_of, last=False)
-
-
-def second_order(case):
-    return differentiate_twice(case, apply, state_of, last=False)
-
-
-def jvp(case):
-    return forward_mode(case, apply, state_of, last=False)
+Layer = partial(JaxLayer, apply=apply, begin=state_of, last=False)
+second_order = partial(differentiate_twice, apply=apply, begin=state_of, last=False)
+jvp = partial(forward_mode, apply=apply, begin=state_of, last=False)
 
 
 def defaults():

@@ -1,5 +1,7 @@
 """equinox.nn.BatchNorm with mode="ema"."""
 
+from functools import partial
+
 from bnconform_adapters.jax.equinox_batch import defaults_of, new_layer, over_batch
 from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode
 
@@ -12,16 +14,9 @@ def apply_ema(parameters, x, state, momentum, eps, training):
     return y, held.get(layer.ema_state_index)
 
 
-def Layer(case):
-    return JaxLayer(case, apply_ema, last=False)
-
-
-def second_order(case):
-    return differentiate_twice(case, apply_ema, last=False)
-
-
-def jvp(case):
-    return forward_mode(case, apply_ema, last=False)
+Layer = partial(JaxLayer, apply=apply_ema, last=False)
+second_order = partial(differentiate_twice, apply=apply_ema, last=False)
+jvp = partial(forward_mode, apply=apply_ema, last=False)
 
 
 def defaults():

@@ -1,5 +1,7 @@
 """flax.linen.BatchNorm."""
 
+from functools import partial
+
 import jax
 from flax import linen
 
@@ -27,16 +29,9 @@ def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True
     return y, (updated["batch_stats"]["mean"], updated["batch_stats"]["var"])
 
 
-def Layer(case):
-    return JaxLayer(case, apply)
-
-
-def second_order(case):
-    return differentiate_twice(case, apply)
-
-
-def jvp(case):
-    return forward_mode(case, apply)
+Layer = partial(JaxLayer, apply=apply)
+second_order = partial(differentiate_twice, apply=apply)
+jvp = partial(forward_mode, apply=apply)
 
 
 def shards(*cases):

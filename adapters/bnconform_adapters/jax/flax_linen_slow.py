@@ -1,5 +1,7 @@
 """flax.linen.BatchNorm with use_fast_variance=False."""
 
+from functools import partial
+
 from bnconform_adapters.jax.flax_linen import apply
 from bnconform_adapters.jax.flax_linen import defaults as defaults
 from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode, over_devices
@@ -10,16 +12,9 @@ def apply_slow(parameters, x, statistics, momentum, eps, training, axis_name=Non
     return apply(parameters, x, statistics, momentum, eps, training, fast_variance=False, axis_name=axis_name)
 
 
-def Layer(case):
-    return JaxLayer(case, apply_slow)
-
-
-def second_order(case):
-    return differentiate_twice(case, apply_slow)
-
-
-def jvp(case):
-    return forward_mode(case, apply_slow)
+Layer = partial(JaxLayer, apply=apply_slow)
+second_order = partial(differentiate_twice, apply=apply_slow)
+jvp = partial(forward_mode, apply=apply_slow)
 
 
 def shards(*cases):

@@ -1,5 +1,7 @@
 """flax.nnx.BatchNorm."""
 
+from functools import partial
+
 from flax import nnx
 
 from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode, over_devices
@@ -27,16 +29,9 @@ def apply(parameters, x, statistics, momentum, eps, training, axis_name=None):
     return y, (module.mean[...], module.var[...])
 
 
-def Layer(case):
-    return JaxLayer(case, apply)
-
-
-def second_order(case):
-    return differentiate_twice(case, apply)
-
-
-def jvp(case):
-    return forward_mode(case, apply)
+Layer = partial(JaxLayer, apply=apply)
+second_order = partial(differentiate_twice, apply=apply)
+jvp = partial(forward_mode, apply=apply)
 
 
 def shards(*cases):

@@ -1,5 +1,7 @@
 """haiku.BatchNorm."""
 
+from functools import partial
+
 import haiku as hk
 import jax
 import numpy as np
@@ -40,16 +42,9 @@ def state_of(case):
     return mean, var, mean, var, np.int32(1 << 30)
 
 
-def Layer(case):
-    return JaxLayer(case, apply, state_of)
-
-
-def second_order(case):
-    return differentiate_twice(case, apply, state_of)
-
-
-def jvp(case):
-    return forward_mode(case, apply, state_of)
+Layer = partial(JaxLayer, apply=apply, begin=state_of)
+second_order = partial(differentiate_twice, apply=apply, begin=state_of)
+jvp = partial(forward_mode, apply=apply, begin=state_of)
 
 
 def shards(*cases):

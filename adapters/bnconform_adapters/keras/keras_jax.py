@@ -1,5 +1,7 @@
 """keras.layers.BatchNormalization on JAX: a step that calls the layer without state."""
 
+from functools import partial
+
 from bnconform_adapters.jax.jax_steps import JaxLayer, differentiate_twice, forward_mode
 from bnconform_adapters.keras.keras_arguments import policy_of
 from bnconform_adapters.keras.keras_layer import defaults as defaults
@@ -16,13 +18,6 @@ def apply(parameters, x, statistics, momentum, eps, training):
     return y, (mean, var)
 
 
-def Layer(case):
-    return JaxLayer(case, apply)
-
-
-def second_order(case):
-    return differentiate_twice(case, apply)
-
-
-def jvp(case):
-    return forward_mode(case, apply)
+Layer = partial(JaxLayer, apply=apply)
+second_order = partial(differentiate_twice, apply=apply)
+jvp = partial(forward_mode, apply=apply)

@@ -1,5 +1,7 @@
 """tf.compat.v1.nn.fused_batch_norm inside a tf.function."""
 
+from functools import partial
+
 from bnconform_adapters.tensorflow.tensorflow_steps import (
     CompiledLayer,
     compiled_forward_mode,
@@ -7,17 +9,9 @@ from bnconform_adapters.tensorflow.tensorflow_steps import (
     differentiate_twice,
 )
 
-
-def Layer(case):
-    return CompiledLayer(case, xla=False)
-
-
-def second_order(case):
-    return differentiate_twice(case, xla=False)
-
-
-def jvp(case):
-    return compiled_forward_mode(case, xla=False)
+Layer = partial(CompiledLayer, xla=False)
+second_order = partial(differentiate_twice, xla=False)
+jvp = partial(compiled_forward_mode, xla=False)
 
 
 def defaults():

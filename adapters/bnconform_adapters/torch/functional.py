@@ -1,5 +1,7 @@
 """torch.nn.functional.batch_norm."""
 
+from functools import partial
+
 import torch
 
 from bnconform_adapters.torch.function_calls import CallLayer, call_forward_mode, call_twice
@@ -10,13 +12,6 @@ def batch_norm(*arguments):
     return torch.nn.functional.batch_norm(*arguments)
 
 
-def Layer(case):
-    return CallLayer(case, batch_norm)
-
-
-def second_order(case):
-    return call_twice(case, batch_norm)
-
-
-def jvp(case):
-    return call_forward_mode(case, batch_norm)
+Layer = partial(CallLayer, batch_norm=batch_norm)
+second_order = partial(call_twice, batch_norm=batch_norm)
+jvp = partial(call_forward_mode, batch_norm=batch_norm)
