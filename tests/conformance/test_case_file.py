@@ -103,7 +103,7 @@ def test_only_the_bytes_count() -> None:
     assert from_json(data)[0].x.tolist() == [[0.25]]
 
 
-@pytest.mark.parametrize("name", ["case_file.py", "ledger.py", "session.py"])
+@pytest.mark.parametrize("name", ["cases/case_file.py", "deviations/ledger.py", "running/session.py"])
 def test_nothing_is_pickled(name: str) -> None:
     """No module that reads or writes cases knows pickle or eval."""
     import bnconform
