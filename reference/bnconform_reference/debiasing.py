@@ -61,7 +61,7 @@ def debiased_running_bound(
 
 
 def _share_error(momentum: float, batches: int, u: float) -> float:
-    """Return the relative error of 1 - (1 - m)^k and of the division by it."""
+    """Return the relative error of a quotient by 1 - (1 - m)^k: that of the divisor plus that of the division."""
     if momentum == 1.0:
         return 2 * u
     exponent = batches * log1p(-momentum)

@@ -71,7 +71,7 @@ def adapter(
     plain_code: str,
     **forms_own: Any,
 ) -> Candidate:
-    """Return the adapter of a module class of either form.
+    """Return the adapter of a module class: one that replaces BatchNorm, or that of a KernelBench file.
 
     Parameters
     ----------

@@ -115,7 +115,7 @@ class Frames:
 
 
 def _read(header: bytearray, data: bytearray, offset: int) -> Any:
-    """Read the message of a header; its arrays are views of `data`, from `offset` on."""
+    """Decode the JSON header; each array of the message is a view of `data`, the first one at `offset`."""
 
     def hook(found: dict[str, Any]) -> Any:
         nonlocal offset

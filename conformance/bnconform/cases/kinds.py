@@ -43,7 +43,7 @@ def _interval(value: int, edges: tuple[int, ...]) -> str:
 
 
 def histogram(counts: Mapping[str, int]) -> Iterator[str]:
-    """Yield lines with a bar for every kind, by dimension; a key is the dimension, a colon and the kind."""
+    """Yield a line with a bar for each kind, grouped by dimension; a key of `counts` is "dtype: float16", for example."""
     dimensions: dict[str, dict[str, int]] = {}
     for key, count in counts.items():
         dimension, _, kind = key.partition(": ")

@@ -247,7 +247,7 @@ def one_layer(cases: Steps) -> Steps:
 
 @dataclass(frozen=True)
 class Sequences:
-    """Source of several steps of one layer: the space draws the first, and later ones train or have a given kind.
+    """Source of several steps of one layer. The space draws the first; each later one trains or is one of `kinds`.
 
     Batch sizes change from step to step, unless a new shape costs a compilation.
     """

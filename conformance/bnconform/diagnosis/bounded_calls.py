@@ -67,7 +67,7 @@ class Probe:
 
     @cached_property
     def _ratios(self) -> dict[str, float]:
-        """The worst error of each output that is given, as a multiple of the allowed error."""
+        """The worst error of each output that can be judged, as a multiple of the allowed error."""
         return {
             quantity: float(compare(getattr(self.outcome, quantity), self.expected[quantity]).ratio.max(initial=0.0))
             for quantity in QUANTITIES

@@ -124,7 +124,7 @@ def describe_case(case: Case) -> list[str]:
 
 
 def other_memory(case: Case, shown: Sequence[Case]) -> str:
-    """Describe memory layouts that no shown case has, as in "weight and bias sliced"; empty if there are none."""
+    """Describe the layouts of `case` that no case in `shown` has, as in "weight and bias sliced"; empty if none."""
     laid_out = {
         "x": ("layout", True),
         "dy": ("dy_layout", case.dy is not None),

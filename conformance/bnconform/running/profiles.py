@@ -17,7 +17,7 @@ EXAMPLES = {"quick": 12, "default": 60, "ci": 60, "thorough": 1000}
 """Number of examples per law for a cheap implementation."""
 
 SHARE: dict[Cost, float] = {"cheap": 1.0, "compiles per shape": 0.7, "interpreted": 0.1}
-"""Share of these examples by an implementation's cost."""
+"""Share of EXAMPLES that an implementation gets, by its cost."""
 
 LEAST = 5
 """Smallest number of examples of a law at any cost, unless a budget chooses."""

@@ -20,8 +20,8 @@ CANNOT_TELL = 125
 """Exit status for a version that cannot be tested, as ``git bisect run`` defines it."""
 
 
-class Verdict:
-    """Writes the comparison of a finding as text."""
+class Ending:
+    """Writes the last statements of a script: they compare the result with the expected value and exit with 0, 1 or 125."""
 
     def __init__(self, finding: Finding, evidence: Evidence, calls: Calls) -> None:
         self._finding, self._evidence, self._calls = finding, evidence, calls

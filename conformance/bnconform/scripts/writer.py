@@ -22,7 +22,7 @@ from bnconform.requirements import BY_ID
 from bnconform.scripts.call_lines import Calls
 from bnconform.scripts.literals import DECODE
 from bnconform.scripts.plain_code import Parts
-from bnconform.scripts.verdict_lines import Verdict
+from bnconform.scripts.verdict_lines import Ending
 from bnconform_adapters import plain
 from bnconform_adapters.registry import Entry
 
@@ -103,7 +103,7 @@ class _Writer:
 
     def text(self) -> str:
         calls = self._calls.lines(announced=self._exit)  # names the cases in order
-        body = "\n".join([*calls, "", *Verdict(self._finding, self._evidence, self._calls).lines()])
+        body = "\n".join([*calls, "", *Ending(self._finding, self._evidence, self._calls).lines()])
         cases = "\n".join(self._calls.case_lines())
         modules = [self._subject.plain_code, *PARTS]
         spec = f"sys.argv[1] if len(sys.argv) > 1 else {self._subject.spec!r}"

@@ -49,9 +49,9 @@ class Settings:
 
 
 class ImplementationNorm:
-    """An implementation's layer for any number of members; members are further channels, which are independent.
+    """An implementation's layer for several networks (members) at once; each member has its own channels.
 
-    A Case holds dy before there is a y to derive it from, so a step takes two calls: one for y and new statistics; then
+    A Case must hold dy, but dy is known only after y. So a step takes two calls: one for y and new statistics; then
     the old ones are loaded once more, and the same x is called with dy, for the gradients.
 
     Parameters

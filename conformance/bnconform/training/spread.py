@@ -75,6 +75,6 @@ def _sigma(members: Array) -> Array:
 
 
 def oracle_run(training_run: TrainingRun, dialect: Dialect) -> Notes:
-    """What the oracle's own layer notes, in a dialect."""
+    """Train with the oracle's layer in a dialect, and return what the run notes."""
     claims = Claims(dialect=dialect)
     return training_run.run(lambda channels, spatial: OracleNorm(1, channels, training_run.settings, claims))
