@@ -141,7 +141,7 @@ def _rebiased(
 
 
 def _factor(source: Dialect, target: Dialect, n: int | NDArray[np.integer[Any]] | None) -> Array:
-    """Return the factor from the source's stored variance of a batch to the target's: the ratio of their Bessel factors."""
+    """Return the target's stored variance of a batch divided by the source's: the ratio of their Bessel factors."""
     if source.stored_variance == target.stored_variance:
         return np.ones(())
     if n is None:

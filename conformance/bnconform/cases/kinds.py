@@ -43,7 +43,7 @@ def _interval(value: int, edges: tuple[int, ...]) -> str:
 
 
 def histogram(counts: Mapping[str, int]) -> Iterator[str]:
-    """Yield a line with a bar for each kind, grouped by dimension; a key of `counts` is "dtype: float16", for example."""
+    """Yield a line with a bar for each kind, grouped by dimension; keys of `counts` are like "dtype: float16"."""
     dimensions: dict[str, dict[str, int]] = {}
     for key, count in counts.items():
         dimension, _, kind = key.partition(": ")

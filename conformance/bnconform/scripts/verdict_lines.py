@@ -21,7 +21,7 @@ CANNOT_TELL = 125
 
 
 class Ending:
-    """Writes the last statements of a script: they compare the result with the expected value and exit with 0, 1 or 125."""
+    """Writes the last statements of a script, which compare the result with the expected value and exit."""
 
     def __init__(self, finding: Finding, evidence: Evidence, calls: Calls) -> None:
         self._finding, self._evidence, self._calls = finding, evidence, calls
