@@ -19,11 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bnconform_reports.picture import draw
-from bnconform_reports.records import Results, ResultsError
-from bnconform_reports.runs import RUNS_SCHEMA, Runs, read_runs, run_id
-from bnconform_reports.summary import summary
-from bnconform_reports.together import together
+from bnconform_reports.ci_files import summary
+from bnconform_reports.pictures.matrix_picture import draw_matrix
+from bnconform_reports.records.merging import merged
+from bnconform_reports.records.reading import read_runs
+from bnconform_reports.records.schema import Results, ResultsError, Runs
 
 PUBLISHED = Path(__file__).parent / "published"
 LIMIT = 3_000_000
@@ -57,8 +57,7 @@ SMALLER: tuple[Callable[[Results], Results], ...] = (without_known_scripts, with
 
 def text_of(runs: Runs) -> str:
     """The record as JSON without a space, as `bnconform report` reads it."""
-    data = {"schema": RUNS_SCHEMA, "runs": [{"id": run_id(run)} | run.as_data() for run in runs.runs]}
-    return json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
+    return json.dumps(runs.as_data(), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def fitted(runs: Runs, limit: int = LIMIT) -> Runs:
@@ -85,14 +84,14 @@ def publish(paths: Sequence[Path], folder: Path) -> list[Path]:
         A record cannot be read, or is too large.
     """
     runs = fitted(reduce(Runs.merge, map(read_runs, paths), Runs(())))
-    found = together(runs)
+    found = merged(runs)
     if not found.cells:
         raise ResultsError("the records hold no verdict; pass one of a run that judged something")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(text_of(runs), encoding="utf-8")
     (folder / "summary.md").write_text(summary(found), encoding="utf-8")
     with TemporaryDirectory() as place:
-        png, _ = draw(found, Path(place))
+        png, _ = draw_matrix(found, Path(place))
         (folder / "matrix.png").write_bytes(png.read_bytes())
     return [folder / name for name in ("results.json", "summary.md", "matrix.png")]
 

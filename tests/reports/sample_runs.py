@@ -15,7 +15,7 @@ from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Case
 from bnconform_reference.dialect import FLAX, PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName
-from bnconform_reports.records import Cell, Results
+from bnconform_reports.records.schema import Cell, Results
 
 SCRIPT_NAME = "<script>alert(1)</script>"
 """A candidate's name that would run where it is not escaped."""

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from sample_runs import SCRIPT_NAME, broken, large, run, small
 
-from bnconform_reports.page import page
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import together
+from bnconform_reports.html_page import page
+from bnconform_reports.records.merging import merged
+from bnconform_reports.records.schema import Runs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -43,7 +43,7 @@ def played(folder: Path, actions: str, text: str | None = None, hash: str = "") 
 
     The page allows no script but its own, so the policy of this copy allows the test's, too.
     """
-    text = text or page(together(Runs.of([small()])))
+    text = text or page(merged(Runs.of([small()])))
     text = re.sub("script-src '[^']*'", "script-src 'unsafe-inline'", text)
     test = f"""<script>
 addEventListener("load", () => setTimeout(async () => {{
@@ -114,7 +114,7 @@ def server() -> Iterator[_Server]:
 def test_page_runs_without_a_word_on_the_console(results: object, tmp_path: Path) -> None:
     """Opened from disk, the page's own script runs, nothing is refused or fails, and no text of a record runs."""
     assert callable(results)
-    (tmp_path / "index.html").write_text(page(together(Runs.of([results()]))), encoding="utf-8")
+    (tmp_path / "index.html").write_text(page(merged(Runs.of([results()]))), encoding="utf-8")
     out, log = browse((tmp_path / "index.html").as_uri(), tmp_path, "--dump-dom")
     assert console(log) == []
     assert re.search(r'<output id="shown">\d+ of \d+ laws', out), "the script ran"
@@ -122,7 +122,7 @@ def test_page_runs_without_a_word_on_the_console(results: object, tmp_path: Path
 
 def test_console_is_looked_at(tmp_path: Path) -> None:
     """An error on the page, or a request that it forbids, would be seen."""
-    text = page(together(Runs.of([small()])))
+    text = page(merged(Runs.of([small()])))
     (tmp_path / "fails.html").write_text("<script>fail()</script>")
     (tmp_path / "asks.html").write_text(text.replace("<main>", '<main><img src="http://127.0.0.1:9/x.png">'))
     for name in ("fails.html", "asks.html"):
@@ -132,7 +132,7 @@ def test_console_is_looked_at(tmp_path: Path) -> None:
 
 def test_no_request_leaves_the_page(server: _Server, tmp_path: Path) -> None:
     """Served over HTTP, nothing but the page itself is asked for; the browser's own favicon is forbidden as well."""
-    server.page = page(together(Runs.of([small()]))).encode()
+    server.page = page(merged(Runs.of([small()]))).encode()
     browse(f"http://127.0.0.1:{server.server_port}/", tmp_path, "--dump-dom")
     assert server.asked == ["/"]
 
@@ -245,7 +245,7 @@ def test_link_to_a_case_opens_all_that_it_lies_in(tmp_path: Path) -> None:
 def test_link_to_a_cell_of_a_shared_cause_opens_it(tmp_path: Path) -> None:
     """A known deviation that stands with others of its cause is reached from the matrix, too."""
     known = {"kind": "bug", "reason": "shared", "versions": "v"}
-    text = page(together(Runs.of([run([broken("S9", name, known=known) for name in ("a", "b")])])))
+    text = page(merged(Runs.of([run([broken("S9", name, known=known) for name in ("a", "b")])])))
     actions = """
         document.querySelector('#grid a[href="#S9-b"]').click();
         await new Promise((done) => setTimeout(done, 100));
@@ -312,7 +312,7 @@ def test_converter_shows_one_pair(tmp_path: Path) -> None:
 def test_page_does_not_scroll_sideways(width: int, results: object, tmp_path: Path) -> None:
     """At either width only the matrix and tables scroll sideways, in boxes of their own, never the page."""
     assert callable(results)
-    (tmp_path / "index.html").write_text(page(together(Runs.of([results()]))), encoding="utf-8")
+    (tmp_path / "index.html").write_text(page(merged(Runs.of([results()]))), encoding="utf-8")
     (tmp_path / "frame.html").write_text(
         f'<iframe src="index.html" style="width:{width}px;height:900px;border:0"></iframe><pre id="answer"></pre>'
         "<script>addEventListener('load', () => {"

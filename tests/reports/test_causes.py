@@ -7,32 +7,31 @@ from read_page import Node, parsed
 from sample_runs import KNOWN, broken, cell, run
 
 from bnconform.requirements import BY_ID
-from bnconform_reports.causes import causes
-from bnconform_reports.details import Room, details
-from bnconform_reports.page import page
-from bnconform_reports.runs import Runs
-from bnconform_reports.summary import summary
-from bnconform_reports.together import Together, together
+from bnconform_reports.ci_files import summary
+from bnconform_reports.html_page import page
+from bnconform_reports.records.merging import Merged, merged
+from bnconform_reports.records.schema import Runs
+from bnconform_reports.sections.broken_cells import Room, causes, details
 
 EMPTY = KNOWN | {"reason": "an empty batch gives NaN"}
 PLACES = [("S9", "torch"), ("S9", "flax.linen"), ("X3", "torch")]
 
 
 @pytest.fixture(scope="module")
-def found() -> Together:
+def found() -> Merged:
     """Three cells of one cause, one of another with the same words but of another kind, and a new finding."""
     cells = [broken(id, name, known=EMPTY) for id, name in PLACES]
     cells += [broken("E1", "torch", known=EMPTY | {"kind": "robustness"}), broken("F1", "torch"), cell("F2", "torch")]
-    return together(Runs.of([run(cells)]))
+    return merged(Runs.of([run(cells)]))
 
 
 @pytest.fixture(scope="module")
-def section(found: Together) -> Node:
+def section(found: Merged) -> Node:
     """The section of broken cells."""
     return parsed(page(found)).one("section", id="broken")
 
 
-def test_cells_of_one_reason_and_kind_are_one_cause(found: Together) -> None:
+def test_cells_of_one_reason_and_kind_are_one_cause(found: Merged) -> None:
     """Every known cell is in one cause; the new one is in none."""
     told = causes(found.broken)
     assert sorted(len(cause.cells) for cause in told) == [1, 3]
@@ -55,7 +54,7 @@ def test_page_shows_a_shared_cause_once(section: Node) -> None:
     assert "4 cells, 2 causes" in section.text
 
 
-def test_cells_of_one_cause_give_way_where_there_is_no_room(found: Together) -> None:
+def test_cells_of_one_cause_give_way_where_there_is_no_room(found: Merged) -> None:
     """With little room the first cells of a cause are told in full, and the others in a line that links still reach."""
     told = details(found, Room(0, 200, 1))
     assert sum(one.brief for one in told) == 2
@@ -67,15 +66,15 @@ def test_page_of_one_cause_in_every_cell_stays_small(monkeypatch: pytest.MonkeyP
     """Where one cause breaks a thousand cells, their lines are on the page, each with its id."""
     names = [f"framework{i}.implementation" for i in range(30)]
     ids = list(BY_ID)[:40]
-    found = together(Runs.of([run([broken(id, name, known=EMPTY) for name in names for id in ids])]))
-    monkeypatch.setattr("bnconform_reports.page.LIMIT", 900_000)
+    found = merged(Runs.of([run([broken(id, name, known=EMPTY) for name in names for id in ids])]))
+    monkeypatch.setattr("bnconform_reports.html_page.LIMIT", 900_000)
     text = page(found)
     assert len(text.encode()) <= 900_000
     section = parsed(text).one("section", id="broken")
     assert {f"{id}-{name}" for name in names for id in ids} <= {n.attributes.get("id") for n in section.all()}
 
 
-def test_summary_has_a_row_for_each_cause(found: Together) -> None:
+def test_summary_has_a_row_for_each_cause(found: Merged) -> None:
     """Laws and implementations of a cause are in its row; the new finding has its own table."""
     text = summary(found)
     known = text[text.index("### Known deviations") :]

@@ -13,20 +13,18 @@ from xml.etree import ElementTree
 import pytest
 from sample_runs import KNOWN, SCRIPT_NAME, broken, cell, large, measures, run, small
 
-from bnconform_reports import figure, picture
-from bnconform_reports.badge import badge
-from bnconform_reports.junit import junit
-from bnconform_reports.records import Cell, Results
-from bnconform_reports.runs import Runs
-from bnconform_reports.summary import LIMIT, plain, summary
-from bnconform_reports.together import Together, together
+from bnconform_reports.ci_files import LIMIT, badge, junit, plain, summary
+from bnconform_reports.pictures.figures import draw_curves
+from bnconform_reports.pictures.matrix_picture import draw_matrix
+from bnconform_reports.records.merging import Merged, merged
+from bnconform_reports.records.schema import Cell, Results, Runs
 
 NAN = math.nan
 
 
-def of(results: Results) -> Together:
+def of(results: Results) -> Merged:
     """What a run says."""
-    return together(Runs.of([results]))
+    return merged(Runs.of([results]))
 
 
 def test_summary_has_what_matters_first() -> None:
@@ -126,7 +124,7 @@ def test_badge_is_what_shields_reads(cells: Any, message: str, color: str) -> No
 
 
 @pytest.mark.parametrize("results", [small, large])
-@pytest.mark.parametrize("picture", [picture.draw, figure.draw_curves])
+@pytest.mark.parametrize("picture", [draw_matrix, draw_curves])
 def test_picture_has_one_size(picture: Any, results: Any, tmp_path: Path) -> None:
     """However much there is to show, the PNG has the same size in pixels, and the SVG is XML that runs nothing."""
     png, svg, *_ = picture(of(results()), tmp_path)
@@ -144,17 +142,17 @@ def test_picture_draws_names_of_any_characters(tmp_path: Path) -> None:
     """A name that the font cannot draw, that cannot be printed, or that looks like a formula, stops nothing."""
     names = ("核.py", "a\x00\n", "$\\frac$", "x" * 300)
     found = of(run([cell("F1", name) for name in names], measures={name: measures(9.0, NAN) for name in names}))
-    for path in (*picture.draw(found, tmp_path), *figure.draw_curves(found, tmp_path)):
+    for path in (*draw_matrix(found, tmp_path), *draw_curves(found, tmp_path)):
         assert path.stat().st_size > 1000
 
 
 def test_no_figure_of_what_was_not_measured(tmp_path: Path) -> None:
     """Where no fixed case was run there is no figure of errors."""
-    assert figure.draw_curves(of(run([cell("F1", "a")])), tmp_path) == []
+    assert draw_curves(of(run([cell("F1", "a")])), tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_picture_is_the_same_again(tmp_path: Path) -> None:
     """The same record gives the same bytes."""
-    first = [path.read_bytes() for path in picture.draw(of(small()), tmp_path)]
-    assert [path.read_bytes() for path in picture.draw(of(small()), tmp_path)] == first
+    first = [path.read_bytes() for path in draw_matrix(of(small()), tmp_path)]
+    assert [path.read_bytes() for path in draw_matrix(of(small()), tmp_path)] == first

@@ -9,36 +9,36 @@ import pytest
 from read_page import Node, parsed
 from sample_runs import SCRIPT_NAME, cell, measures, run, small
 
-from bnconform_reports.chart import HEIGHT, WIDTH, Chart
-from bnconform_reports.chart import charts as charts_of
-from bnconform_reports.comparison import GROUPS, ORDINARY, Error, accuracies, pairs
-from bnconform_reports.curves import curves
-from bnconform_reports.page import page
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import Together, together
-from bnconform_reports.wording import ratio_text
+from bnconform_reports.html_page import page
+from bnconform_reports.pictures.charts import FRAME, Chart
+from bnconform_reports.pictures.charts import charts as charts_of
+from bnconform_reports.pictures.curves import curves
+from bnconform_reports.records.merging import Merged, merged
+from bnconform_reports.records.schema import Runs
+from bnconform_reports.records.wording import ratio_text
+from bnconform_reports.sections.accuracy import GROUPS, ORDINARY, Error, accuracies, pairs
 
 INF, NAN = math.inf, math.nan
 
 
 @pytest.fixture(scope="module")
-def found() -> Together:
+def found() -> Merged:
     """What the small record says."""
-    return together(Runs.of([small()]))
+    return merged(Runs.of([small()]))
 
 
 @pytest.fixture(scope="module")
-def root(found: Together) -> Node:
+def root(found: Merged) -> Node:
     """Its page."""
     return parsed(page(found))
 
 
-def of(**measured: object) -> Together:
+def of(**measured: object) -> Merged:
     """Implementations with these measures."""
-    return together(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
+    return merged(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
 
 
-def charts(found: Together) -> list[Chart]:
+def charts(found: Merged) -> list[Chart]:
     """The charts of errors against conditioning."""
     return charts_of(found, curves(found, "conditioning"))
 
@@ -69,7 +69,7 @@ def test_accuracy_table_shows_the_worst_of_the_record(root: Node) -> None:
         assert titles == ulps
 
 
-def test_pairs_are_all_of_one_dtype(found: Together) -> None:
+def test_pairs_are_all_of_one_dtype(found: Merged) -> None:
     """Every unordered pair of implementations in one dtype is compared, the largest difference first."""
     names = ["torch", "flax.linen", SCRIPT_NAME]
     told = pairs(found)
@@ -94,7 +94,7 @@ def test_values_that_are_not_finite_differ_from_finite_ones_only(a: float, b: fl
     assert pair.usual == ratio
 
 
-def test_page_shows_each_pair(root: Node, found: Together) -> None:
+def test_page_shows_each_pair(root: Node, found: Merged) -> None:
     """The table of pairs has the numbers of the comparison."""
     rows = {row.one("th").text: numbers(row) for row in root.one("table", id="pairs").one("tbody").all("tr")}
     for pair in pairs(found):
@@ -102,24 +102,24 @@ def test_page_shows_each_pair(root: Node, found: Together) -> None:
         assert rows[f"{pair.a} and {pair.b}"] == ["·" if e is None else ratio_text(e.ratio) for e in errors]
 
 
-def test_chart_names_who_crosses_the_line(found: Together) -> None:
+def test_chart_names_who_crosses_the_line(found: Merged) -> None:
     """Lines above the allowed error have a colour and say by how much; others have none; other dtypes are not drawn."""
     first = charts(found)[0]
     inks = {line.names: line.ink for line in first.lines}
     assert inks == {"torch": 0, "flax.linen": 1, SCRIPT_NAME: 2}
-    told = next(line.told for line in first.lines if line.names == "flax.linen")
+    told = next(line.error for line in first.lines if line.names == "flax.linen")
     assert told == "3.5e+03 times the allowed error at |mean|/sd = 100"
     assert [chart.title for chart in charts(found)] == ["y", "running variance", "dx"]
 
 
-def test_chart_stays_in_its_frame(found: Together) -> None:
+def test_chart_stays_in_its_frame(found: Merged) -> None:
     """Every point of a line lies inside the drawing, infinite and zero errors too, and larger errors lie higher."""
     for chart in charts(found):
         for text in [*(line.points for line in chart.lines), chart.allowed]:
             for point in text.split():
                 x, y = map(float, point.split(","))
-                assert 0 <= x <= WIDTH
-                assert 0 <= y <= HEIGHT
+                assert 0 <= x <= FRAME["width"]
+                assert 0 <= y <= FRAME["height"]
         heights = [float(p.split(",")[1]) for line in chart.lines if line.names == "torch" for p in line.points.split()]
         assert heights == sorted(heights, reverse=True)
 
@@ -141,6 +141,6 @@ def test_point_that_raised_is_told() -> None:
 
 def test_record_without_measures_says_how_to_get_them() -> None:
     """Where nothing was measured, the page says what to do."""
-    section = parsed(page(together(Runs.of([run([cell("F1", "a")])])))).one("section", id="comparison")
+    section = parsed(page(merged(Runs.of([run([cell("F1", "a")])])))).one("section", id="comparison")
     assert "--bn-measure" in section.text
     assert not list(section.all("table"))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sample_runs import broken, run
 
-from bnconform_reports.details import Detail, Room, details
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import together
+from bnconform_reports.records.merging import merged
+from bnconform_reports.records.schema import Runs
+from bnconform_reports.sections.broken_cells import Detail, Room, details
 
 INF, NAN = float("inf"), float("nan")
 
@@ -19,7 +19,7 @@ def detail(**finding: Any) -> Detail:
     """The only broken cell of a run, with parts of its finding replaced."""
     cell = broken("F1", "torch")
     cell = replace(cell, finding=(cell.finding or {}) | finding)
-    (found,) = details(together(Runs.of([run([cell])])), Room(0, 2000))
+    (found,) = details(merged(Runs.of([run([cell])])), Room(0, 2000))
     return found
 
 

@@ -12,9 +12,9 @@ from sample_runs import KNOWN, broken, cell, run
 from bnconform.running.options import LEVELS
 from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import Dialect
-from bnconform_reports.first_line import exit_status, explains_failure, verdict
-from bnconform_reports.records import Cell
-from bnconform_reports.scope import scope
+from bnconform_reports.first_line import exit_status, explains_failure, first_line
+from bnconform_reports.records.schema import Cell
+from bnconform_reports.sections.scope import scope
 
 K = "k.py"
 MET = [cell(id, K) for id in ("F1", "F2", "N1", "X1", "G10")]
@@ -86,7 +86,7 @@ def without(id: str, cells: list[Cell]) -> list[Cell]:
 def test_first_line_tells_levels_apart_and_adds_up(cells: list[Cell], line: str, status: int) -> None:
     """Word, levels, and the rest; the numbers add up to all laws; the exit status goes with it."""
     results = run(cells)
-    assert verdict(results, K) == line
+    assert first_line(results, K) == line
     assert exit_status(results, K) == status
     if "is NOT JUDGED" not in line:
         body = line.partition("laws; ")[2] or line
@@ -100,7 +100,7 @@ def test_crash_has_a_word_of_its_own() -> None:
     crash = broken("E2", K)
     assert crash.finding is not None
     crash = replace(crash, finding=crash.finding | {"quantity": "call", "problem": "hung: no answer within 0.5 s"})
-    assert verdict(run([*MET, crash]), K).startswith("k.py CRASHES: core 2 of 2")
+    assert first_line(run([*MET, crash]), K).startswith("k.py CRASHES: core 2 of 2")
 
 
 @pytest.mark.parametrize(("level", "status"), [("core", 0), ("numerics", 0), ("robust", 1), ("more", 1)])

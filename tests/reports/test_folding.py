@@ -10,9 +10,8 @@ from typing import Any
 from sample_runs import broken, cell, run
 
 from bnconform.requirements import CATALOGUE, CLOSENESS, DISTANCE
-from bnconform_reports.folding import groups
-from bnconform_reports.records import Cell
-from bnconform_reports.verdict import lines
+from bnconform_reports.records.schema import Cell
+from bnconform_reports.vet_page import grouped, lines
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "kill_matrix.json"
 
@@ -28,7 +27,7 @@ def off(requirement: str, quantity: str, mode: str = "training", problem: str = 
 
 def folded(*cells: Cell) -> list[str]:
     """The ids of each group, as text."""
-    return [" ".join(cell.requirement for cell in group) for group in groups(cells)]
+    return [" ".join(cell.requirement for cell in group) for group in grouped(cells)]
 
 
 def test_every_law_has_one_place() -> None:
@@ -120,7 +119,7 @@ def test_page_loses_no_law() -> None:
     assert {law.id for law in CATALOGUE} == {id for id in DISTANCE if re.search(rf"\b{id}\b", text)}
     assert page[page.index("broken") + 1].startswith(f"  {next(iter(DISTANCE))} ")
     told = [line for line in page if " broken by kernel.py: " in line]
-    assert [line.split()[0] for line in told] == [group[0].requirement for group in groups(cells)][:2]
+    assert [line.split()[0] for line in told] == [group[0].requirement for group in grouped(cells)][:2]
     assert max(map(len, page[page.index("broken") + 2 :][:2])) <= 100
 
 

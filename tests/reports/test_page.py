@@ -16,13 +16,11 @@ from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, run, s
 from bnconform.judging.findings import number
 from bnconform.requirements import BY_ID
 from bnconform_reference.dialect import Dialect
-from bnconform_reports.alike import alike
-from bnconform_reports.conventions import moves
-from bnconform_reports.page import FAMILIES, LOOKS, page
-from bnconform_reports.records import Results
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import together
-from bnconform_reports.wording import ratio_text
+from bnconform_reports.html_page import FAMILIES, page
+from bnconform_reports.records.merging import merged, similar_runs
+from bnconform_reports.records.schema import Results, Runs
+from bnconform_reports.records.wording import LOOKS, ratio_text
+from bnconform_reports.sections.conventions import moves
 
 LOADS = ("src", "srcset", "data", "poster", "action", "formaction", "background", "xlink:href")
 """Attributes by which a browser fetches."""
@@ -30,7 +28,7 @@ LOADS = ("src", "srcset", "data", "poster", "action", "formaction", "background"
 
 def made(*runs: Results) -> str:
     """The page of some runs."""
-    return page(together(Runs.of(runs)))
+    return page(merged(Runs.of(runs)))
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +120,9 @@ def test_runs_that_are_alike_are_told_together() -> None:
     run = small()
     later = replace(run, created="2026-11-28T12:30:00+00:00", seed=5)
     other = replace(run, profile="thorough")
-    first, second = alike([run, later, other])
+    first, second = similar_runs([run, later, other])
     assert (first.when, first.seeds) == ("2026-11-28 10:00 to 2026-11-28 12:30 UTC", "seeds 5, 7")
-    assert (second.profile, second.seeds) == ("thorough", "seed 7")
+    assert (second.runs[0].profile, second.seeds) == ("thorough", "seed 7")
 
 
 def test_broken_cell_is_told_in_full(small_page: Node) -> None:
@@ -317,7 +315,7 @@ def test_converter_has_words_for_every_dialect() -> None:
         f"kernel{i}": identity(f"kernel{i}", Dialect(one_value=one, empty_batch=empty))
         for i, (one, empty) in enumerate(choices)
     }
-    found = together(Runs.of([run([cell("F1", name) for name in identities], identities=identities)]))
+    found = merged(Runs.of([run([cell("F1", name) for name in identities], identities=identities)]))
     told = {(move.source.names[0], move.target.names[0]): " ".join(move.steps) for move in moves(found)}
     assert len(told) == len(choices) * (len(choices) - 1)
     for (a, (one_a, empty_a)), (b, (one_b, empty_b)) in permutations(zip(identities, choices, strict=True), 2):

@@ -11,10 +11,10 @@ from types import ModuleType
 import pytest
 from sample_runs import KNOWN, broken, large, run, small
 
-from bnconform_reports.records import ResultsError
-from bnconform_reports.runs import Runs, read_runs
-from bnconform_reports.summary import summary
-from bnconform_reports.together import together
+from bnconform_reports.ci_files import summary
+from bnconform_reports.records.merging import merged
+from bnconform_reports.records.reading import read_runs
+from bnconform_reports.records.schema import ResultsError, Runs
 
 ROOT = Path(__file__).parents[2]
 FILES = {"results.json", "summary.md", "matrix.png"}
@@ -48,7 +48,7 @@ def test_sample_is_made_of_the_merged_records(tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == FILES
     runs = read_runs(out / "results.json")
     assert repr(runs) == repr(Runs.of([small(), other]))
-    assert (out / "summary.md").read_text() == summary(together(runs))
+    assert (out / "summary.md").read_text() == summary(merged(runs))
     assert (out / "matrix.png").read_bytes()[1:4] == b"PNG"
 
 
@@ -67,7 +67,7 @@ def test_scripts_of_known_deviations_go_first(publish: ModuleType) -> None:
     points = [p for one in third.runs for measures in one.measures.values() for p in measures["points"]]
     assert points
     assert all(p["worst"] and "deviations" not in p for p in points)
-    counts = [together(runs).counts for runs in (whole, first, second, third)]
+    counts = [merged(runs).counts for runs in (whole, first, second, third)]
     assert counts[1:] == counts[:-1]
     with pytest.raises(ResultsError, match="give fewer runs"):
         publish.fitted(whole, 1000)
@@ -99,4 +99,4 @@ def test_what_is_published_hangs_together(publish: ModuleType) -> None:
     if there:
         runs = read_runs(publish.PUBLISHED / "results.json")
         assert (publish.PUBLISHED / "results.json").stat().st_size <= publish.LIMIT
-        assert (publish.PUBLISHED / "summary.md").read_text(encoding="utf-8") == summary(together(runs))
+        assert (publish.PUBLISHED / "summary.md").read_text(encoding="utf-8") == summary(merged(runs))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bnconform_reports.runs import read_runs
+from bnconform_reports.records.reading import read_runs
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "reports" / "ci"

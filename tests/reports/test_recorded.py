@@ -8,7 +8,8 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from bnconform_reports.records import Results, read
+from bnconform_reports.records.reading import read
+from bnconform_reports.records.schema import Results
 
 ASKED = (
     "--bn-adapter=kernel.py",

@@ -10,8 +10,9 @@ import pytest
 from sample_runs import cell, run, small
 
 from bnconform.cli import main
-from bnconform_reports import report
-from bnconform_reports.runs import Runs, read_runs
+from bnconform_reports import report_folder
+from bnconform_reports.records.reading import read_runs
+from bnconform_reports.records.schema import Runs
 
 FILES = {"index.html", "results.json", "summary.md", "junit.xml", "badge.json"}
 FILES |= {f"{name}.{kind}" for name in ("matrix", "conditioning", "length", "drift") for kind in ("png", "svg")}
@@ -93,7 +94,7 @@ def test_missing_library_is_named(
     records: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without its libraries the command says which and how to install them."""
-    monkeypatch.setattr(report, "NEEDED", ("json", "a_library_that_nobody_has"))
+    monkeypatch.setattr(report_folder, "NEEDED", ("json", "a_library_that_nobody_has"))
     line = refused(["report", *records, "-o", str(tmp_path / "site")], capsys)
     assert "needs a_library_that_nobody_has: pip install 'bnconform[report]'" in line
 

@@ -13,22 +13,22 @@ from sample_runs import HANDED, SCRIPT_NAME, cell, measures, run, small
 from bnconform.cases.fixed_cases import KINDS, Handed, fixed_case
 from bnconform.cli import main
 from bnconform.running.measurement_text import describe_fixed
-from bnconform_reports.curves import SHOWN, all_curves
-from bnconform_reports.page import page
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import Together, together
-from bnconform_reports.worst_cases import worst_cases
+from bnconform_reports.html_page import page
+from bnconform_reports.pictures.curves import SHOWN, all_curves
+from bnconform_reports.records.merging import Merged, merged
+from bnconform_reports.records.schema import Runs
+from bnconform_reports.sections.worst_cases import worst_cases
 
 
-def of(**measured: object) -> Together:
+def of(**measured: object) -> Merged:
     """Implementations with these measures."""
-    return together(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
+    return merged(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
 
 
 @pytest.fixture(scope="module")
 def root() -> Node:
     """The page of the small record."""
-    return parsed(page(together(Runs.of([small()]))))
+    return parsed(page(merged(Runs.of([small()]))))
 
 
 def test_every_kind_has_its_charts(root: Node) -> None:
@@ -42,7 +42,7 @@ def test_every_kind_has_its_charts(root: Node) -> None:
 
 def test_each_curve_leads_to_the_case_of_its_largest_ratio(root: Node) -> None:
     """The mark on a curve links to a case whose text is that of the place where the ratio is largest."""
-    found = together(Runs.of([small()]))
+    found = merged(Runs.of([small()]))
     cases = {node.attributes["id"]: node for node in root.all("details") if "case-" in node.attributes.get("id", "")}
     linked = {a.attributes["href"][1:] for svg in root.all("svg") for a in svg.all("a")}
     assert linked == set(cases)
@@ -88,8 +88,8 @@ def test_one_command_stands_for_all_quantities_of_a_case() -> None:
     """Where several quantities of an implementation are at their worst in one case, it is named once."""
     found = of(a=measures(3.0), b=measures(2.0))
     (case,) = worst_cases(found, all_curves(found)["drift"])
-    assert [one.names for one in case.met] == ["a", "b"]
-    for one in case.met:
+    assert [one.names for one in case.errors] == ["a", "b"]
+    for one in case.errors:
         assert "running mean: " in one.what
         assert "running variance: " in one.what
 

@@ -1,8 +1,8 @@
-"""What several runs say together: a column for each implementation, a cell where any run has one.
+"""Several runs as one: a column for each implementation, and a cell where any run has one.
 
-Of the cells of one requirement and one implementation the worst verdict stands, and of equal verdicts the largest
-error; cases and elements are those of all runs, errors and grade the worst of all. An implementation of which runs had
-different versions is a column for each.
+For each requirement and implementation the worst verdict counts; among equal verdicts, the largest error. Cases and
+elements are added up over all runs; errors and grade are the worst of all. An implementation that the runs had in
+several versions gets a column for each.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from typing import Any
 
 from bnconform.requirements import BY_ID
 from bnconform_reference.precision import GRADES
-from bnconform_reports.headline import JUDGED
-from bnconform_reports.records import Cell, Results, Verdict
-from bnconform_reports.runs import Runs
+from bnconform_reports.records.schema import JUDGED, Cell, Results, Runs, Verdict
+from bnconform_reports.records.wording import headline
 
 _WORST_LAST: tuple[Verdict, ...] = ("not run", "not claimed", "meets", "differs", "not judged", "breaks")
-_TOLD = ", "
+_COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One implementation, of one set of versions.
+    """One implementation in one set of versions.
 
     Attributes
     ----------
     label : str
-        Its name, and its versions where there are several of that name.
+        Its name, followed by its versions if the runs had several.
     name : str
     versions : dict
     """
@@ -43,12 +42,12 @@ class Column:
 
     @property
     def framework(self) -> str:
-        """What it belongs to: the package that it needs first, or else its own name."""
+        """The package that it needs first, or else its own name."""
         return next(iter(self.versions), self.name)
 
 
 @dataclass(frozen=True)
-class Together:
+class Merged:
     """Several runs as one.
 
     Attributes
@@ -56,14 +55,12 @@ class Together:
     runs : tuple of Results
     columns : tuple of Column
     requirements : dict of str to dict
-        Those of which there is a cell, with level and statement, in the catalogue's order.
+        Requirements that have a cell, with level and statement, in the catalogue's order.
     cells : dict of (str, str) to Cell
-        By requirement and column's label, which stands in the cell as the implementation.
+        By requirement and column's label; the cell has this label as its implementation.
     not_run, notes : dict of str to str
-    identities : dict of str to dict
-        By column's label: the latest that was measured.
-    measures : dict of str to dict
-        The same of the deviations on fixed cases.
+    identities, measures : dict of str to dict
+        By column's label: the latest dialect, and the latest deviations on fixed cases.
     """
 
     runs: tuple[Results, ...]
@@ -76,29 +73,18 @@ class Together:
     measures: dict[str, dict[str, Any]]
 
     @cached_property
+    def headline(self) -> str:
+        """The result in one sentence."""
+        return headline(self.cells.values())
+
+    @cached_property
     def counts(self) -> Counter[str]:
-        """Cells of each verdict."""
+        """How many cells have each verdict."""
         return Counter(cell.verdict for cell in self.cells.values())
 
     @cached_property
-    def broken(self) -> list[Cell]:
-        """Broken cells: what is not on the ledger first, then who is alone in failing, then the largest error."""
-        found = [cell for cell in self.cells.values() if cell.verdict == "breaks"]
-        order = list(self.requirements)
-        return sorted(
-            found,
-            key=lambda cell: (
-                cell.known is not None,
-                (cell.requirement, cell.implementation) not in self.alone,
-                -_size(cell.worst_ratio),
-                order.index(cell.requirement),
-                cell.implementation,
-            ),
-        )
-
-    @cached_property
     def judged(self) -> int:
-        """Cells with a verdict on what was observed."""
+        """How many cells have a verdict on what was observed."""
         return sum(self.counts[verdict] for verdict in JUDGED)
 
     @cached_property
@@ -107,24 +93,48 @@ class Together:
         return sum(cell.cases for cell in self.cells.values())
 
     @cached_property
+    def packages(self) -> list[str]:
+        """Versions of the packages that were judged, each once."""
+        pairs = (f"{name} {version}" for column in self.columns for name, version in column.versions.items())
+        return list(dict.fromkeys(pairs))
+
+    @cached_property
+    def broken(self) -> list[Cell]:
+        """Broken cells: first what is not on the ledger, then what only one implementation breaks, then by error."""
+        order = list(self.requirements)
+        return sorted(
+            (cell for cell in self.cells.values() if cell.verdict == "breaks"),
+            key=lambda cell: (
+                cell.known is not None,
+                cell.place not in self.alone,
+                -_size(cell.worst_ratio),
+                order.index(cell.requirement),
+                cell.implementation,
+            ),
+        )
+
+    @cached_property
     def alone(self) -> frozenset[tuple[str, str]]:
-        """Requirements that a single implementation breaks while two others or more hold them."""
+        """Broken cells of laws that no other implementation breaks, and that two others or more meet."""
         found = []
         for id in self.requirements:
-            verdicts = {column.label: cell.verdict for column in self.columns if (cell := self.cell(id, column.label))}
-            broken = [label for label, verdict in verdicts.items() if verdict == "breaks"]
-            held = sum(verdict in ("meets", "differs") for verdict in verdicts.values())
-            if len(broken) == 1 and held >= 2:
-                found.append((id, broken[0]))
+            cells = [cell for column in self.columns if (cell := self.cell(id, column.label))]
+            broken = [cell.place for cell in cells if cell.verdict == "breaks"]
+            if len(broken) == 1 and sum(cell.verdict in ("meets", "differs") for cell in cells) >= 2:
+                found += broken
         return frozenset(found)
 
     def cell(self, requirement: str, label: str) -> Cell | None:
         """The cell of a requirement and a column, if there is one."""
         return self.cells.get((requirement, label))
 
+    def column_cells(self, label: str) -> list[Cell]:
+        """All cells of a column, in the catalogue's order."""
+        return [cell for id in self.requirements if (cell := self.cell(id, label))]
 
-def together(runs: Runs) -> Together:
-    """What the runs say together."""
+
+def merged(runs: Runs) -> Merged:
+    """Merge a set of runs."""
     columns = _columns(runs.runs)
     by_key = {(column.name, _key(column.versions)): column.label for column in columns}
     gathered: dict[tuple[str, str], list[Cell]] = {}
@@ -144,7 +154,7 @@ def together(runs: Runs) -> Together:
     cells = {place: worst_of(found) for place, found in gathered.items()}
     present = {label for _, label in cells}
     ran = {column.name for column in columns if column.label in present}
-    return Together(
+    return Merged(
         runs=runs.runs,
         columns=tuple(column for column in columns if column.label in present),
         requirements={id: requirements[id] for id in sorted(requirements, key=_place)},
@@ -157,7 +167,7 @@ def together(runs: Runs) -> Together:
 
 
 def _columns(runs: Sequence[Results]) -> tuple[Column, ...]:
-    """In the order of the largest run, by whose registry the others are sorted; then by name and versions."""
+    """Columns in the order of the largest run, which has most of the registry's order; then by name and versions."""
     order = max(runs, key=lambda run: len(run.implementations)).implementations if runs else {}
     rank = {name: i for i, name in enumerate(order)}
     found = {(name, _key(versions)): versions for run in runs for name, versions in run.implementations.items()}
@@ -165,7 +175,7 @@ def _columns(runs: Sequence[Results]) -> tuple[Column, ...]:
     taken: set[str] = set()
     columns = []
     for (name, _), versions in sorted(found.items(), key=lambda item: (rank.get(item[0][0], len(rank)), item[0])):
-        label = name if names[name] == 1 else f"{name} ({_TOLD.join(f'{d} {v}' for d, v in versions.items()) or '-'})"
+        label = name if names[name] == 1 else f"{name} ({', '.join(f'{d} {v}' for d, v in versions.items()) or '-'})"
         while label in taken:
             label += "'"
         taken.add(label)
@@ -178,21 +188,15 @@ def _key(versions: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _place(id: str) -> tuple[int, str]:
-    known = list(BY_ID)
-    return (known.index(id) if id in BY_ID else len(known), id)
+    return (list(BY_ID).index(id) if id in BY_ID else len(BY_ID), id)
 
 
 def worst_of(cells: Sequence[Cell]) -> Cell:
-    """One cell for those of several runs; the same for any order of them."""
-    worst = max(cells, key=_badness)
+    """Combine the cells of several runs into one; their order does not matter."""
     grades = [cell.grade for cell in cells if cell.grade]
     return replace(
-        worst,
-        cases=_sum(cells, "cases"),
-        mistrusted=_sum(cells, "mistrusted"),
-        elements=_sum(cells, "elements"),
-        unbounded=_sum(cells, "unbounded"),
-        overflowing=_sum(cells, "overflowing"),
+        max(cells, key=_badness),
+        **{name: sum(getattr(cell, name) for cell in cells) for name in _COUNTS},
         worst_ratio=max((cell.worst_ratio for cell in cells), key=_size),
         worst_ulp=max((cell.worst_ulp for cell in cells), key=_size),
         grade=max(grades, key=lambda grade: [*GRADES, grade].index(grade)) if grades else "",
@@ -205,14 +209,37 @@ def _badness(cell: Cell) -> tuple[Any, ...]:
 
 
 def _size(ratio: float) -> float:
-    """A ratio for comparison, NaN as the largest."""
+    """A ratio for comparison; NaN counts as the largest."""
     return math.inf if math.isnan(ratio) else ratio
-
-
-def _sum(cells: Iterable[Cell], name: str) -> int:
-    return sum(getattr(cell, name) for cell in cells)
 
 
 def families(requirements: Iterable[str]) -> dict[str, list[str]]:
     """Requirements by the letter of their family."""
     return {letter: list(ids) for letter, ids in groupby(requirements, key=lambda id: id[:1])}
+
+
+@dataclass(frozen=True)
+class SimilarRuns:
+    """Runs of one profile, on machines and versions that are alike, from the earliest to the latest."""
+
+    runs: tuple[Results, ...]
+
+    @property
+    def when(self) -> str:
+        """The minutes of the first and of the last run, in UTC."""
+        ends = dict.fromkeys(run.created[:16].replace("T", " ") for run in (self.runs[0], self.runs[-1]))
+        return f"{' to '.join(ends)} UTC"
+
+    @property
+    def seeds(self) -> str:
+        """All seeds, each once."""
+        found = sorted({run.seed for run in self.runs})
+        return f"seed{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+
+
+def similar_runs(runs: Iterable[Results]) -> list[SimilarRuns]:
+    """Group the runs, in the order of the earliest of each group."""
+    groups: dict[object, list[Results]] = {}
+    for run in runs:
+        groups.setdefault((run.profile, run.machine, tuple(sorted(run.versions.items()))), []).append(run)
+    return [SimilarRuns(tuple(group)) for group in groups.values()]

@@ -1,25 +1,15 @@
-"""Why trust a green cell: what the suite, and the usual checks, catch of batch norms that are known to be faulty."""
+"""Why trust a green cell: how many faulty batch norms the suite catches, and how many the usual checks do."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 
 @dataclass(frozen=True)
 class Family:
-    """Faults of one kind, and how many of them are caught.
-
-    Attributes
-    ----------
-    about : str
-    specimens, suite : int
-        How many there are, and how many of them the suite catches.
-    caught : dict of str to int
-        By the id of each usual check.
-    """
+    """Faults of one kind: how many there are, how many the suite catches, and how many each usual check catches."""
 
     about: str
     specimens: int
@@ -29,7 +19,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Check:
-    """One usual check: what it is called, what it does, where its rule stands, and its false alarms."""
+    """One usual check: its name, what it does, the source of its rule, and its false alarms."""
 
     id: str
     title: str
@@ -40,21 +30,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Trust:
-    """What `benchmarks/measure_usual_checks.py` counted.
+    """The counts of `benchmarks/measure_usual_checks.py`.
 
     Attributes
     ----------
     torch : str
-        The version that the usual checks compared with.
+        The version that the usual checks compared against.
     profile : str
     seeds : tuple of int
-        Of the suite: a specimen counts where it is caught under each of them.
+        Seeds of the suite: a specimen counts as caught if it is caught under each of them.
     checks : tuple of Check
     families : tuple of Family
     missed_by_all : int
         Specimens that pass every usual check.
     correct : int
-        Correct makes that were set before the checks, too.
+        How many correct implementations were given to the checks, too.
     """
 
     torch: str
@@ -67,7 +57,7 @@ class Trust:
 
     @property
     def total(self) -> Family:
-        """All families together."""
+        """The sums over all families."""
         return Family(
             "all",
             sum(one.specimens for one in self.families),
@@ -77,12 +67,8 @@ class Trust:
 
 
 def trust() -> Trust:
-    """What was counted last, as it is packaged."""
-    return from_data(json.loads((resources.files("bnconform_reports") / "data" / "usual_checks.json").read_text()))
-
-
-def from_data(data: dict[str, Any]) -> Trust:
-    """The counts from their JSON data."""
+    """The latest counts, which are part of the package."""
+    data = json.loads((resources.files("bnconform_reports") / "data" / "usual_checks.json").read_text())
     families = [{key: value for key, value in one.items() if key != "family"} for one in data["families"]]
     return Trust(
         torch=data["torch"],

@@ -1,4 +1,4 @@
-"""What a verdict is about: what was judged, on how many cases, and what was not claimed."""
+"""The scope of a verdict: what was judged, on how many cases, and what was not claimed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import asdict
 from typing import Any
 
 from bnconform.running.options import Examples
+from bnconform_adapters.claim_rules import RANKS
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import DTYPES
 from bnconform_reference.dialect import PYTORCH
-from bnconform_reports.headline import JUDGED
-from bnconform_reports.records import Cell, Results
+from bnconform_reports.records.schema import Cell, Results
 
 FEW = 4
-"""A law judged on fewer cases than this part of its usual number is too little to trust."""
+"""A law is trusted only if it was judged on at least 1 / FEW of its usual number of cases."""
 SHOWN = 6
-"""Laws of few cases that are named."""
-RANKS = (2, 3, 4, 5)
+"""How many laws with few cases are named."""
 NARROWING = {
     "eps_min": "eps from {:g}",
     "momentum_min": "momentum from {:g}",
@@ -46,14 +45,17 @@ _HOW = {
     "dtypes": "CLAIMS = {'dtypes': [...]}",
     "weight and bias": "CLAIMS = {'parameters': ['both', 'weight', 'bias', 'neither']}",
 }
-"""How to claim what a law needs, by the words with which the reason begins."""
+"""How to claim what a law needs, by the first words of the reason."""
 
 
 def scope(results: Results, implementation: str, cells: Sequence[Cell], *, verbose: bool) -> Iterator[str]:
-    """Lines: what was judged, how much was drawn, what was not claimed; all laws and how to claim more if `verbose`."""
+    """Lines on what was judged, how much was drawn, and what was not claimed.
+
+    With `verbose` also every law, and how to claim more.
+    """
     about = results.abouts.get(implementation, {})
     claims, plan = about.get("claims"), about.get("plan") or {}
-    judged = [cell for cell in cells if cell.verdict in JUDGED]
+    judged = [cell for cell in cells if cell.is_judged]
     cases = _cases(judged)
     if claims and judged:
         what = [about["what"]] if about.get("what") else []
@@ -102,25 +104,27 @@ def _claimed(claims: dict[str, Any]) -> Iterator[str]:
 
 
 def _cases(judged: Sequence[Cell]) -> str:
-    """How many cases there were, and how many a law that holds was judged on."""
+    """The number of cases, and the smallest and largest number for a law that holds."""
     counts = [cell.cases for cell in judged if cell.verdict != "breaks"]
     span = f"{min(counts)} to {max(counts)}" if counts and min(counts) < max(counts) else f"{max(counts, default=0)}"
     return f"{sum(cell.cases for cell in judged):,} cases" + (f", {span} a law that holds" if counts else "")
 
 
 def _narrowed(claims: dict[str, Any]) -> Iterator[str]:
-    """What else is claimed that differs from the defaults."""
+    """Other claims that differ from the defaults."""
     for part, default in ((claims, asdict(Claims())), (claims["dialect"], asdict(PYTORCH))):
         for name, value in part.items():
-            usual = default.get(name)
-            if (list(value) if isinstance(value, tuple) else value) == (
-                list(usual) if isinstance(usual, tuple) else usual
-            ):
+            if _listed(value) == _listed(default.get(name)):
                 continue
             if name in NARROWING:
                 yield NARROWING[name].format(_and(value) if isinstance(value, list | tuple) else value)
             elif part is claims["dialect"] and name != "cumulative":
                 yield f"{name.replace('_', ' ')} {value}"
+
+
+def _listed(value: Any) -> Any:
+    """A tuple as a list, which it becomes in JSON."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _unclaimed(claims: dict[str, Any]) -> list[str]:
@@ -138,7 +142,7 @@ def _unclaimed(claims: dict[str, Any]) -> list[str]:
 
 
 def _chosen(plan: dict[str, Any]) -> str:
-    """How many examples a law got, and how to get as many again."""
+    """The number of examples for a law, and how to get as many again."""
     chosen = Examples.read(plan["examples"])
     why = "" if plan.get("call") is None else f", since a call takes {plan['call']:.2g} s"
     small = " on few shapes" if chosen.interpreted else ""
@@ -157,6 +161,6 @@ def _how(unclaimed: Sequence[Cell]) -> Iterator[str]:
 
 
 def _and(words: Sequence[Any], last: str = "and") -> str:
-    """As "a, b and c"."""
+    """The words as a list in a sentence, such as "a, b and c"."""
     texts = [str(word) for word in words]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {last} {texts[-1]}"
