@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from bnconform.scripts.writer import script_name
 from bnconform_reports.pictures.charts import FRAME, Chart, charts
 from bnconform_reports.pictures.curves import all_curves
 from bnconform_reports.records.merging import Merged, families, similar_runs
 from bnconform_reports.records.schema import Cell
-from bnconform_reports.records.wording import LOOKS, Look, look, problem, ratio_text, value_text
+from bnconform_reports.records.wording import LOOKS, Look, look, numbers, problem, ratio_text, value_text
 from bnconform_reports.sections.accuracy import GROUPS, ORDINARY, accuracies, pairs
 from bnconform_reports.sections.broken_cells import Room, anchors, causes, details
 from bnconform_reports.sections.claimed_effects import ClaimedEffects
@@ -43,6 +44,19 @@ LIMIT = 1_900_000
 """Bytes of a page."""
 ROOMS = (Room(800_000, 6_000), Room(300_000, 2_000), Room(0, 1_000), Room(0, 1_000, 3), Room(0, 200, 1))
 """Tried in turn until the page is small enough; results.json has all scripts and cases in any event."""
+
+CONSTANTS = {
+    "frame": FRAME,
+    "glyph": LOOKS["breaks"].glyph,
+    "groups": list(GROUPS),
+    "numbers_of": numbers,
+    "ordinary": ORDINARY,
+    "problem": problem,
+    "ratio": ratio_text,
+    "script_name": script_name,
+    "shown_pairs": SHOWN_PAIRS,
+}
+"""Names that every template knows."""
 
 
 @dataclass(frozen=True)
@@ -108,17 +122,12 @@ def _render(found: Merged, room: Room, benefits: ClaimedEffects | None) -> str:
             details=shown,
             detail_of={one.cell.place: one for one in shown},
             causes=causes(found.broken),
-            glyph=LOOKS["breaks"].glyph,
             conventions=conventions(found),
             kinds=kinds(found),
             moves=moves(found),
             accuracies=accuracies(found),
             pairs=pairs(found),
-            shown_pairs=SHOWN_PAIRS,
             curves={kind: Drawn(charts(found, of), worst_cases(found, of)) for kind, of in all_curves(found).items()},
-            groups=list(GROUPS),
-            ordinary=ORDINARY,
-            ratio=ratio_text,
             trust=trust(),
             benefits=benefits,
             script=Markup(script),
@@ -138,7 +147,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"frame": FRAME, "style": Markup(_template_file("style.css"))}
+    environment.globals |= CONSTANTS | {"style": Markup(_template_file("style.css"))}
     return environment
 
 

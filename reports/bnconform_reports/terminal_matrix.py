@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
-from bnconform_reports.records.merging import families
+from bnconform_reports.records.merging import families, group_by
 from bnconform_reports.records.schema import VERDICTS, Cell, Results
-from bnconform_reports.records.wording import SYMBOLS, grade_of, headline, problem, value_text, worst_met
+from bnconform_reports.records.wording import SYMBOLS, grade_of, headline, known_cause, problem, value_text, worst_met
 
 _ASCII: dict[str, str] = dict(zip(VERDICTS, ("ok", "!=", "XX", ".", "-", "??"), strict=True))
 _ONE_CHARACTER: dict[str, str] = dict(zip(VERDICTS, "+=X.-?", strict=True))
@@ -37,15 +37,16 @@ def lines(results: Results, *, unicode: bool = True, verbose: bool = False) -> I
     symbols = SYMBOLS if unicode else _ONE_CHARACTER if many else _ASCII
     yield from (_overview if many else _table)(results, names, symbols)
     counts = Counter(cell.verdict for cell in results.cells)
-    known = sum(1 for cell in results.cells if cell.known)
-    also = {"breaks": f" ({known} known)"} if known else {}
+    known = [cell for cell in results.cells if cell.known]
+    also = {"breaks": f" ({len(known)} known)"} if known else {}
     yield "", {}
     yield "   ".join(f"{symbols[v]} {v} {counts[v]}{also.get(v, '')}" for v in VERDICTS), {}
     yield "the number is the worst error as a multiple of the allowed one: 1 is the line. N1 shows the grade.", {}
-    deviations = _known_deviations(results)
+    deviations = group_by(known, lambda cell: (cell.implementation, *known_cause(cell)))
     if verbose:
-        for (implementation, kind, reason), ids in deviations.items():
-            yield f"{symbols['breaks']} {implementation} {' '.join(ids)}: known {kind}, {reason}", {}
+        for (implementation, kind, reason), cells in deviations.items():
+            ids = " ".join(cell.requirement for cell in cells)
+            yield f"{symbols['breaks']} {implementation} {ids}: known {kind}, {reason}", {}
         yield from ((f"{name} {note}", {}) for name, note in results.notes.items())
         yield from ((f"{symbols['not run']} {name} not run: {why}", {}) for name, why in results.not_run.items())
     elif known or results.notes or results.not_run:
@@ -101,13 +102,3 @@ def _overview(results: Results, names: Sequence[str], symbols: dict[str, str]) -
 def _markup(cells: Iterable[Cell | None]) -> dict[str, Any]:
     """Red, if a deviation is not on the ledger."""
     return {"red": True} if any(cell and cell.is_new for cell in cells) else {}
-
-
-def _known_deviations(results: Results) -> dict[tuple[str, str, str], list[str]]:
-    """Requirements of the known deviations, by implementation, kind and reason."""
-    grouped: dict[tuple[str, str, str], list[str]] = {}
-    for cell in results.cells:
-        if cell.known:
-            key = (cell.implementation, cell.known["kind"], cell.known["reason"])
-            grouped.setdefault(key, []).append(cell.requirement)
-    return grouped

@@ -11,6 +11,7 @@ from bnconform.cases.case_file import from_json
 from bnconform.judging.findings import Finding, explain, signature
 from bnconform.requirements import DISTANCE
 from bnconform_reports.first_line import CONFORMS, cells_of, exit_status, first_line
+from bnconform_reports.records.merging import group_by
 from bnconform_reports.records.schema import Cell, Results
 from bnconform_reports.records.wording import problem
 from bnconform_reports.sections.scope import scope
@@ -57,8 +58,9 @@ def lines(
     good = exit_status(results, implementation) == CONFORMS
     yield first_line(results, implementation), "bold green" if good else "bold red"
     yield from ((text, "dim") for text in scope(results, implementation, cells, verbose=verbose))
-    for reason, ids in _unjudged(cells).items():
-        yield f"  {' '.join(ids)}: {reason}", "bold red"
+    unjudged = (cell for cell in cells if cell.verdict == "not judged")
+    for reason, late in group_by(unjudged, lambda cell: cell.reason).items():
+        yield f"  {' '.join(cell.requirement for cell in late)}: {reason}", "bold red"
     if traceback is not None:
         yield f"  tracebacks: {traceback}", "bold red"
     if causes:
@@ -86,15 +88,6 @@ def lines(
         yield "", ""
         yield "every case: add --report DIR", ""
     yield f"profile {results.profile}, seed {results.seed}", "dim"
-
-
-def _unjudged(cells: Sequence[Cell]) -> dict[str, list[str]]:
-    """Laws that were not judged, by the reason."""
-    found: dict[str, list[str]] = {}
-    for cell in cells:
-        if cell.verdict == "not judged":
-            found.setdefault(cell.reason, []).append(cell.requirement)
-    return found
 
 
 def _brief(cell: Cell) -> str:

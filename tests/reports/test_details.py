@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sample_runs import broken, run
 
+from bnconform_reports.records import wording
 from bnconform_reports.records.merging import merged
 from bnconform_reports.records.schema import Runs
 from bnconform_reports.sections.broken_cells import Detail, Room, details
@@ -41,5 +42,5 @@ def test_call_that_failed_follows_the_case() -> None:
 def test_infinite_ratio_is_put_into_words(finding: dict[str, Any], problem: str, error: str) -> None:
     """No reader is told that an error is inf times what is allowed."""
     found = detail(**{"allowed": 0.5, "ratio": INF, "ulp": INF} | finding)
-    assert found.problem == problem
-    assert found.numbers["error"].startswith(error)
+    assert wording.problem(found.cell) == problem
+    assert wording.numbers(found.cell)["error"].startswith(error)

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from bnconform.requirements import BY_ID
 from bnconform_reference.precision import GRADES
 from bnconform_reports.records.schema import JUDGED, Cell, Results, Runs, Verdict
 from bnconform_reports.records.wording import headline
 
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 _WORST_LAST: tuple[Verdict, ...] = ("not run", "not claimed", "meets", "differs", "not judged", "breaks")
 _COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing")
 
@@ -137,21 +138,16 @@ def merged(runs: Runs) -> Merged:
     """Merge a set of runs."""
     columns = _columns(runs.runs)
     by_key = {(column.name, _key(column.versions)): column.label for column in columns}
-    gathered: dict[tuple[str, str], list[Cell]] = {}
-    identities: dict[str, dict[str, Any]] = {}
-    measures: dict[str, dict[str, Any]] = {}
-    notes: dict[str, str] = {}
+    relabelled: list[Cell] = []
+    latest: dict[str, Any] = {"identities": {}, "measures": {}, "notes": {}}
     requirements: dict[str, dict[str, str]] = {}
     for run in runs.runs:
         labels = {name: by_key[name, _key(versions)] for name, versions in run.implementations.items()}
-        for cell in run.cells:
-            label = labels[cell.implementation]
-            gathered.setdefault((cell.requirement, label), []).append(replace(cell, implementation=label))
-            requirements[cell.requirement] = run.requirements[cell.requirement]
-        identities |= {labels[name]: found for name, found in run.identities.items() if name in labels}
-        measures |= {labels[name]: found for name, found in run.measures.items() if name in labels}
-        notes |= {labels[name]: note for name, note in run.notes.items() if name in labels}
-    cells = {place: worst_of(found) for place, found in gathered.items()}
+        relabelled += [replace(cell, implementation=labels[cell.implementation]) for cell in run.cells]
+        requirements |= {cell.requirement: run.requirements[cell.requirement] for cell in run.cells}
+        for part, values in latest.items():
+            values |= {labels[name]: value for name, value in getattr(run, part).items() if name in labels}
+    cells = {place: worst_of(found) for place, found in group_by(relabelled, lambda cell: cell.place).items()}
     present = {label for _, label in cells}
     ran = {column.name for column in columns if column.label in present}
     return Merged(
@@ -160,9 +156,7 @@ def merged(runs: Runs) -> Merged:
         requirements={id: requirements[id] for id in sorted(requirements, key=_place)},
         cells=cells,
         not_run={name: why for run in runs.runs for name, why in run.not_run.items() if name not in ran},
-        notes=notes,
-        identities=identities,
-        measures=measures,
+        **latest,
     )
 
 
@@ -215,7 +209,15 @@ def _size(ratio: float) -> float:
 
 def families(requirements: Iterable[str]) -> dict[str, list[str]]:
     """Requirements by the letter of their family."""
-    return {letter: list(ids) for letter, ids in groupby(requirements, key=lambda id: id[:1])}
+    return group_by(requirements, lambda id: id[:1])
+
+
+def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """The items by their keys, in the order of the first item of each key."""
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,5 @@ class SimilarRuns:
 
 def similar_runs(runs: Iterable[Results]) -> list[SimilarRuns]:
     """Group the runs, in the order of the earliest of each group."""
-    groups: dict[object, list[Results]] = {}
-    for run in runs:
-        groups.setdefault((run.profile, run.machine, tuple(sorted(run.versions.items()))), []).append(run)
+    groups = group_by(runs, lambda run: (run.profile, run.machine, _key(run.versions)))
     return [SimilarRuns(tuple(group)) for group in groups.values()]

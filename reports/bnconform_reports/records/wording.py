@@ -60,6 +60,12 @@ def _verb(count: int, verb: str) -> str:
     return f"{verb}s" if count == 1 else verb
 
 
+def known_cause(cell: Cell) -> tuple[str, str]:
+    """The kind and the reason that the ledger gives for a broken cell."""
+    known = cell.known or {}
+    return known.get("kind", ""), known.get("reason", "")
+
+
 def grade_of(cells: Iterable[Cell]) -> str:
     """The measured grade of an implementation; empty if no cell measured one."""
     return next((cell.grade for cell in cells if cell.grade), "")

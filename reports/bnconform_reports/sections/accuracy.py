@@ -80,14 +80,10 @@ class Pair:
     hard: ByGroup
 
     @property
-    def usual(self) -> float | None:
-        """The largest difference on ordinary data, as a multiple of the allowed error."""
-        return _largest(self.ordinary.values())
-
-    @property
     def worst(self) -> float | None:
         """The largest difference on any data, as a multiple of the allowed error."""
-        return _largest([*self.ordinary.values(), *self.hard.values()])
+        errors = (*self.ordinary.values(), *self.hard.values())
+        return max((error.ratio for error in errors if error is not None), default=None)
 
 
 def accuracies(found: Merged) -> list[Accuracy]:
@@ -170,7 +166,3 @@ def _difference(one: Deviations, other: Deviations, at: float) -> Error:
         if gap and not math.isinf(allowed):
             ratio = max(ratio, gap / allowed if allowed else math.inf)
     return Error(ratio, ulp, at)
-
-
-def _largest(errors: Iterable[Error | None]) -> float | None:
-    return max((error.ratio for error in errors if error is not None), default=None)

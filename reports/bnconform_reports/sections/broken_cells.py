@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from bnconform.cases.case_file import from_json
 from bnconform.judging.findings import describe_steps
-from bnconform.scripts.writer import script_name
-from bnconform_reports.records.merging import Merged
+from bnconform_reports.records.merging import Merged, group_by
 from bnconform_reports.records.schema import Cell
-from bnconform_reports.records.wording import numbers, problem
+from bnconform_reports.records.wording import known_cause
 
 LONGEST_SCRIPT = 60_000
 """Characters; a longer script holds a large case, and nobody copies it."""
@@ -38,11 +37,8 @@ class Cause:
 
 def causes(cells: Iterable[Cell]) -> list[Cause]:
     """Known broken cells by cause, in the order of the first cell of each."""
-    grouped: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        if cell.known is not None:
-            grouped.setdefault((cell.known["kind"], cell.known["reason"]), []).append(cell)
-    return [Cause(kind, reason, tuple(found)) for (kind, reason), found in grouped.items()]
+    grouped = group_by((cell for cell in cells if cell.known), known_cause)
+    return [Cause(*cause, tuple(found)) for cause, found in grouped.items()]
 
 
 @dataclass(frozen=True)
@@ -73,17 +69,10 @@ class Detail:
     anchor : str
         Its id on the page.
     cell : Cell
-    statement : str
-    alone : bool
-        True if no other implementation breaks this law.
-    problem : str
-        The problem in one line.
     case : str
         The smallest case, as text; empty if there is none.
-    numbers : dict of str to str
-        Got, expected, allowed and error, if the problem is a value.
-    script, file : str
-        The standalone script, empty if there is none or no room for it, and a name for it.
+    script : str
+        The standalone script; empty if there is none or no room for it.
     link : str
         The upstream thread; empty if there is none that a browser may open.
     brief : bool
@@ -92,13 +81,8 @@ class Detail:
 
     anchor: str
     cell: Cell
-    statement: str
-    alone: bool
-    problem: str
     case: str
-    numbers: dict[str, str]
     script: str
-    file: str
     link: str
     brief: bool
 
@@ -127,13 +111,8 @@ def details(found: Merged, room: Room) -> list[Detail]:
         detail = Detail(
             anchor=ids[cell.place],
             cell=cell,
-            statement=found.requirements[cell.requirement]["statement"],
-            alone=cell.place in found.alone,
-            problem=problem(cell),
             case=case if len(case) <= room.case else case[: room.case] + "\n...",
-            numbers=numbers(cell),
             script=script,
-            file=script_name(cell.requirement, cell.implementation),
             link=link if link.startswith(("https://", "http://")) else "",
             brief=cell.place in brief,
         )

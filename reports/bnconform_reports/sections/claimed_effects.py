@@ -38,7 +38,6 @@ class ClaimedEffects:
 
     subjects: list[str]
     seeds: int
-    steps: int
     experiments: list[Experiment]
     verdicts: tuple[str, ...] = VERDICTS
 
@@ -53,7 +52,7 @@ class ClaimedEffects:
 def claimed_effects(data: dict[str, Any]) -> ClaimedEffects:
     """Prepare a record of experiments for the template."""
     experiments = [_experiment(experiment, data["subjects"]) for experiment in data["experiments"]]
-    return ClaimedEffects(data["subjects"], data["seeds"], data["steps"], experiments)
+    return ClaimedEffects(data["subjects"], data["seeds"], experiments)
 
 
 def _experiment(experiment: dict[str, Any], subjects: list[str]) -> Experiment:

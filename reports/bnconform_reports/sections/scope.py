@@ -11,6 +11,7 @@ from bnconform_adapters.claim_rules import RANKS
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import DTYPES
 from bnconform_reference.dialect import PYTORCH
+from bnconform_reports.records.merging import group_by
 from bnconform_reports.records.schema import Cell, Results
 
 FEW = 4
@@ -56,12 +57,10 @@ def scope(results: Results, implementation: str, cells: Sequence[Cell], *, verbo
     about = results.abouts.get(implementation, {})
     claims, plan = about.get("claims"), about.get("plan") or {}
     judged = [cell for cell in cells if cell.is_judged]
-    cases = _cases(judged)
-    if claims and judged:
+    if judged:
         what = [about["what"]] if about.get("what") else []
-        yield f"judged: {'; '.join([*what, *_claimed(claims), *_narrowed(claims)])}; {cases}"
-    elif judged:
-        yield f"judged: {cases}"
+        claimed = [*what, *_claimed(claims), *_narrowed(claims)] if claims else []
+        yield f"judged: {'; '.join([*claimed, _cases(judged)])}"
     if len(cells) < len(results.requirements):
         yield f"asked: {len(cells)} of {len(results.requirements)} laws; the others were not looked at"
     if plan.get("examples"):
@@ -152,12 +151,9 @@ def _chosen(plan: dict[str, Any]) -> str:
 
 def _how(unclaimed: Sequence[Cell]) -> Iterator[str]:
     """For every reason why laws are not claimed: the laws, the reason, and how to claim."""
-    by_reason: dict[str, list[str]] = {}
-    for cell in unclaimed:
-        by_reason.setdefault(cell.reason, []).append(cell.requirement)
-    for reason, ids in by_reason.items():
-        how = next((text for start, text in _HOW.items() if reason.startswith(start)), "")
-        yield f"  {' '.join(ids)}: {reason}" + (f"; {how}" if how else "")
+    for reason, cells in group_by(unclaimed, lambda cell: cell.reason).items():
+        how = next((f"; {text}" for start, text in _HOW.items() if reason.startswith(start)), "")
+        yield f"  {' '.join(cell.requirement for cell in cells)}: {reason}{how}"
 
 
 def _and(words: Sequence[Any], last: str = "and") -> str:
