@@ -91,8 +91,8 @@ def publish(paths: Sequence[Path], folder: Path) -> list[Path]:
     (folder / "results.json").write_text(text_of(runs), encoding="utf-8")
     (folder / "summary.md").write_text(summary(found), encoding="utf-8")
     with TemporaryDirectory() as place:
-        png, _ = draw_matrix(found, Path(place))
-        (folder / "matrix.png").write_bytes(png.read_bytes())
+        draw_matrix(found, Path(place))
+        (folder / "matrix.png").write_bytes((Path(place) / "matrix.png").read_bytes())
     return [folder / name for name in ("results.json", "summary.md", "matrix.png")]
 
 

@@ -137,7 +137,7 @@ def grouped(broken: Iterable[Cell]) -> list[list[Cell]]:
 
 
 def _same(cell: Cell, first: Cell) -> bool:
-    return cell.finding is not None and first.finding is not None and _about(cell) == _about(first)
+    return None not in (cell.finding, first.finding) and _about(cell) == _about(first)
 
 
 def _follows(cell: Cell, first: Cell) -> bool:

@@ -10,9 +10,8 @@ from read_page import Node, parsed
 from sample_runs import SCRIPT_NAME, cell, measures, run, small
 
 from bnconform_reports.html_page import page
-from bnconform_reports.pictures.charts import FRAME, Chart
-from bnconform_reports.pictures.charts import charts as charts_of
-from bnconform_reports.pictures.curves import curves
+from bnconform_reports.pictures.charts import FRAME, Chart, error_chart
+from bnconform_reports.pictures.curves import all_curves
 from bnconform_reports.records.merging import Merged, merged
 from bnconform_reports.records.schema import Runs
 from bnconform_reports.records.wording import ratio_text
@@ -40,7 +39,7 @@ def of(**measured: object) -> Merged:
 
 def charts(found: Merged) -> list[Chart]:
     """The charts of errors against conditioning."""
-    return charts_of(found, curves(found, "conditioning"))
+    return [error_chart(found, of) for of in all_curves(found)["conditioning"]]
 
 
 def numbers(row: Node) -> list[str]:

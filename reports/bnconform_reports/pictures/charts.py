@@ -122,12 +122,8 @@ class Chart:
     up: list[tuple[float, str]]
 
 
-def charts(found: Merged, shown: list[Curves]) -> list[Chart]:
-    """A chart for each quantity: errors in ULP on a logarithmic axis, places at equal distances."""
-    return [_chart(found, of) for of in shown]
-
-
-def _chart(found: Merged, of: Curves) -> Chart:
+def error_chart(found: Merged, of: Curves) -> Chart:
+    """The chart of one quantity: errors in ULP on a logarithmic axis, places at equal distances."""
     errors = [ulp for curve in of.curves for _, ulp, _ in curve.errors] + list(of.allowed.values())
     low, top = math.ceil(math.log10(LEAST)), math.ceil(math.log10(max([10.0, *filter(math.isfinite, errors)])))
     across = Scale(0, max(len(of.places) - 1, 1), *ACROSS, log=False)
@@ -167,17 +163,7 @@ def _points(points: Iterable[tuple[float, float]], up: Scale) -> str:
 
 @dataclass(frozen=True)
 class Band:
-    """A line of an experiment, with its band of confidence.
-
-    Attributes
-    ----------
-    label : str
-    ink : int
-        Number of its colour; 0 if it is no batch norm.
-    points, band : str
-        Coordinates in the form of SVG's polyline and polygon.
-    width : float
-    """
+    """A line of an experiment and its band of confidence, as SVG's polyline and polygon; ink 0 is for no batch norm."""
 
     label: str
     ink: int

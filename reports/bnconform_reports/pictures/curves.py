@@ -71,18 +71,12 @@ class Curves:
         return AXES[self.kind]
 
 
-def curves(found: Merged, kind: Kind) -> list[Curves]:
-    """The curves of each quantity that was measured, in the commonest dtype."""
-    dtypes = Counter(measures["dtype"] for measures in found.measures.values() if measures["points"])
-    if not dtypes:
-        return []
-    ((dtype, _),) = dtypes.most_common(1)
-    return [of for name in SHOWN[kind] if (of := _curves(found, kind, name, dtype)).curves]
-
-
 def all_curves(found: Merged) -> dict[Kind, list[Curves]]:
-    """The curves of each kind that was measured."""
-    return {kind: of for kind in KINDS if (of := curves(found, kind))}
+    """The curves of each kind and quantity that was measured, in the commonest dtype."""
+    dtypes = Counter(measures["dtype"] for measures in found.measures.values() if measures["points"])
+    dtype = dtypes.most_common(1)[0][0] if dtypes else ""
+    drawn = {kind: [_curves(found, kind, name, dtype) for name in SHOWN[kind]] for kind in KINDS}
+    return {kind: some for kind, all in drawn.items() if (some := [of for of in all if of.curves])}
 
 
 def _curves(found: Merged, kind: Kind, name: str, dtype: str) -> Curves:

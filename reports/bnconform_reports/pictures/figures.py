@@ -27,8 +27,8 @@ _LONGEST = 28
 
 
 @contextmanager
-def saved_figure(paths: list[Path], size: tuple[float, float], layout: Any = None) -> Iterator[Any]:
-    """Give a figure to draw on, then save it as a PNG and an SVG whose bytes are the same every time."""
+def saved_figure(folder: Path, name: str, size: tuple[float, float], layout: Any = None) -> Iterator[Any]:
+    """Give a figure to draw on, then save it as NAME.png and NAME.svg, with the same bytes every time."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -38,14 +38,8 @@ def saved_figure(paths: list[Path], size: tuple[float, float], layout: Any = Non
         figure = Figure(figsize=size, dpi=DPI, layout=layout)
         FigureCanvasAgg(figure)
         yield figure
-        png, svg = paths
-        figure.savefig(png, metadata={"Software": None})
-        figure.savefig(svg, metadata={"Date": None})
-
-
-def file_pair(folder: Path, name: str) -> list[Path]:
-    """The paths of a figure's PNG and SVG."""
-    return [folder / f"{name}.png", folder / f"{name}.svg"]
+        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
 def printable(text: str) -> str:
@@ -53,17 +47,13 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def draw_curves(found: Merged, folder: Path) -> list[Path]:
-    """Write the figures conditioning, length and drift into a folder, each if it was measured; return their paths."""
-    written = []
+def draw_curves(found: Merged, folder: Path) -> None:
+    """Write the figures conditioning, length and drift into a folder, each if it was measured."""
     for kind, shown in all_curves(found).items():
-        paths = file_pair(folder, kind)
-        with saved_figure(paths, SIZE) as figure:
+        with saved_figure(folder, kind, SIZE) as figure:
             figure.subplots_adjust(left=0.04, right=0.99, top=0.93, bottom=0.34, wspace=0.15)  # the legends lie below
             for axes, of in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
                 _errors(axes, of)
-        written += paths
-    return written
 
 
 def _errors(axes: Any, of: Curves) -> None:
@@ -100,19 +90,16 @@ def _label(curve: Curve) -> str:
     return f"{printable(curve.names[0])[:_LONGEST]}{more}: {ratio:.3g} times the allowed at {place_text(at)}"
 
 
-def draw_benefits(data: dict[str, Any], folder: Path) -> list[Path]:
-    """Write the figure benefits-ID of every experiment into a folder; return the paths."""
-    written = []
+def draw_benefits(data: dict[str, Any], folder: Path) -> None:
+    """Write the figure benefits-ID of every experiment into a folder."""
     for experiment in data["experiments"]:
         panels = experiment["panels"]
         columns = max(len(panels), 1)
-        paths = file_pair(folder, f"benefits-{experiment['id']}")
-        with saved_figure(paths, (PANEL[0] * columns, PANEL[1]), "constrained") as figure:
+        size = (PANEL[0] * columns, PANEL[1])
+        with saved_figure(folder, f"benefits-{experiment['id']}", size, "constrained") as figure:
             for axes, panel in zip(figure.subplots(1, columns, squeeze=False)[0], panels, strict=False):
                 _panel(axes, panel, data["subjects"])
             figure.suptitle(f"{experiment['title']} (mean and 95 % confidence interval, {data['seeds']} seeds)")
-        written += paths
-    return written
 
 
 def _panel(axes: Any, panel: dict[str, Any], subjects: list[str]) -> None:

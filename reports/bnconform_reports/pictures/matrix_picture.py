@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bnconform_reports.pictures.figures import file_pair, printable, saved_figure
+from bnconform_reports.pictures.figures import printable, saved_figure
 from bnconform_reports.records.merging import Merged
 from bnconform_reports.records.wording import LOOKS, look
 
@@ -25,16 +25,13 @@ COLOURS = {
 _LONGEST = 26
 
 
-def draw_matrix(found: Merged, folder: Path) -> list[Path]:
-    """Write matrix.png and matrix.svg into a folder; return their paths."""
-    paths = file_pair(folder, "matrix")
-    with saved_figure(paths, SIZE, "constrained") as figure:
+def draw_matrix(found: Merged, folder: Path) -> None:
+    """Write matrix.png and matrix.svg into a folder: implementations are rows, laws, whose ids are short, columns."""
+    with saved_figure(folder, "matrix", SIZE, "constrained") as figure:
         _matrix(figure, found)
-    return paths
 
 
 def _matrix(figure: Any, found: Merged) -> None:
-    """Draw implementations as rows and requirements as columns, because their ids are short."""
     from matplotlib.patches import Patch
 
     axes = figure.subplots()

@@ -64,14 +64,8 @@ def _finite_or_none(value: Any) -> bool:
 TEXTS = ("requirement", "implementation", "reason", "worst_case", "grade", "again", "script", "traceback")
 COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing", "usual")
 CELL = dict.fromkeys(TEXTS, str) | {"verdict": one_of(VERDICTS)} | dict.fromkeys(COUNTS, int)
-FINDING = {
-    "quantity": str,
-    "problem": str,
-    "index?": (list, tuple, type(None)),
-    "call?": [str],
-    "marks?": [str],
-    "mode?": str,
-}
+TEXT_LISTS = {"call?": [str], "marks?": [str]}
+FINDING = {"quantity": str, "problem": str, "index?": (list, type(None)), "mode?": str} | TEXT_LISTS
 KNOWN = {"kind": str, "reason": str, "versions": str}
 DIALECT = {name: one_of(get_args(hint)) if get_args(hint) else hint for name, hint in get_type_hints(Dialect).items()}
 IDENTITY = {

@@ -23,15 +23,7 @@ GROUPS = {"y": ("y",), "statistics": ("running_mean", "running_var"), "gradients
 
 @dataclass(frozen=True)
 class Error:
-    """An error and its place.
-
-    Attributes
-    ----------
-    ratio, ulp : float
-        As a multiple of the allowed error, and in units in the last place.
-    at : float
-        |mean| / sd, or values per channel.
-    """
+    """An error as a multiple of the allowed one, in ULP, and its place: |mean| / sd, or values per channel."""
 
     ratio: float
     ulp: float

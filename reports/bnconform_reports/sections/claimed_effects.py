@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from bnconform_reports.pictures.charts import PanelChart, panel_chart
 
@@ -13,12 +13,8 @@ LOOKS = {"as claimed": "m", "undecided": "r", "contrary": "k"}
 """The class of a verdict's colours in style.css; the word always stands beside."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One quantity of an experiment; for each implementation the value with its interval, the verdict, and its look."""
-
-    what: str
-    cells: list[tuple[str, str, str] | None]
+Values: TypeAlias = list[tuple[str, str, str] | None]
+"""For each implementation the value of a quantity with its interval, the verdict, and the verdict's look."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,7 @@ class Experiment:
     data: dict[str, Any]
     charts: list[PanelChart]
     columns: list[str]
-    rows: list[Row]
+    rows: list[tuple[str, Values]]
     counts: Counter[str]
 
 
@@ -58,10 +54,10 @@ def claimed_effects(data: dict[str, Any]) -> ClaimedEffects:
 def _experiment(experiment: dict[str, Any], subjects: list[str]) -> Experiment:
     facts = experiment["facts"]
     columns = list(dict.fromkeys(fact["subject"] for fact in facts))
-    rows = []
+    rows: list[tuple[str, Values]] = []
     for what in dict.fromkeys(fact["what"] for fact in facts):
         of = {fact["subject"]: _cell(fact) for fact in facts if fact["what"] == what}
-        rows.append(Row(what, [of.get(column) for column in columns]))
+        rows.append((what, [of.get(column) for column in columns]))
     charts = [panel_chart(panel, subjects) for panel in experiment["panels"]]
     return Experiment(experiment, charts, columns, rows, Counter(fact["verdict"] for fact in facts))
 

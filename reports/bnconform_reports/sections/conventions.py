@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from bnconform.identify.as_text import steps
 from bnconform.identify.defaults import AXIS
@@ -33,27 +33,21 @@ class Named:
     evidence: str
 
 
-@dataclass(frozen=True)
-class Convention:
-    """One choice, and the implementations by their answers, the commonest answer first."""
-
-    field: str
-    answers: dict[str, list[Named]]
+Answers: TypeAlias = dict[str, list[Named]]
+"""The implementations by their answers to one question, the commonest answer first."""
 
 
-def conventions(found: Merged) -> list[Convention]:
-    """Every field that was measured; fields on which implementations disagree come first."""
-    fields: dict[str, dict[str, list[Named]]] = {}
+def conventions(found: Merged) -> dict[str, Answers]:
+    """The answers to every question that was measured; questions on which implementations disagree come first."""
+    fields: dict[str, Answers] = {}
     for column in found.columns:
         for answer in found.identities.get(column.label, {}).get("answers", ()):
             mark = answer["word"] if answer["word"] in NOT_AS_CLAIMED else ""
             named = Named(column.label, mark, answer["evidence"])
             fields.setdefault(answer["field"], {}).setdefault(answer["value"] or NO_ANSWER, []).append(named)
-    measured = [
-        Convention(field, dict(sorted(answers.items(), key=lambda item: (item[0] == NO_ANSWER, -len(item[1])))))
-        for field, answers in fields.items()
-    ]
-    return sorted(measured, key=lambda one: len(set(one.answers) - {NO_ANSWER}) < 2)
+    for field, answers in fields.items():
+        fields[field] = dict(sorted(answers.items(), key=lambda item: (item[0] == NO_ANSWER, -len(item[1]))))
+    return dict(sorted(fields.items(), key=lambda item: len(set(item[1]) - {NO_ANSWER}) < 2))
 
 
 @dataclass(frozen=True)
