@@ -2,9 +2,9 @@
 
     python reports/publish.py RESULTS.json [RESULTS.json ...]
 
-Writes summary.md, matrix.png and results.json into reports/published, or into ``--folder``. The record is kept under
-3 MB: where it is larger, first the scripts of known deviations go, which ``bnconform reproduce`` writes again, then the
-other scripts, then the single deviations on fixed cases, of which the worst stay.
+Writes summary.md, matrix.png and results.json into reports/published, or into ``--folder``. The record has at most 3 MB.
+If it is larger, the scripts of known deviations are left out first, which ``bnconform reproduce`` writes again; then the
+other scripts; then the single deviations on fixed cases, except the worst.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LIMIT = 3_000_000
 
 
 def without_known_scripts(run: Results) -> Results:
-    """The run without the scripts of what is on the ledger."""
+    """The run without the scripts of known deviations."""
     return replace(run, cells=tuple(replace(cell, script="") if cell.known else cell for cell in run.cells))
 
 
@@ -56,17 +56,17 @@ SMALLER: tuple[Callable[[Results], Results], ...] = (without_known_scripts, with
 
 
 def text_of(runs: Runs) -> str:
-    """The record as JSON without a space, as `bnconform report` reads it."""
+    """The record as JSON without spaces, which `bnconform report` can read."""
     return json.dumps(runs.as_data(), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def fitted(runs: Runs, limit: int = LIMIT) -> Runs:
-    """The runs with as much as the limit has room for.
+    """The runs, with parts left out until the record is small enough.
 
     Raises
     ------
     ResultsError
-        Even the least is too much.
+        The record is too large even without these parts.
     """
     for smaller in (None, *SMALLER):
         runs = runs if smaller is None else Runs.of(map(smaller, runs.runs))
@@ -76,7 +76,7 @@ def fitted(runs: Runs, limit: int = LIMIT) -> Runs:
 
 
 def publish(paths: Sequence[Path], folder: Path) -> list[Path]:
-    """Write the sample; give what was written.
+    """Write the sample; return the paths of its files.
 
     Raises
     ------

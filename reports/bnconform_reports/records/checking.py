@@ -61,6 +61,7 @@ def _finite_or_none(value: Any) -> bool:
     return value is None or _finite(value)
 
 
+# Shapes of the parts of a record, and of the whole: RESULTS and BENEFITS.
 TEXTS = ("requirement", "implementation", "reason", "worst_case", "grade", "again", "script", "traceback")
 COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing", "usual")
 CELL = dict.fromkeys(TEXTS, str) | {"verdict": one_of(VERDICTS)} | dict.fromkeys(COUNTS, int)
@@ -121,7 +122,7 @@ def check(results: Results) -> None:
     for name, identity in results.identities.items():
         _only(identity["dialect"], DIALECT, f"dialect of {name}")
     for name, measures in results.measures.items():
-        _only(measures.get("handed", HANDED), {field.name: None for field in fields(Handed)}, f"handed of {name}")
+        _only(measures.get("handed", HANDED), [field.name for field in fields(Handed)], f"handed of {name}")
         for point in measures["points"]:
             first, second = (point.get(part, {}) for part in ("deviations", "allowed"))
             if {key: len(first[key]) for key in first} != {key: len(second[key]) for key in second}:

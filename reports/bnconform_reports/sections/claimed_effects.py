@@ -10,7 +10,7 @@ from bnconform_reports.pictures.charts import PanelChart, panel_chart
 
 VERDICTS = ("as claimed", "undecided", "contrary")
 LOOKS = {"as claimed": "m", "undecided": "r", "contrary": "k"}
-"""The class of a verdict's colours in style.css; the word always stands beside."""
+"""The class of a verdict's colours in style.css; the word is always shown beside it."""
 
 
 Values: TypeAlias = list[tuple[str, str, str] | None]

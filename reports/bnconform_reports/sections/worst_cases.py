@@ -48,14 +48,14 @@ class WorstCase:
 def worst_cases(found: Merged, shown: list[Curves]) -> list[WorstCase]:
     """The cases with the worst errors of the curves of one kind, in the order of their places."""
     gathered: dict[tuple[float, str], list[tuple[float, WorstError]]] = {}
-    handed: dict[str, dict[str, Any]] = {}
+    given: dict[str, dict[str, Any]] = {}
     for of in shown:
         for curve in of.curves:
             ratio, at = curve.worst
             if ratio == 0:
                 continue
             anchor = case_anchor(found, curve.names[0], of.kind, at)
-            handed[anchor] = found.measures[curve.names[0]].get("handed", {})
+            given[anchor] = found.measures[curve.names[0]].get("handed", {})
             again = tuple(_again(found, name, of.kind, at) for name in curve.names[:FEW])
             error = WorstError(", ".join(curve.names), f"{of.title}: {error_text(ratio)}", again)
             gathered.setdefault((at, anchor), []).append((ratio, error))
@@ -63,8 +63,8 @@ def worst_cases(found: Merged, shown: list[Curves]) -> list[WorstCase]:
     return [
         WorstCase(
             anchor,
-            f"{AXES[kind]} {at:g}" + _differing(handed[anchor], list(handed.values())),
-            _text(kind, at, handed[anchor]),
+            f"{AXES[kind]} {at:g}" + _differing(given[anchor], list(given.values())),
+            _text(kind, at, given[anchor]),
             _by_implementations(one for _, one in sorted(errors, key=lambda pair: -pair[0])),
         )
         for (at, anchor), errors in sorted(gathered.items(), key=lambda item: item[0])
