@@ -2,9 +2,9 @@
 
     python reports/publish.py RESULTS.json [RESULTS.json ...]
 
-Writes summary.md, matrix.png and results.json into reports/published, or into ``--folder``. The record has at most 3 MB.
-If it is larger, the scripts of known deviations are left out first, which ``bnconform reproduce`` writes again; then the
-other scripts; then the single deviations on fixed cases, except the worst.
+Writes summary.md, matrix.png and results.json into reports/published, or into ``--folder``. The record has at most 3
+MB. If it is larger, the scripts of known deviations are left out first, which ``bnconform reproduce`` writes again;
+then the other scripts; then the single deviations on fixed cases, except the worst.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def test_names_are_escaped_and_nothing_runs() -> None:
 
 
 def test_curves_hold_their_points_inside_the_frame() -> None:
-    """Values lie where they belong, upwards; what is not finite is left out, and colours go by implementation."""
+    """Larger values lie higher, values that are not finite are left out, and each implementation has its colour."""
     chart = panel_chart(record()["experiments"][0]["panels"][0], ["torch"])
     curve, plain = chart.curves
     points = [tuple(map(float, point.split(","))) for point in curve.points.split()]
@@ -162,7 +162,7 @@ def damaged(path: str, value: object) -> dict[str, Any]:
 def test_damaged_record_is_refused(
     path: str, value: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A part that is not what it should be is told in one line, and nothing is written."""
+    """A record with a wrong part is refused in one line, and nothing is written."""
     small().write(tmp_path / "results.json")
     given = [str(tmp_path / "results.json"), written(tmp_path, damaged(path, value))]
     assert main(["report", *given, "-o", str(tmp_path / "site")]) == 2
@@ -173,7 +173,7 @@ def test_damaged_record_is_refused(
 
 
 def test_whole_record_is_sound() -> None:
-    """The record that the others are made of passes."""
+    """The record that the damaged ones are made from passes."""
     check_benefits(record())
 
 

@@ -27,16 +27,7 @@ _TICKS = 5
 
 @dataclass(frozen=True)
 class Scale:
-    """From numbers to the drawing, linear or logarithmic.
-
-    Attributes
-    ----------
-    low, high : float
-        The ends, as numbers.
-    begin, end : float
-        The ends, on the drawing.
-    log : bool
-    """
+    """From numbers, low to high, to places on the drawing, begin to end; linear or logarithmic."""
 
     low: float
     high: float

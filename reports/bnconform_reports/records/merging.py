@@ -27,15 +27,7 @@ _COUNTS = ("cases", "mistrusted", "elements", "unbounded", "overflowing")
 
 @dataclass(frozen=True)
 class Column:
-    """One implementation in one set of versions.
-
-    Attributes
-    ----------
-    label : str
-        Its name, followed by its versions if the runs had several.
-    name : str
-    versions : dict
-    """
+    """One implementation in one set of versions; the label is its name, with the versions if the runs had several."""
 
     label: str
     name: str

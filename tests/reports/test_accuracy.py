@@ -1,4 +1,4 @@
-"""Implementations side by side: what is compared is what the record holds, and the page shows those numbers."""
+"""Accuracy side by side: the page shows the numbers of the record."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from itertools import combinations
 
 import pytest
 from read_page import Node, parsed
-from sample_runs import SCRIPT_NAME, cell, measures, run, small
+from sample_runs import SCRIPT_NAME, cell, measured, measures, merge, run, small
 
 from bnconform_reports.html_page import page
 from bnconform_reports.pictures.charts import FRAME, Chart, error_chart
 from bnconform_reports.pictures.curves import all_curves
-from bnconform_reports.records.merging import Merged, merged
-from bnconform_reports.records.schema import Runs
+from bnconform_reports.records.merging import Merged
 from bnconform_reports.records.wording import ratio_text
 from bnconform_reports.sections.accuracy import GROUPS, ORDINARY, Error, accuracies, pairs
 
@@ -22,19 +21,14 @@ INF, NAN = math.inf, math.nan
 
 @pytest.fixture(scope="module")
 def found() -> Merged:
-    """What the small record says."""
-    return merged(Runs.of([small()]))
+    """The small record, merged."""
+    return merge(small())
 
 
 @pytest.fixture(scope="module")
 def root(found: Merged) -> Node:
     """Its page."""
     return parsed(page(found))
-
-
-def of(**measured: object) -> Merged:
-    """Implementations with these measures."""
-    return merged(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
 
 
 def charts(found: Merged) -> list[Chart]:
@@ -79,17 +73,17 @@ def test_pairs_are_all_of_one_dtype(found: Merged) -> None:
 
 def test_pair_differs_by_the_difference_of_signed_deviations() -> None:
     """Deviations of unlike sign add, those of like sign cancel; the ratio is of the larger allowed error."""
-    (pair,) = pairs(of(a=measures(0.25, 0.5, 1.0), b=measures(-0.5, 1.0, 7000.0)))
+    (pair,) = pairs(measured(a=measures(0.25, 0.5, 1.0), b=measures(-0.5, 1.0, 7000.0)))
     assert pair.ordinary["y"] == Error(ratio=0.375, ulp=7.5, at=1.0)
     assert pair.hard["gradients"] == Error(ratio=69990.0 / 20.0, ulp=69990.0, at=100.0)
-    (same,) = pairs(of(a=measures(3.0, 4.0), b=measures(3.0, 4.0)))
+    (same,) = pairs(measured(a=measures(3.0, 4.0), b=measures(3.0, 4.0)))
     assert (same.worst, same.hard["y"]) == (0.0, None)
 
 
 @pytest.mark.parametrize(("a", "b", "ratio"), [(NAN, NAN, 0.0), (INF, INF, 0.0), (1.0, NAN, INF), (INF, 1.0, INF)])
 def test_values_that_are_not_finite_differ_from_finite_ones_only(a: float, b: float, ratio: float) -> None:
-    """Two implementations that both give no finite value agree there; one that does differs beyond measure."""
-    (pair,) = pairs(of(a=measures(a), b=measures(b)))
+    """Two implementations agree where neither gives a finite value; if only one does, the difference is infinite."""
+    (pair,) = pairs(measured(a=measures(a), b=measures(b)))
     assert pair.worst == ratio
 
 
@@ -102,7 +96,7 @@ def test_page_shows_each_pair(root: Node, found: Merged) -> None:
 
 
 def test_chart_names_who_crosses_the_line(found: Merged) -> None:
-    """Lines above the allowed error have a colour and say by how much; others have none; other dtypes are not drawn."""
+    """Lines above the allowed error have a colour and a text that says by how much; other dtypes are not drawn."""
     first = charts(found)[0]
     inks = {line.names: line.ink for line in first.lines}
     assert inks == {"torch": 0, "flax.linen": 1, SCRIPT_NAME: 2}
@@ -125,21 +119,21 @@ def test_chart_stays_in_its_frame(found: Merged) -> None:
 
 def test_equal_curves_are_one_line() -> None:
     """Implementations of equal numbers share a line, which names them all."""
-    first, *_ = charts(of(a=measures(1.0, 2.0), b=measures(1.0, 2.0), c=measures(1.0, 3.0)))
+    first, *_ = charts(measured(a=measures(1.0, 2.0), b=measures(1.0, 2.0), c=measures(1.0, 3.0)))
     assert sorted(line.names for line in first.lines) == ["a, b", "c"]
 
 
 def test_point_that_raised_is_told() -> None:
-    """An implementation of which a case raised says so beside its name."""
+    """If a case raised, the table says so beside the implementation's name."""
     failed = measures(1.0)
     failed["points"].append({"kind": "length", "at": 2.0, "worst": {}, "error": "raises: ValueError: n = 2"})
-    found = of(a=failed)
+    found = measured(a=failed)
     assert accuracies(found)[0].trouble == "raises: ValueError: n = 2"
     assert "raises: ValueError: n = 2" in parsed(page(found)).one("table", id="accuracy").text
 
 
 def test_record_without_measures_says_how_to_get_them() -> None:
-    """Where nothing was measured, the page says what to do."""
-    section = parsed(page(merged(Runs.of([run([cell("F1", "a")])])))).one("section", id="comparison")
+    """If nothing was measured, the page says what to do."""
+    section = parsed(page(merge(run([cell("F1", "a")])))).one("section", id="comparison")
     assert "--bn-measure" in section.text
     assert not list(section.all("table"))
