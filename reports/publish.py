@@ -2,9 +2,9 @@
 
     python reports/publish.py RESULTS.json [RESULTS.json ...]
 
-Writes summary.md, matrix.png and results.json into reports/published, or into ``--folder``. The record is kept under
-3 MB: where it is larger, first the scripts of known deviations go, which ``bnconform reproduce`` writes again, then the
-other scripts, then the single deviations on fixed cases, of which the worst stay.
+Writes summary.md, matrix.png and results.json into reports/published, or into ``--folder``. The record has at most 3
+MB. If it is larger, the scripts of known deviations are left out first, which ``bnconform reproduce`` writes again;
+then the other scripts; then the single deviations on fixed cases, except the worst.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bnconform_reports.picture import draw
-from bnconform_reports.records import Results, ResultsError
-from bnconform_reports.runs import RUNS_SCHEMA, Runs, read_runs, run_id
-from bnconform_reports.summary import summary
-from bnconform_reports.together import together
+from bnconform_reports.ci_files import summary
+from bnconform_reports.pictures.matrix_picture import draw_matrix
+from bnconform_reports.records.merging import merged
+from bnconform_reports.records.reading import read_runs
+from bnconform_reports.records.schema import Results, ResultsError, Runs
 
 PUBLISHED = Path(__file__).parent / "published"
 LIMIT = 3_000_000
@@ -31,7 +31,7 @@ LIMIT = 3_000_000
 
 
 def without_known_scripts(run: Results) -> Results:
-    """The run without the scripts of what is on the ledger."""
+    """The run without the scripts of known deviations."""
     return replace(run, cells=tuple(replace(cell, script="") if cell.known else cell for cell in run.cells))
 
 
@@ -56,18 +56,17 @@ SMALLER: tuple[Callable[[Results], Results], ...] = (without_known_scripts, with
 
 
 def text_of(runs: Runs) -> str:
-    """The record as JSON without a space, as `bnconform report` reads it."""
-    data = {"schema": RUNS_SCHEMA, "runs": [{"id": run_id(run)} | run.as_data() for run in runs.runs]}
-    return json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
+    """The record as JSON without spaces, which `bnconform report` can read."""
+    return json.dumps(runs.as_data(), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def fitted(runs: Runs, limit: int = LIMIT) -> Runs:
-    """The runs with as much as the limit has room for.
+    """The runs, with parts left out until the record is small enough.
 
     Raises
     ------
     ResultsError
-        Even the least is too much.
+        The record is too large even without these parts.
     """
     for smaller in (None, *SMALLER):
         runs = runs if smaller is None else Runs.of(map(smaller, runs.runs))
@@ -77,7 +76,7 @@ def fitted(runs: Runs, limit: int = LIMIT) -> Runs:
 
 
 def publish(paths: Sequence[Path], folder: Path) -> list[Path]:
-    """Write the sample; give what was written.
+    """Write the sample; return the paths of its files.
 
     Raises
     ------
@@ -85,15 +84,15 @@ def publish(paths: Sequence[Path], folder: Path) -> list[Path]:
         A record cannot be read, or is too large.
     """
     runs = fitted(reduce(Runs.merge, map(read_runs, paths), Runs(())))
-    found = together(runs)
+    found = merged(runs)
     if not found.cells:
         raise ResultsError("the records hold no verdict; pass one of a run that judged something")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(text_of(runs), encoding="utf-8")
     (folder / "summary.md").write_text(summary(found), encoding="utf-8")
     with TemporaryDirectory() as place:
-        png, _ = draw(found, Path(place))
-        (folder / "matrix.png").write_bytes(png.read_bytes())
+        draw_matrix(found, Path(place))
+        (folder / "matrix.png").write_bytes((Path(place) / "matrix.png").read_bytes())
     return [folder / name for name in ("results.json", "summary.md", "matrix.png")]
 
 

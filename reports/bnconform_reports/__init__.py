@@ -1,1 +1,1 @@
-"""What was found: records in, pages out."""
+"""Reports on what was found: records of runs in, pages out."""

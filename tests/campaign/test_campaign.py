@@ -36,7 +36,7 @@ from bnconform.cases.case_file import read as read_case
 from bnconform.cli import main
 from bnconform.commands.replay import replay_file
 from bnconform_adapters.contract import AdapterError
-from bnconform_reports.records import read
+from bnconform_reports.records.reading import read
 
 CASES = "1500"
 ENTRY = (

@@ -34,7 +34,7 @@ from bnconform.running.options import RunOptions
 from bnconform.running.session import Session
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import Entry
-from bnconform_reports.records import read
+from bnconform_reports.records.reading import read
 
 SEED = 11
 

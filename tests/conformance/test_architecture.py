@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ KERNELS = {"fused_triton", "starters"}
 # A module of calls is written as a framework's users write it, and is imported when it is first called; the table of a
 # room is no such module.
 PLAIN = set(ROOMS)
+ROOMS_OF_REPORTS = ("records", "pictures", "sections", "")
+"""Rooms in the order of imports; the last one is the top of the package, which other packages call."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,20 @@ def test_only_adapters_know_frameworks(package: str) -> None:
             continue
         for found in imports(path):
             assert found.package not in FRAMEWORKS, f"{path.relative_to(ROOT)}:{found.line}"
+
+
+def test_reports_import_downwards() -> None:
+    """No module of the reports imports one of a later room, and no modules import each other in a circle."""
+    graph: dict[str, set[str]] = {}
+    for path in files("bnconform_reports"):
+        own = ".".join(path.relative_to(SOURCES["bnconform_reports"].parent).with_suffix("").parts)
+        froms = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom)]
+        graph[own] = {str(node.module) for node in froms if str(node.module).startswith("bnconform_reports.")}
+        for other in graph[own]:
+            ranks = [ROOMS_OF_REPORTS.index(name.rpartition(".")[0].partition(".")[2]) for name in (other, own)]
+            assert ranks == sorted(ranks), f"{own} imports {other}"
+    assert any(graph.values())
+    TopologicalSorter(graph).prepare()
 
 
 def test_reference_needs_numpy_only() -> None:

@@ -25,7 +25,7 @@ from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import create, find
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import INTERPRETED, CallOptions, Limits
-from bnconform_reports.records import read
+from bnconform_reports.records.reading import read
 
 MOST = EXAMPLES["default"]
 

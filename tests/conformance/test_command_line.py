@@ -14,7 +14,8 @@ from suite_runs import FRAMEWORKS, Run, conformance, run, run_pytest_and_look, s
 from bnconform_adapters import entry
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import REGISTRY, load
-from bnconform_reports.records import ResultsError, read
+from bnconform_reports.records.reading import read
+from bnconform_reports.records.schema import ResultsError
 
 FILES = {
     "nothing.py": "x = 1\n",

@@ -27,11 +27,11 @@ STAGES = {
     "scripting": "bnconform.scripts.writer:script",
     "making a cell": "bnconform.running.ruling:Ruling.cell",
     "taking a cell in": "bnconform.running.session:Session.add",
-    "recording": "bnconform_reports.records:Results.write",
-    "reading the record": "bnconform_reports.records:from_data",
-    "the matrix": "bnconform_reports.matrix:lines",
-    "the page of vet": "bnconform_reports.verdict:lines",
-    "the page of report": "bnconform_reports.page:page",
+    "recording": "bnconform_reports.records.schema:Results.write",
+    "reading the record": "bnconform_reports.records.reading:from_data",
+    "the matrix": "bnconform_reports.terminal_matrix:lines",
+    "the page of vet": "bnconform_reports.vet_page:lines",
+    "the page of report": "bnconform_reports.html_page:page",
 }
 """Stages of a run, and the function of each that raises."""
 ONLY = {"the page of vet": "vet", "reading the record": "vet report", "the page of report": "report"}

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from bnconform.judging.findings import Finding
-from bnconform_reports.matrix import lines
-from bnconform_reports.records import SCHEMA, VERDICTS, Cell, Results, ResultsError, read
-from bnconform_reports.wording import ratio_text
+from bnconform_reports.records.reading import read
+from bnconform_reports.records.schema import SCHEMA, VERDICTS, Cell, Results, ResultsError
+from bnconform_reports.records.wording import ratio_text
+from bnconform_reports.terminal_matrix import lines
 
 INF, NAN = float("inf"), float("nan")
 KNOWN = {"kind": "bug", "reason": "counts an empty batch", "versions": "torch==2.13.0"}

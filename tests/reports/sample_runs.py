@@ -15,7 +15,8 @@ from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Case
 from bnconform_reference.dialect import FLAX, PYTORCH, Dialect
 from bnconform_reference.precision import DtypeName
-from bnconform_reports.records import Cell, Results
+from bnconform_reports.records.merging import Merged, merged
+from bnconform_reports.records.schema import Cell, Results, Runs
 
 SCRIPT_NAME = "<script>alert(1)</script>"
 """A candidate's name that would run where it is not escaped."""
@@ -114,6 +115,16 @@ def run(cells: Sequence[Cell], **more: Any) -> Results:
         "cells": tuple(cells),
     }
     return Results(**values | more)
+
+
+def merge(*results: Results) -> Merged:
+    """These runs, merged."""
+    return merged(Runs.of(results))
+
+
+def measured(**found: object) -> Merged:
+    """Implementations with these measures."""
+    return merge(run([cell("F1", name) for name in found], measures=found))
 
 
 def small() -> Results:

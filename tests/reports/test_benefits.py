@@ -13,9 +13,10 @@ from sample_runs import SCRIPT_NAME, small
 
 from bnconform.cli import main
 from bnconform.training.experiments.facts import Experiment, Fact, Interval, Panel, line
-from bnconform_reports.benefit_charts import Scale, benefit_chart
-from bnconform_reports.benefit_records import check
-from bnconform_reports.benefits import page, section
+from bnconform_reports.html_page import benefits_page
+from bnconform_reports.pictures.charts import Scale, panel_chart
+from bnconform_reports.records.checking import check_benefits
+from bnconform_reports.sections.claimed_effects import claimed_effects
 
 
 def record(name: str = "torch") -> dict[str, Any]:
@@ -53,9 +54,9 @@ def written(folder: Path, data: dict[str, Any]) -> str:
 
 def test_page_says_what_came_of_each_claim() -> None:
     """Headline, counts and verdicts are those of the facts."""
-    found = section(record())
+    found = claimed_effects(record())
     assert found.headline == "batch norm at work: of 3 claimed effects 1 as claimed, 1 undecided, 1 contrary"
-    text = page(found)
+    text = benefits_page(found)
     assert "2 [1, 3]" in text
     assert '<span class="key m">as claimed</span>' in text
     assert '<span class="key k">contrary</span>' in text
@@ -67,7 +68,7 @@ def test_page_says_what_came_of_each_claim() -> None:
 
 def test_names_are_escaped_and_nothing_runs() -> None:
     """A name that holds markup is text, and the page's policy lets no script run."""
-    text = page(section(record(SCRIPT_NAME)))
+    text = benefits_page(claimed_effects(record(SCRIPT_NAME)))
     assert SCRIPT_NAME not in text
     assert "<script" not in text
     assert "default-src 'none'; style-src 'unsafe-inline'" in text
@@ -75,8 +76,8 @@ def test_names_are_escaped_and_nothing_runs() -> None:
 
 
 def test_curves_hold_their_points_inside_the_frame() -> None:
-    """Values lie where they belong, upwards; what is not finite is left out, and colours go by implementation."""
-    chart = benefit_chart(record()["experiments"][0]["panels"][0], ["torch"])
+    """Larger values lie higher, values that are not finite are left out, and each implementation has its colour."""
+    chart = panel_chart(record()["experiments"][0]["panels"][0], ["torch"])
     curve, plain = chart.curves
     points = [tuple(map(float, point.split(","))) for point in curve.points.split()]
     assert len(points) == 3
@@ -161,7 +162,7 @@ def damaged(path: str, value: object) -> dict[str, Any]:
 def test_damaged_record_is_refused(
     path: str, value: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A part that is not what it should be is told in one line, and nothing is written."""
+    """A record with a wrong part is refused in one line, and nothing is written."""
     small().write(tmp_path / "results.json")
     given = [str(tmp_path / "results.json"), written(tmp_path, damaged(path, value))]
     assert main(["report", *given, "-o", str(tmp_path / "site")]) == 2
@@ -172,8 +173,8 @@ def test_damaged_record_is_refused(
 
 
 def test_whole_record_is_sound() -> None:
-    """The record that the others are made of passes."""
-    check(record())
+    """The record that the damaged ones are made from passes."""
+    check_benefits(record())
 
 
 def test_two_records_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from sample_runs import SCRIPT_NAME, broken, large, run, small
+from sample_runs import SCRIPT_NAME, broken, large, merge, run, small
 
-from bnconform_reports.page import page
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import together
+from bnconform_reports.html_page import page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -25,7 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-
 
 
 def browse(address: str, folder: Path, *options: str) -> tuple[str, str]:
-    """Open an address; give what Chromium printed and what its log says."""
+    """Open an address; return what Chromium printed, and its log."""
     assert CHROMIUM is not None
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=4000", *options, address]
@@ -34,16 +32,16 @@ def browse(address: str, folder: Path, *options: str) -> tuple[str, str]:
 
 
 def console(log: str) -> list[str]:
-    """What pages wrote to the console, errors and refused requests included."""
+    """Lines that pages wrote to the console, errors and refused requests included."""
     return [line for line in log.splitlines() if "CONSOLE" in line]
 
 
 def played(folder: Path, actions: str, text: str | None = None, hash: str = "") -> dict[str, object]:
-    """Run JavaScript in the page after its own; give what it returns.
+    """Run JavaScript in the page after its own; return its result.
 
     The page allows no script but its own, so the policy of this copy allows the test's, too.
     """
-    text = text or page(together(Runs.of([small()])))
+    text = text or page(merge(small()))
     text = re.sub("script-src '[^']*'", "script-src 'unsafe-inline'", text)
     test = f"""<script>
 addEventListener("load", () => setTimeout(async () => {{
@@ -75,7 +73,7 @@ addEventListener("load", () => setTimeout(async () => {{
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves one page, and keeps what else is asked for."""
+    """Serves one page, and records all other requests."""
 
     page = b""
 
@@ -114,7 +112,7 @@ def server() -> Iterator[_Server]:
 def test_page_runs_without_a_word_on_the_console(results: object, tmp_path: Path) -> None:
     """Opened from disk, the page's own script runs, nothing is refused or fails, and no text of a record runs."""
     assert callable(results)
-    (tmp_path / "index.html").write_text(page(together(Runs.of([results()]))), encoding="utf-8")
+    (tmp_path / "index.html").write_text(page(merge(results())), encoding="utf-8")
     out, log = browse((tmp_path / "index.html").as_uri(), tmp_path, "--dump-dom")
     assert console(log) == []
     assert re.search(r'<output id="shown">\d+ of \d+ laws', out), "the script ran"
@@ -122,7 +120,7 @@ def test_page_runs_without_a_word_on_the_console(results: object, tmp_path: Path
 
 def test_console_is_looked_at(tmp_path: Path) -> None:
     """An error on the page, or a request that it forbids, would be seen."""
-    text = page(together(Runs.of([small()])))
+    text = page(merge(small()))
     (tmp_path / "fails.html").write_text("<script>fail()</script>")
     (tmp_path / "asks.html").write_text(text.replace("<main>", '<main><img src="http://127.0.0.1:9/x.png">'))
     for name in ("fails.html", "asks.html"):
@@ -132,13 +130,13 @@ def test_console_is_looked_at(tmp_path: Path) -> None:
 
 def test_no_request_leaves_the_page(server: _Server, tmp_path: Path) -> None:
     """Served over HTTP, nothing but the page itself is asked for; the browser's own favicon is forbidden as well."""
-    server.page = page(together(Runs.of([small()]))).encode()
+    server.page = page(merge(small())).encode()
     browse(f"http://127.0.0.1:{server.server_port}/", tmp_path, "--dump-dom")
     assert server.asked == ["/"]
 
 
 def test_arrows_walk_the_matrix_and_tell_each_cell(tmp_path: Path) -> None:
-    """One cell is a stop of the Tab key; arrows move to its neighbours, past empty cells, and what is there is told."""
+    """Tab stops at one cell; arrows move to its neighbours, past empty cells, and the page describes the cell."""
     answer = played(
         tmp_path,
         """
@@ -194,7 +192,7 @@ def test_filters_narrow_the_matrix(tmp_path: Path) -> None:
 
 
 def test_order_brings_the_telling_rows_first(tmp_path: Path) -> None:
-    """Rows are sorted by who is alone in failing, by how much is broken, and back to the catalogue's order."""
+    """Rows can be sorted by laws with one that is alone in failing, by broken cells, and by the catalogue's order."""
     answer = played(
         tmp_path,
         """
@@ -214,7 +212,7 @@ def test_order_brings_the_telling_rows_first(tmp_path: Path) -> None:
 
 
 def test_link_to_a_broken_cell_opens_it(tmp_path: Path) -> None:
-    """A cell's link, and an address that ends in it, open what is told of the cell and set the focus there."""
+    """A cell's link, and an address that ends in it, open the details of the cell and set the focus there."""
     actions = """
         const opened = document.getElementById("X3-torch");
         const before = opened.open;
@@ -243,9 +241,9 @@ def test_link_to_a_case_opens_all_that_it_lies_in(tmp_path: Path) -> None:
 
 
 def test_link_to_a_cell_of_a_shared_cause_opens_it(tmp_path: Path) -> None:
-    """A known deviation that stands with others of its cause is reached from the matrix, too."""
+    """The matrix also links to a known deviation that is inside the group of its cause."""
     known = {"kind": "bug", "reason": "shared", "versions": "v"}
-    text = page(together(Runs.of([run([broken("S9", name, known=known) for name in ("a", "b")])])))
+    text = page(merge(run([broken("S9", name, known=known) for name in ("a", "b")])))
     actions = """
         document.querySelector('#grid a[href="#S9-b"]').click();
         await new Promise((done) => setTimeout(done, 100));
@@ -312,7 +310,7 @@ def test_converter_shows_one_pair(tmp_path: Path) -> None:
 def test_page_does_not_scroll_sideways(width: int, results: object, tmp_path: Path) -> None:
     """At either width only the matrix and tables scroll sideways, in boxes of their own, never the page."""
     assert callable(results)
-    (tmp_path / "index.html").write_text(page(together(Runs.of([results()]))), encoding="utf-8")
+    (tmp_path / "index.html").write_text(page(merge(results())), encoding="utf-8")
     (tmp_path / "frame.html").write_text(
         f'<iframe src="index.html" style="width:{width}px;height:900px;border:0"></iframe><pre id="answer"></pre>'
         "<script>addEventListener('load', () => {"

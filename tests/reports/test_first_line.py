@@ -1,4 +1,4 @@
-"""The verdict in one line, its exit status, and the lines on what was judged."""
+"""The verdict in one line, its exit status, and the lines on its scope."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sample_runs import KNOWN, broken, cell, run
 from bnconform.running.options import LEVELS
 from bnconform_adapters.claims import Claims
 from bnconform_reference.dialect import Dialect
-from bnconform_reports.first_line import exit_status, explains_failure, verdict
-from bnconform_reports.records import Cell
-from bnconform_reports.scope import scope
+from bnconform_reports.first_line import exit_status, explains_failure, first_line
+from bnconform_reports.records.schema import Cell
+from bnconform_reports.sections.scope import scope
 
 K = "k.py"
 MET = [cell(id, K) for id in ("F1", "F2", "N1", "X1", "G10")]
@@ -24,7 +24,7 @@ LATE = Cell("P2", K, "not judged", "the time budget of 90 s was over after 3 cas
 
 
 def without(id: str, cells: list[Cell]) -> list[Cell]:
-    """The cells but for one law's."""
+    """The cells of all laws except one."""
     return [one for one in cells if one.requirement != id]
 
 
@@ -86,7 +86,7 @@ def without(id: str, cells: list[Cell]) -> list[Cell]:
 def test_first_line_tells_levels_apart_and_adds_up(cells: list[Cell], line: str, status: int) -> None:
     """Word, levels, and the rest; the numbers add up to all laws; the exit status goes with it."""
     results = run(cells)
-    assert verdict(results, K) == line
+    assert first_line(results, K) == line
     assert exit_status(results, K) == status
     if "is NOT JUDGED" not in line:
         body = line.partition("laws; ")[2] or line
@@ -96,16 +96,16 @@ def test_first_line_tells_levels_apart_and_adds_up(cells: list[Cell], line: str,
 
 
 def test_crash_has_a_word_of_its_own() -> None:
-    """A call that ends its process is no mere wrong value, whatever its law's level."""
+    """A call that ends its process gets the word CRASHES, whatever the level of its law."""
     crash = broken("E2", K)
     assert crash.finding is not None
     crash = replace(crash, finding=crash.finding | {"quantity": "call", "problem": "hung: no answer within 0.5 s"})
-    assert verdict(run([*MET, crash]), K).startswith("k.py CRASHES: core 2 of 2")
+    assert first_line(run([*MET, crash]), K).startswith("k.py CRASHES: core 2 of 2")
 
 
 @pytest.mark.parametrize(("level", "status"), [("core", 0), ("numerics", 0), ("robust", 1), ("more", 1)])
 def test_level_decides_the_exit_status(level: Any, status: int) -> None:
-    """Broken laws beyond the level that decides are on the page, and do not decide; a failure of the suite does."""
+    """Broken laws beyond the deciding level leave the exit status alone; a failure of the suite never does."""
     deciding = LEVELS[: LEVELS.index(level) + 1]
     assert exit_status(run([*MET, broken("E1", K)]), K, deciding) == status
     assert exit_status(run([*MET, FAILED]), K, deciding) == 3
@@ -119,7 +119,7 @@ def test_record_that_explains_nothing_is_told() -> None:
 
 
 def about(**claimed: Any) -> dict[str, Any]:
-    """What a record says of an implementation with these claims."""
+    """The record's entry on an implementation with these claims."""
     return {"claims": asdict(replace(Claims(), **claimed)), "plan": {}, "remarks": [], "what": ""}
 
 
@@ -148,7 +148,7 @@ def test_verbose_scope_lists_every_law_and_how_to_claim_more() -> None:
 
 
 def test_scope_warns_of_too_few_cases_and_says_what_the_budget_chose() -> None:
-    """Where a budget left less than a quarter of the usual cases, the page says so, and how to get the same again."""
+    """If a law got less than a quarter of its usual cases, the page says so, and how to get the same again."""
     plan = {"examples": "4:interpreted:512", "budget": 90.0, "call": 0.25}
     cells = [cell("F1", K, cases=4, usual=60), cell("F2", K, cases=20, usual=60)]
     results = run(cells, abouts={K: about() | {"plan": plan, "remarks": ["x of rank 3 raises RuntimeError: no"]}})

@@ -1,4 +1,4 @@
-"""Broken laws on the page: the closest to the cause first, what breaks with it under it, and none is lost."""
+"""Broken laws on the verdict page: the law closest to the cause comes first, others join its group, none is lost."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 from sample_runs import broken, cell, run
 
 from bnconform.requirements import CATALOGUE, CLOSENESS, DISTANCE
-from bnconform_reports.folding import groups
-from bnconform_reports.records import Cell
-from bnconform_reports.verdict import lines
+from bnconform_reports.records.schema import Cell
+from bnconform_reports.vet_page import grouped, lines
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "kill_matrix.json"
 
@@ -28,7 +27,7 @@ def off(requirement: str, quantity: str, mode: str = "training", problem: str = 
 
 def folded(*cells: Cell) -> list[str]:
     """The ids of each group, as text."""
-    return [" ".join(cell.requirement for cell in group) for group in groups(cells)]
+    return [" ".join(cell.requirement for cell in group) for group in grouped(cells)]
 
 
 def test_every_law_has_one_place() -> None:
@@ -44,7 +43,7 @@ def test_law_closest_to_the_cause_comes_first() -> None:
 
 
 def test_other_outputs_and_modes_stand_by_themselves() -> None:
-    """What is wrong with another output, or in the other mode, has a line of its own."""
+    """A wrong value of another output, or in the other mode, starts a group of its own."""
     cells = (
         off("F1", "y"),
         off("M5", "y"),
@@ -69,20 +68,20 @@ def test_what_is_stored_wrongly_shows_in_the_calls_after_it() -> None:
 
 
 def test_any_wrong_output_shows_in_training() -> None:
-    """T1 and T2 are under the first law that found a wrong output, and by themselves where there is none."""
+    """T1 and T2 join the first law that found a wrong output; without one they are groups of their own."""
     assert folded(off("T1", "loss"), off("T2", "y", "inference"), off("G2", "dweight")) == ["G2 T1 T2"]
     assert folded(off("E1", "call", problem="returned"), off("T1", "loss")) == ["E1", "T1"]
 
 
 def test_derivatives_of_a_wrong_output_are_wrong() -> None:
-    """G10 and G11 are under a wrong output of the same mode, and by themselves in the other."""
+    """G10 and G11 join a wrong output of the same mode, and no other."""
     assert folded(off("G11", "y_tangent"), off("G10", "ddy"), off("G1", "dx")) == ["G1 G10 G11"]
     assert folded(off("G10", "ddy", "inference"), off("G1", "dx")) == ["G1", "G10"]
     assert folded(off("G10", "ddy"), off("S1", "running_mean")) == ["S1", "G10"]
 
 
 def test_calls_are_one_finding_where_the_same_happened() -> None:
-    """Calls that raised the same exception are one group; another exception, or one that did not come, is another."""
+    """Calls that raised the same exception are one group; another exception, or a missing one, starts another."""
     raised = "raised ValueError: cannot reshape array of size {} into shape ({},2)"
     cells = (
         off("F1", "call", problem=raised.format(4, 1)),
@@ -95,7 +94,7 @@ def test_calls_are_one_finding_where_the_same_happened() -> None:
 
 
 def test_record_without_modes_is_folded_by_its_witness() -> None:
-    """An earlier record says no mode: the last step of its witness does."""
+    """In an older record, which names no mode, the last step of the witness gives it."""
     one, other = off("F1", "y"), off("M5", "y")
     for found in (one, other):
         assert found.finding is not None
@@ -120,12 +119,12 @@ def test_page_loses_no_law() -> None:
     assert {law.id for law in CATALOGUE} == {id for id in DISTANCE if re.search(rf"\b{id}\b", text)}
     assert page[page.index("broken") + 1].startswith(f"  {next(iter(DISTANCE))} ")
     told = [line for line in page if " broken by kernel.py: " in line]
-    assert [line.split()[0] for line in told] == [group[0].requirement for group in groups(cells)][:2]
+    assert [line.split()[0] for line in told] == [group[0].requirement for group in grouped(cells)][:2]
     assert max(map(len, page[page.index("broken") + 2 :][:2])) <= 100
 
 
 def test_line_of_a_law_says_how_the_case_was_called() -> None:
-    """X4's line names a case of channels and the call of none."""
+    """The line of X4 names the drawn case and the call without channels."""
     call = ["called    with x f32[2,0] instead of f32[2,2]", "          with dy f32[2,0] instead of f32[2,2]"]
     found = off("X4", "call", problem="raised IndexError")
     found = broken("X4", "kernel.py", finding=(found.finding or {}) | {"call": call})
@@ -135,13 +134,13 @@ def test_line_of_a_law_says_how_the_case_was_called() -> None:
 
 
 def share(order: list[str]) -> float:
-    """The share of the zoo's specimens whose first broken law is one that the specimen is there for."""
+    """The share of the zoo's specimens whose first broken law is one that they are meant to break."""
     rows = json.loads(PUBLISHED.read_text())["specimens"]
     broken = [set(row["also"]) | {id for id, kills in row["kills"].items() if any(kills)} for row in rows]
     return sum(min(ids, key=order.index) in row["laws"] for ids, row in zip(broken, rows, strict=True)) / len(rows)
 
 
 def test_first_law_names_the_fault_more_often_than_the_catalogues() -> None:
-    """Over the published kill matrix, the law that comes first is there for the fault in three of four specimens."""
+    """For three of four specimens of the published kill matrix, the first law is one that the fault is there for."""
     assert share([law.id for law in CATALOGUE]) < 0.65
     assert share(list(DISTANCE)) >= 0.75

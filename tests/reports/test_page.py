@@ -11,18 +11,16 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 from read_page import Node, parsed
-from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, run, small
+from sample_runs import LINK, SCRIPT_NAME, broken, cell, identity, large, merge, run, small
 
 from bnconform.judging.findings import number
 from bnconform.requirements import BY_ID
 from bnconform_reference.dialect import Dialect
-from bnconform_reports.alike import alike
-from bnconform_reports.conventions import moves
-from bnconform_reports.page import FAMILIES, LOOKS, page
-from bnconform_reports.records import Results
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import together
-from bnconform_reports.wording import ratio_text
+from bnconform_reports.html_page import FAMILIES, page
+from bnconform_reports.records.merging import similar_runs
+from bnconform_reports.records.schema import Results, Runs
+from bnconform_reports.records.wording import LOOKS, ratio_text
+from bnconform_reports.sections.conventions import moves
 
 LOADS = ("src", "srcset", "data", "poster", "action", "formaction", "background", "xlink:href")
 """Attributes by which a browser fetches."""
@@ -30,7 +28,7 @@ LOADS = ("src", "srcset", "data", "poster", "action", "formaction", "background"
 
 def made(*runs: Results) -> str:
     """The page of some runs."""
-    return page(together(Runs.of(runs)))
+    return page(merge(*runs))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +77,7 @@ def test_every_cell_shows_the_numbers_of_the_record(small_page: Node, tmp_path: 
 
 
 def shown(c: dict[str, Any]) -> str:
-    """What a cell of a record must show."""
+    """The text that a cell of a record must show."""
     if c["grade"]:
         return str(c["grade"])
     judged = c["verdict"] == "breaks" or (c["verdict"] in ("meets", "differs") and c["elements"])
@@ -110,24 +108,24 @@ def test_headline_and_legend_count_the_record(small_page: Node) -> None:
 
 
 def test_page_says_what_made_it(small_page: Node) -> None:
-    """Date, profile, seed, machine, versions and the number of cases stand at the top."""
+    """Date, profile, seed, machine, versions and the number of cases are at the top."""
     about = small_page.one("header").text
     for text in ("2026-11-28 10:00", "profile quick", "seed 7", "Linux x86_64", "python 3.11.7", "torch 2.13.0"):
         assert text in about
     assert f"{sum(c.cases for c in small().cells)} cases" in about
 
 
-def test_runs_that_are_alike_are_told_together() -> None:
+def test_similar_runs_make_one_line() -> None:
     """Many runs of one profile and machine make one line, with every seed; another profile makes its own."""
     run = small()
     later = replace(run, created="2026-11-28T12:30:00+00:00", seed=5)
     other = replace(run, profile="thorough")
-    first, second = alike([run, later, other])
+    first, second = similar_runs([run, later, other])
     assert (first.when, first.seeds) == ("2026-11-28 10:00 to 2026-11-28 12:30 UTC", "seeds 5, 7")
-    assert (second.profile, second.seeds) == ("thorough", "seed 7")
+    assert (second.runs[0].profile, second.seeds) == ("thorough", "seed 7")
 
 
-def test_broken_cell_is_told_in_full(small_page: Node) -> None:
+def test_broken_cell_is_shown_in_full(small_page: Node) -> None:
     """Law, numbers, smallest case, command and script of a broken cell are there, as in the record."""
     c = broken("X3", "torch", 5e4)
     assert c.finding is not None
@@ -156,7 +154,7 @@ def test_new_findings_come_before_known_ones(small_page: Node) -> None:
 
 
 def test_only_the_page_itself_brings_elements(small_page: Node) -> None:
-    """A candidate called like markup shows as text wherever it is named, and so do reasons, notes and scripts."""
+    """Names, reasons, notes and scripts that look like markup show as text everywhere."""
     (script,) = small_page.all("script")
     assert script.text.startswith('"use strict"')
     told = small_page.text
@@ -171,7 +169,7 @@ def test_only_the_page_itself_brings_elements(small_page: Node) -> None:
     "text", ['"><img src=x onerror=alert(1)>', "' onfocus=alert(1) '", "</script><script>alert(1)//"]
 )
 def test_no_text_of_a_record_becomes_markup(text: str) -> None:
-    """Whatever stands in the texts of a record, the page has the elements and attributes it has without."""
+    """No text of a record adds an element or an attribute to the page."""
 
     def record(word: str) -> Results:
         c = broken("F1", word, reason=word, again=word, script=word, known=dict.fromkeys(("kind", "reason"), word))
@@ -204,7 +202,7 @@ FIELDS = ("field", "value", "word", "claimed", "evidence")
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "//example.org"])
 def test_link_that_is_no_web_address_is_not_a_link(link: str) -> None:
-    """Of the upstream links, http and https ones only can be followed."""
+    """Only upstream links with http or https can be followed."""
     known = {"kind": "bug", "reason": "r", "versions": "v", "link": link}
     root = parsed(made(run([broken("F1", "torch", known=known)]))).one("section", id="broken")
     assert all(a.attributes["href"].startswith("#") for a in root.all("a"))
@@ -224,7 +222,7 @@ def test_every_link_leads_somewhere(results: Any) -> None:
 
 
 def test_names_that_look_alike_have_anchors_of_their_own() -> None:
-    """Two implementations whose names give the same anchor are told apart."""
+    """Two implementations whose names give the same anchor get different ids."""
     root = parsed(made(run([broken("F1", "a b"), broken("F1", "a/b")])))
     found = squares(root)
     for name in ("a b", "a/b"):
@@ -274,8 +272,8 @@ def test_row_of_one_that_is_alone_is_marked() -> None:
     assert [len(list(row.all("i"))) for row in rows] == [1, 0]
 
 
-def test_conventions_tell_who_answers_how(small_page: Node) -> None:
-    """Implementations stand beside their answers; what they do not claim is marked; disagreements come first."""
+def test_conventions_list_implementations_by_answer(small_page: Node) -> None:
+    """Each answer lists its implementations, marks those that claim otherwise, and disagreements come first."""
     section = small_page.one("section", id="conventions")
     first = next(section.all("tbody"))
     rows = [[td.text for td in row.all("td")] for row in first.all("tr")]
@@ -310,14 +308,14 @@ def test_converter_has_every_ordered_pair(small_page: Node) -> None:
 
 
 def test_converter_has_words_for_every_dialect() -> None:
-    """Moves between any two choices of one value per channel and of an empty batch can be told."""
+    """The converter has words for every two choices on one value per channel and on an empty batch."""
     hints = get_type_hints(Dialect)
     choices = list(product(get_args(hints["one_value"]), get_args(hints["empty_batch"])))
     identities = {
         f"kernel{i}": identity(f"kernel{i}", Dialect(one_value=one, empty_batch=empty))
         for i, (one, empty) in enumerate(choices)
     }
-    found = together(Runs.of([run([cell("F1", name) for name in identities], identities=identities)]))
+    found = merge(run([cell("F1", name) for name in identities], identities=identities))
     told = {(move.source.names[0], move.target.names[0]): " ".join(move.steps) for move in moves(found)}
     assert len(told) == len(choices) * (len(choices) - 1)
     for (a, (one_a, empty_a)), (b, (one_b, empty_b)) in permutations(zip(identities, choices, strict=True), 2):
@@ -326,7 +324,7 @@ def test_converter_has_words_for_every_dialect() -> None:
 
 
 def test_record_without_dialects_says_how_to_get_them() -> None:
-    """Where no dialect was measured, the page says what to do."""
+    """If no dialect was measured, the page says what to do."""
     root = parsed(made(run([cell("F1", "torch")])))
     assert "--bn-identify" in root.one("section", id="conventions").text
     assert not list(root.all("table", id="moves"))

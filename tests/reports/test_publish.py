@@ -1,4 +1,4 @@
-"""The published sample: what is made of records, what goes where there is no room, and that it hangs together."""
+"""The published sample: its files, the parts left out if the record is too large, and that it is consistent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from types import ModuleType
 import pytest
 from sample_runs import KNOWN, broken, large, run, small
 
-from bnconform_reports.records import ResultsError
-from bnconform_reports.runs import Runs, read_runs
-from bnconform_reports.summary import summary
-from bnconform_reports.together import together
+from bnconform_reports.ci_files import summary
+from bnconform_reports.records.merging import merged
+from bnconform_reports.records.reading import read_runs
+from bnconform_reports.records.schema import ResultsError, Runs
 
 ROOT = Path(__file__).parents[2]
 FILES = {"results.json", "summary.md", "matrix.png"}
@@ -32,13 +32,13 @@ def publish() -> ModuleType:
 
 
 def called(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command."""
+    """Run the command."""
     command = [sys.executable, str(ROOT / "reports" / "publish.py"), *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_sample_is_made_of_the_merged_records(tmp_path: Path) -> None:
-    """The command merges the records; the sample's record reads back whole, and the summary is that of it."""
+    """The command merges the records; the sample's record reads back whole, and its summary is the one written."""
     small().write(tmp_path / "a.json")
     other = run([broken("F2", "torch")], created="2026-11-27T00:00:00+00:00")
     other.write(tmp_path / "b.json")
@@ -48,12 +48,12 @@ def test_sample_is_made_of_the_merged_records(tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == FILES
     runs = read_runs(out / "results.json")
     assert repr(runs) == repr(Runs.of([small(), other]))
-    assert (out / "summary.md").read_text() == summary(together(runs))
+    assert (out / "summary.md").read_text() == summary(merged(runs))
     assert (out / "matrix.png").read_bytes()[1:4] == b"PNG"
 
 
 def test_scripts_of_known_deviations_go_first(publish: ModuleType) -> None:
-    """Where there is too little room what can be made again goes before what cannot; verdicts and witnesses stay."""
+    """Parts that can be made again are left out before others; verdicts and witnesses stay."""
     whole = Runs.of([large(4), run([broken("F1", "mine"), broken("F2", "torch", known=KNOWN)])])
     size = len(publish.text_of(whole).encode())
     assert publish.fitted(whole, size) is whole
@@ -67,14 +67,14 @@ def test_scripts_of_known_deviations_go_first(publish: ModuleType) -> None:
     points = [p for one in third.runs for measures in one.measures.values() for p in measures["points"]]
     assert points
     assert all(p["worst"] and "deviations" not in p for p in points)
-    counts = [together(runs).counts for runs in (whole, first, second, third)]
+    counts = [merged(runs).counts for runs in (whole, first, second, third)]
     assert counts[1:] == counts[:-1]
     with pytest.raises(ResultsError, match="give fewer runs"):
         publish.fitted(whole, 1000)
 
 
 def test_smaller_record_is_read_again(publish: ModuleType, tmp_path: Path) -> None:
-    """What was left out of a record does not make it a damaged one."""
+    """A record with parts left out is not damaged."""
     least = Runs.of(map(publish.without_deviations, map(publish.without_scripts, [small()])))
     (tmp_path / "results.json").write_text(publish.text_of(least))
     assert repr(read_runs(tmp_path / "results.json")) == repr(least)
@@ -92,11 +92,11 @@ def test_what_is_no_record_is_refused_in_one_line(text: str, told: str, tmp_path
 
 
 def test_what_is_published_hangs_together(publish: ModuleType) -> None:
-    """Where there is a sample in the tree it is whole and small, its summary is its record's, the README shows it."""
+    """A sample in the tree is whole and small, its summary fits its record, and the README shows it."""
     there = FILES & {path.name for path in publish.PUBLISHED.iterdir()}
     assert there in (set(), FILES)
     assert (publish.PICTURE in (ROOT / "README.md").read_text(encoding="utf-8")) == bool(there)
     if there:
         runs = read_runs(publish.PUBLISHED / "results.json")
         assert (publish.PUBLISHED / "results.json").stat().st_size <= publish.LIMIT
-        assert (publish.PUBLISHED / "summary.md").read_text(encoding="utf-8") == summary(together(runs))
+        assert (publish.PUBLISHED / "summary.md").read_text(encoding="utf-8") == summary(merged(runs))

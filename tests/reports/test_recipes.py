@@ -17,21 +17,21 @@ from typing import Any
 import pytest
 import yaml
 
-from bnconform_reports.runs import read_runs
+from bnconform_reports.records.reading import read_runs
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "reports" / "ci"
 GITHUB = sorted(RECIPES.glob("github-*.yml"))
 SHARDS = 2
-"""Of those that a recipe has, so many are run."""
+"""How many shards of a recipe are run."""
 RUN = "17"
 """The number of the pipeline."""
 PYTEST = f'exec "{sys.executable}" -m pytest "$@" -p no:cacheprovider --bn-requirement=F1 --hypothesis-profile=quick\n'
-"""In the place of pytest: one law and few cases, of the very arguments of the recipe."""
+"""Replaces pytest: the arguments of the recipe, with one law and few cases."""
 BNCONFORM = f"""[ "$1" = campaign ] && set -- "$@" --requirement F1 --cases 60 --processes 1
 exec "{sys.executable}" -m bnconform.cli "$@"
 """
-"""And of its campaigns."""
+"""Replaces the command: the same, and short campaigns."""
 PIP = 'echo "$@" >> installed.txt\n'
 
 
@@ -50,7 +50,7 @@ def machine(tmp_path: Path) -> Path:
 
 
 def run(machine: Path, script: str, **variables: str) -> int:
-    """Run a step's lines as a runner does; give the exit status."""
+    """Run a step's lines as a runner does; return the exit status."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS"))}
     path = f"{machine / 'bin'}{os.pathsep}{os.environ['PATH']}"
     summary = str(machine / "work" / "step_summary.md")
@@ -70,7 +70,7 @@ def parsed(path: Path) -> dict[str, Any]:
 
 
 def filled(text: str, shard: str) -> str:
-    """GitHub's expressions with their values; none that is not known here."""
+    """The text with the values of GitHub's expressions; an unknown one fails."""
     text = text.replace("${{ github.run_number }}", RUN).replace("${{ matrix.shard }}", shard)
     assert "${{" not in text
     return text
@@ -119,7 +119,7 @@ def test_github_recipe_runs_to_a_page(recipe: Path, machine: Path) -> None:
 
 
 def _step(machine: Path, step: dict[str, Any], shard: str) -> int:
-    """Do what a step does; give its exit status."""
+    """Do what a step does; return its exit status."""
     work = machine / "work"
     if "run" in step:
         return run(machine, filled(step["run"], shard))
@@ -146,7 +146,7 @@ def _step(machine: Path, step: dict[str, Any], shard: str) -> int:
 
 
 def test_gitlab_recipe_runs_to_a_page(machine: Path) -> None:
-    """The jobs are of stages that there are; the reporting one merges what the others left, and has its JUnit file."""
+    """All jobs belong to existing stages; the reporting job merges the records of the others, and has a JUnit file."""
     data = parsed(RECIPES / "gitlab.yml")
     jobs = {name: job for name, job in data.items() if name != "stages"}
     assert [job["stage"] for job in jobs.values()] == data["stages"]

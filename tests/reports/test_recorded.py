@@ -1,4 +1,4 @@
-"""What a run puts into results.json for the report: how to judge again, scripts, and what was asked for beside."""
+"""The parts of results.json that the report needs: commands, scripts, and measurements that were asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from bnconform_reports.records import Results, read
+from bnconform_reports.records.reading import read
+from bnconform_reports.records.schema import Results
 
 ASKED = (
     "--bn-adapter=kernel.py",
@@ -31,7 +32,7 @@ def recorded(folder: Path, *options: str) -> Results:
 
 
 def test_broken_cell_has_its_command_and_a_script_that_shows_it(tmp_path: Path) -> None:
-    """A broken cell tells the command that judges it again; its script shows the defect on that very file."""
+    """A broken cell has the command that judges it again, and a script that shows the defect on that very file."""
     (cell,) = recorded(tmp_path).cells
     assert cell.verdict == "breaks"
     told = "--bn-adapter kernel.py --bn-requirement F1 --hypothesis-profile=quick --hypothesis-seed=3"
@@ -56,7 +57,7 @@ def test_dialect_and_fixed_cases_are_recorded_where_asked_for(tmp_path: Path) ->
 
 
 def test_workers_of_xdist_change_nothing_of_the_record(tmp_path: Path) -> None:
-    """With several processes the record is the same but for its date: cells, what was drawn, dialects, fixed cases."""
+    """With several processes the record is the same except for its date."""
     options = ("--bn-adapter=reference", "--bn-requirement=S1", "--bn-identify", "--bn-measure")
     alone, shared = (recorded(tmp_path, *options, *more).as_data() for more in ((), ("-n", "2", "--dist=loadgroup")))
     alone.pop("created")

@@ -1,4 +1,4 @@
-"""`bnconform report`: what it writes, and that it refuses in one line."""
+"""`bnconform report` writes its files, and refuses in one line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from sample_runs import cell, run, small
 
 from bnconform.cli import main
-from bnconform_reports import report
-from bnconform_reports.runs import Runs, read_runs
+from bnconform_reports import report_folder
+from bnconform_reports.records.reading import read_runs
+from bnconform_reports.records.schema import Runs
 
 FILES = {"index.html", "results.json", "summary.md", "junit.xml", "badge.json"}
 FILES |= {f"{name}.{kind}" for name in ("matrix", "conditioning", "length", "drift") for kind in ("png", "svg")}
@@ -28,7 +29,7 @@ def records(tmp_path: Path) -> list[str]:
 
 
 def test_report_writes_the_page_and_its_companions(records: list[str], tmp_path: Path) -> None:
-    """The folder holds the page, the merged record, and what CI wants."""
+    """The folder has the page, the merged record, the figures and the files for CI."""
     assert main(["report", *records, "-o", str(tmp_path / "deep" / "site")]) == 0
     assert {path.name for path in (tmp_path / "deep" / "site").iterdir()} == FILES
     assert repr(read_runs(tmp_path / "deep" / "site" / "results.json")) == repr(Runs.of([OTHER, small()]))
@@ -67,7 +68,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_bad_record_is_refused(
     content: str | None, hint: str, records: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that is no record is refused in one line, and nothing is written, also where others are good."""
+    """A file that is no record is refused in one line, and nothing is written, even if others are good."""
     bad = tmp_path / "bad.json"
     if content is not None:
         bad.write_text(content)
@@ -85,7 +86,7 @@ def test_file_for_a_folder_is_refused(records: list[str], tmp_path: Path, capsys
 def test_arguments_of_a_run_beside_records_are_refused(
     records: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What would be passed to a run is not silently dropped."""
+    """Options for a run are refused beside records, not silently dropped."""
     assert "--adapter" in refused(["report", *records, "-o", str(tmp_path / "site"), "--adapter", "torch"], capsys)
 
 
@@ -93,7 +94,7 @@ def test_missing_library_is_named(
     records: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without its libraries the command says which and how to install them."""
-    monkeypatch.setattr(report, "NEEDED", ("json", "a_library_that_nobody_has"))
+    monkeypatch.setattr(report_folder, "NEEDED", ("json", "a_library_that_nobody_has"))
     line = refused(["report", *records, "-o", str(tmp_path / "site")], capsys)
     assert "needs a_library_that_nobody_has: pip install 'bnconform[report]'" in line
 
@@ -111,7 +112,7 @@ def test_report_runs_the_implementations_where_no_record_is_given(tmp_path: Path
 
 
 def test_report_of_a_run_that_fails_to_start_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Where the run gives no results, the command says so after what pytest said, and writes nothing."""
+    """If the run gives no results, the command says so after pytest's output, and writes nothing."""
     assert main(["report", "-o", str(tmp_path / "site"), "--adapter=torhc"]) == 2
     told = capfd.readouterr().err
     assert "did you mean 'torch'?" in told

@@ -1,4 +1,4 @@
-"""Records of several runs: merging is union of sets, and what runs say together does not depend on their order."""
+"""Records of several runs: merging is the union of sets, and the merged view does not depend on their order."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_runs import KNOWN, broken, cell, run, small
+from sample_runs import KNOWN, broken, cell, merge, run, small
 
-from bnconform_reports.records import Cell, Results, ResultsError
-from bnconform_reports.runs import RUNS_SCHEMA, Runs, read_runs
-from bnconform_reports.together import together
+from bnconform_reports.records.merging import merged
+from bnconform_reports.records.reading import read_runs
+from bnconform_reports.records.schema import RUNS_SCHEMA, Cell, Results, ResultsError, Runs
 
 NAMES = ("torch", "kernel.py")
 IDS = ("F1", "S1", "N1")
@@ -80,13 +80,13 @@ def test_merging_is_associative(folder: Path, a: Runs, b: Runs, c: Runs) -> None
     """However sets of runs are grouped, merging them gives the same bytes and the same view."""
     left, right = a.merge(b.merge(c)), a.merge(b).merge(c)
     assert text(left, folder) == text(right, folder)
-    assert repr(together(left)) == repr(together(right))
+    assert repr(merged(left)) == repr(merged(right))
 
 
 @given(st.lists(records(), min_size=1, max_size=3))
 def test_merging_is_free_of_order(folder: Path, runs: list[Results]) -> None:
     """In any order, merging runs gives the same bytes and the same view."""
-    found = {(text(Runs.of(order), folder), repr(together(Runs.of(order)))) for order in permutations(runs)}
+    found = {(text(Runs.of(order), folder), repr(merged(Runs.of(order)))) for order in permutations(runs)}
     assert len(found) == 1
 
 
@@ -110,10 +110,10 @@ def test_one_run_is_a_set_of_one(tmp_path: Path) -> None:
 
 
 def test_worst_verdict_stands_and_cases_add() -> None:
-    """Where runs disagree on a cell, the worst verdict stands; cases add, and errors are the largest."""
+    """If runs disagree on a cell, the worst verdict counts; cases are added, and errors are the largest."""
     held = run([cell("F1", "torch", cases=10, elements=40, worst_ratio=0.5, worst_ulp=9000.0)])
     fell = run([broken("F1", "torch", 3.0, cases=2, elements=4)], seed=8)
-    found = together(Runs.of([held, fell])).cell("F1", "torch")
+    found = merge(held, fell).cell("F1", "torch")
     assert found is not None
     assert (found.verdict, found.cases, found.elements) == ("breaks", 12, 44)
     assert (found.worst_ratio, found.worst_ulp) == (3.0, 9000.0)
@@ -131,9 +131,9 @@ def test_worst_verdict_stands_and_cases_add() -> None:
     ],
 )
 def test_verdicts_from_bad_to_worse(a: str, b: str, stands: str) -> None:
-    """What was observed stands over what was not, and what is worse over what is better."""
+    """A verdict on what was observed counts more than one that is not, and a worse one more than a better one."""
     runs = Runs.of([run([cell("F1", "torch", a)]), run([cell("F1", "torch", b)], seed=8)])
-    found = together(runs).cell("F1", "torch")
+    found = merged(runs).cell("F1", "torch")
     assert found is not None
     assert found.verdict == stands
 
@@ -141,32 +141,32 @@ def test_verdicts_from_bad_to_worse(a: str, b: str, stands: str) -> None:
 def test_new_finding_stands_over_a_known_one() -> None:
     """A broken cell that one run does not find on its ledger is not known."""
     runs = Runs.of([run([broken("X3", "torch", 1e6, known=KNOWN)]), run([broken("X3", "torch")], seed=8)])
-    found = together(runs).cell("X3", "torch")
+    found = merged(runs).cell("X3", "torch")
     assert found is not None
     assert found.known is None
 
 
 def test_other_versions_are_another_column() -> None:
-    """An implementation of which runs had two versions has two columns, which name them."""
+    """An implementation that ran in two versions has two columns, which name them."""
     old = run([cell("F1", "torch")], implementations={"torch": {"torch": "2.12.0"}})
     new = run([broken("F1", "torch")], implementations={"torch": {"torch": "2.13.0"}})
-    found = together(Runs.of([new, old]))
+    found = merge(new, old)
     verdicts = {label: found.cells["F1", label].verdict for label in (column.label for column in found.columns)}
     assert verdicts == {"torch (torch 2.12.0)": "meets", "torch (torch 2.13.0)": "breaks"}
 
 
 def test_alone_needs_two_that_hold_the_law() -> None:
-    """One that breaks a law is alone where two or more hold it, and none else breaks it."""
+    """An implementation is alone if no other breaks the law and two or more meet it."""
     cells = [broken("F1", "a"), cell("F1", "b"), cell("F1", "c", "differs")]
     cells += [broken("F2", "a"), cell("F2", "b"), cell("F2", "c", "not claimed")]
     cells += [broken("F3", "a"), broken("F3", "b"), cell("F3", "c"), cell("F3", "d")]
-    assert together(Runs.of([run(cells)])).alone == {("F1", "a")}
+    assert merge(run(cells)).alone == {("F1", "a")}
 
 
 def test_shard_without_an_implementation_does_not_hide_it() -> None:
-    """What one run could not run and another did is not told as not run."""
+    """An implementation that one run could not run and another did is not listed as not run."""
     without = run([cell("F1", "torch")], not_run={"flax.linen": "needs flax", "tf.fused": "needs tensorflow-cpu"})
-    found = together(Runs.of([without, run([cell("F1", "flax.linen")], seed=8)]))
+    found = merge(without, run([cell("F1", "flax.linen")], seed=8))
     assert found.not_run == {"tf.fused": "needs tensorflow-cpu"}
 
 

@@ -1,4 +1,4 @@
-"""Curves over length and steps, and the case that each is at its worst in."""
+"""Curves over length and steps, and the case with the worst error of each."""
 
 from __future__ import annotations
 
@@ -8,27 +8,20 @@ from math import isinf
 
 import pytest
 from read_page import Node, parsed
-from sample_runs import HANDED, SCRIPT_NAME, cell, measures, run, small
+from sample_runs import HANDED, SCRIPT_NAME, measured, measures, merge, small
 
 from bnconform.cases.fixed_cases import KINDS, Handed, fixed_case
 from bnconform.cli import main
 from bnconform.running.measurement_text import describe_fixed
-from bnconform_reports.curves import SHOWN, all_curves
-from bnconform_reports.page import page
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import Together, together
-from bnconform_reports.worst_cases import worst_cases
-
-
-def of(**measured: object) -> Together:
-    """Implementations with these measures."""
-    return together(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
+from bnconform_reports.html_page import page
+from bnconform_reports.pictures.curves import SHOWN, all_curves
+from bnconform_reports.sections.worst_cases import worst_cases
 
 
 @pytest.fixture(scope="module")
 def root() -> Node:
     """The page of the small record."""
-    return parsed(page(together(Runs.of([small()]))))
+    return parsed(page(merge(small())))
 
 
 def test_every_kind_has_its_charts(root: Node) -> None:
@@ -42,7 +35,7 @@ def test_every_kind_has_its_charts(root: Node) -> None:
 
 def test_each_curve_leads_to_the_case_of_its_largest_ratio(root: Node) -> None:
     """The mark on a curve links to a case whose text is that of the place where the ratio is largest."""
-    found = together(Runs.of([small()]))
+    found = merge(small())
     cases = {node.attributes["id"]: node for node in root.all("details") if "case-" in node.attributes.get("id", "")}
     linked = {a.attributes["href"][1:] for svg in root.all("svg") for a in svg.all("a")}
     assert linked == set(cases)
@@ -74,10 +67,10 @@ def test_name_in_a_command_is_quoted(root: Node) -> None:
 
 
 def test_cases_of_other_numbers_are_told_apart() -> None:
-    """What was handed another eps is at its worst in a case of its own, which says so."""
+    """An implementation that was given another eps has a worst case of its own, which says so."""
     other = measures(2.0)
     other["handed"]["eps"] = 0.001
-    found = of(a=measures(3.0), b=other)
+    found = measured(a=measures(3.0), b=other)
     cases = worst_cases(found, all_curves(found)["drift"])
     assert [case.title for case in cases] == ["training steps 1, eps 1e-05", "training steps 1, eps 0.001"]
     assert len({case.anchor for case in cases}) == 2
@@ -85,28 +78,28 @@ def test_cases_of_other_numbers_are_told_apart() -> None:
 
 
 def test_one_command_stands_for_all_quantities_of_a_case() -> None:
-    """Where several quantities of an implementation are at their worst in one case, it is named once."""
-    found = of(a=measures(3.0), b=measures(2.0))
+    """If one case has the worst errors of several quantities of an implementation, it is named once."""
+    found = measured(a=measures(3.0), b=measures(2.0))
     (case,) = worst_cases(found, all_curves(found)["drift"])
-    assert [one.names for one in case.met] == ["a", "b"]
-    for one in case.met:
+    assert [one.names for one in case.errors] == ["a", "b"]
+    for one in case.errors:
         assert "running mean: " in one.what
         assert "running variance: " in one.what
 
 
 def test_place_that_nobody_measures_makes_no_case() -> None:
-    """A record that names a place beyond reach, or holds no word of what was handed over, gives a page without it."""
+    """If a record names a place beyond reach, or does not say what was given, the page leaves the case out."""
     far = measures(2.0)
     far["points"].append({"kind": "length", "at": 1e15, "worst": {"y": {"ulp": 1.0, "ratio": 9.0, "allowed": 1.0}}})
     old = measures(3.0)
     del old["handed"]
-    found = of(far=far, old=old)
+    found = measured(far=far, old=old)
     assert [case.case for case in worst_cases(found, all_curves(found)["length"])] == ["", ""]
     assert "does not say" in page(found)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_case_is_the_same_for_all_that_are_handed_the_same(kind: str) -> None:
-    """Equal places and equal hands give equal bits."""
+    """Equal places and equal inputs of an implementation give equal bits."""
     first, second = (fixed_case(kind, 16.0, Handed(**vars(HANDED))) for _ in range(2))  # type: ignore[arg-type]
     assert [case.x.tobytes() for case in first] == [case.x.tobytes() for case in second]

@@ -29,7 +29,7 @@ from bnconform.training.network import Architecture
 from bnconform_adapters.contract import Case, Finish, Layer
 from bnconform_adapters.population import recompute_statistics
 from bnconform_adapters.registry import load
-from bnconform_reports.benefit_records import check
+from bnconform_reports.records.checking import check_benefits
 
 SMALL = Architecture((12, 8))
 
@@ -73,7 +73,7 @@ def test_numbers_that_are_not_finite_become_none() -> None:
     experiment = Experiment("one", "t", "c", "d", "l", ["s"], [panel], [Fact("a", "w", Interval.of([np.nan, 1.0]))])
     data = {"subjects": ["a"], "seeds": 2, "steps": 2, "experiments": [experiment.as_data()]}
     again = json.loads(json.dumps(data, allow_nan=False))
-    check(again)
+    check_benefits(again)
     assert again["experiments"][0]["panels"][0]["lines"][0]["y"][1]["high"] is None
 
 
@@ -202,7 +202,7 @@ def test_short_version_runs_and_widens_the_range_of_rates(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("batch norm at work: of ")
     data = json.loads((tmp_path / "benefits.json").read_text())
-    check(data)
+    check_benefits(data)
     assert (data["seeds"], data["steps"]) == (SHORT.seeds, SHORT.steps)
     ids = [experiment["id"] for experiment in data["experiments"]]
     assert ids == ["convergence", "rates", "scale", "noise", "shift", "phases", "tiny", "recurrent"]

@@ -24,7 +24,7 @@ from typing import Literal, TypeAlias
 from hunt import ZOO, correct_names, file_of, specimens, subject
 from layers import LayerAdapter
 
-from bnconform_reports.records import read
+from bnconform_reports.records.reading import read
 
 Command: TypeAlias = Literal["vet", "pytest"]
 COMMANDS: dict[Command, tuple[str, ...]] = {

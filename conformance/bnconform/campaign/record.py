@@ -10,8 +10,8 @@ from typing import Any
 
 def folded(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Combine cells of one requirement and implementation: the worst verdict, the sum of cases."""
-    from bnconform_reports.records import Cell
-    from bnconform_reports.together import worst_of
+    from bnconform_reports.records.merging import worst_of
+    from bnconform_reports.records.schema import Cell
 
     drawn: Counter[str] = Counter()
     for cell in cells:

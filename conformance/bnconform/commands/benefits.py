@@ -32,15 +32,13 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
         os.environ.setdefault(variable, "1")
     from bnconform.training.experiments.all import run_all
     from bnconform.training.experiments.trials import FULL, SHORT, implementation
-    from bnconform_adapters.contract import UserError
     from bnconform_adapters.registry import find
     from bnconform_adapters.worker.client import opened
-    from bnconform_reports.benefits import write_benefits
-    from bnconform_reports.report import ready
+    from bnconform_reports.report_folder import prepare, write_benefits
 
     chosen = list(dict.fromkeys(parsed.adapter)) or [name for name in DEFAULT if not find(name).missing()]
     start = perf_counter()
-    ready(parsed.out)
+    prepare(parsed.out)
     with ExitStack() as stack:
         subjects = [implementation(stack.enter_context(opened(spec, call_options(parsed)))) for spec in chosen]
         data = run_all(
@@ -48,10 +46,7 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
             SHORT if parsed.short else FULL,
             lambda title: print(f"{perf_counter() - start:5.0f} s  {title}", file=sys.stderr),
         )
-    try:
-        found = write_benefits(data, parsed.out)
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or parsed.out}: {error.strerror}") from None
+    found = write_benefits(data, parsed.out)
     print(found.headline)
     print(f"written: {parsed.out / 'benefits.html'}")
     return 0

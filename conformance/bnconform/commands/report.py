@@ -36,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     """Write the report; return 3 if the suite failed on some laws, else 0, also for broken laws."""
     from bnconform_adapters.contract import UserError
-    from bnconform_reports.headline import headline
-    from bnconform_reports.report import ready, write_report
+    from bnconform_reports.report_folder import prepare, write_report
 
     arguments = [*words({option.field: getattr(parsed, option.field) for option in OF_A_RUN}, OF_A_RUN)]
     for name in OF_PYTEST:
@@ -47,13 +46,13 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     if parsed.results and arguments:
         option = arguments[0].replace(PREFIX, "--")
         raise UserError(f"{option} is for a run, but results are given; leave one out")
-    ready(parsed.out)
+    prepare(parsed.out)
     if parsed.results:
         found = write_report(parsed.results, parsed.out)
     else:
         with TemporaryDirectory() as folder:
             found = write_report([_judged(Path(folder), arguments)], parsed.out)
-    print(headline(found.cells.values()))
+    print(found.headline)
     print(f"written: {parsed.out / 'index.html'}")
     return SUITE_FAILED if found.counts["not judged"] else 0
 
@@ -62,7 +61,7 @@ def _judged(folder: Path, arguments: Sequence[str]) -> Path:
     """Run the suite with pytest's progress on stderr; return the path of the record."""
     from bnconform_adapters.contract import UserError
     from bnconform_reports.first_line import explains_failure
-    from bnconform_reports.records import read
+    from bnconform_reports.records.reading import read
 
     command = [sys.executable, "-m", "pytest", str(LAWS), "-q", "-p", "no:cacheprovider", f"{PREFIX}report={folder}"]
     status = subprocess.call([*command, f"{PREFIX}identify", f"{PREFIX}measure", *arguments], stdout=sys.stderr)

@@ -25,7 +25,7 @@ from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.wire import from_claims
 
 if TYPE_CHECKING:
-    from bnconform_reports.records import Results
+    from bnconform_reports.records.schema import Results
 
 NO_VERDICT = "bnconform ended before this law gave a verdict"
 DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
@@ -195,7 +195,7 @@ class Session:
 
     def results(self) -> Results:
         """Return the results of the run as a record."""
-        from bnconform_reports.records import Results
+        from bnconform_reports.records.schema import Results
 
         return Results.of_run(
             cells=self.cells,
@@ -278,7 +278,7 @@ class Session:
             reporter.section("cases drawn")
             for line in histogram(sum(self._drawn.values(), Counter())):
                 reporter.write_line(line)
-        from bnconform_reports.matrix import lines
+        from bnconform_reports.terminal_matrix import lines
 
         reporter.section("batch-norm conformance")
         if names := self.unjudged():

@@ -21,7 +21,7 @@ from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
 
 if TYPE_CHECKING:
-    from bnconform_reports.records import Cell, Results
+    from bnconform_reports.records.schema import Cell, Results
 
 USAGE_ERROR = 2
 JUDGED = (0, 1)
@@ -103,7 +103,7 @@ def vet(
         if status not in JUDGED or not record.is_file():
             return _without_record(specs, status, printed)
         from bnconform_reports.first_line import explains_failure
-        from bnconform_reports.records import read
+        from bnconform_reports.records.reading import read
 
         results = read(record)
         if status and not explains_failure(results, options.deciding):
@@ -230,7 +230,7 @@ class Page:
 def _print_pages(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
     """Print the pages; return the exit status."""
     from bnconform_reports.first_line import cells_of, exit_status
-    from bnconform_reports.verdict import lines
+    from bnconform_reports.vet_page import lines
 
     if json_path == "-":
         print(record.read_text(), end="")

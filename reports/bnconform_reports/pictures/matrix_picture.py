@@ -1,19 +1,17 @@
-"""The matrix as a picture, PNG and SVG."""
+"""The matrix of verdicts as a picture, PNG and SVG."""
 
 from __future__ import annotations
 
-import warnings
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bnconform_reports.headline import headline
-from bnconform_reports.page import LOOKS, look
-from bnconform_reports.together import Together
+from bnconform_reports.pictures.figures import printable, saved_figure
+from bnconform_reports.records.merging import Merged
+from bnconform_reports.records.wording import LOOKS, look
 
 SIZE = (16.0, 12.0)
-"""Inches, whatever the number of cells."""
-DPI = 100
+"""Inches, for any number of cells."""
 COLOURS = {
     "m": ("#dff3e4", "#11632b"),
     "d": ("#dbeafe", "#1e4696"),
@@ -23,30 +21,17 @@ COLOURS = {
     "r": ("#eceff2", "#57606a"),
     "u": ("#fff3bf", "#7a4f01"),
 }
-"""Of a kind of cell: ground and glyph."""
+"""Colours of the ground and of the glyph, by the kind of cell."""
 _LONGEST = 26
 
 
-def draw(found: Together, folder: Path) -> list[Path]:
-    """Write matrix.png and matrix.svg into a folder; give their paths."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    settings: dict[str, Any] = {"svg.hashsalt": "bnconform", "font.family": "DejaVu Sans", "text.parse_math": False}
-    with rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a name in a script that the font lacks
-        figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+def draw_matrix(found: Merged, folder: Path) -> None:
+    """Write matrix.png and matrix.svg into a folder: implementations are rows, laws, whose ids are short, columns."""
+    with saved_figure(folder, "matrix", SIZE, "constrained") as figure:
         _matrix(figure, found)
-        paths = [folder / "matrix.png", folder / "matrix.svg"]
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"Date": None})
-    return paths
 
 
-def _matrix(figure: Any, found: Together) -> None:
-    """Implementations down, requirements along: their ids are short."""
+def _matrix(figure: Any, found: Merged) -> None:
     from matplotlib.patches import Patch
 
     axes = figure.subplots()
@@ -62,7 +47,7 @@ def _matrix(figure: Any, found: Together) -> None:
     axes.set_xticks([i + 0.5 for i in range(len(ids))], ids, fontsize=size, rotation=90)
     axes.set_yticks([i + 0.5 for i in range(len(labels))], [_short(label) for label in labels], fontsize=size)
     axes.tick_params(length=0, labeltop=True)
-    axes.set_title(headline(found.cells.values()), loc="left", fontsize=15, pad=14)
+    axes.set_title(found.headline, loc="left", fontsize=15, pad=14)
     for spine in axes.spines.values():
         spine.set_visible(False)
     keys = [
@@ -72,8 +57,8 @@ def _matrix(figure: Any, found: Together) -> None:
     figure.legend(handles=keys, loc="outside lower left", ncols=len(keys), frameon=False, fontsize=11)
 
 
-def _grounds(axes: Any, found: Together, ids: list[str], labels: list[str]) -> None:
-    """A rectangle for every stretch of cells that look alike: far fewer than cells."""
+def _grounds(axes: Any, found: Merged, ids: list[str], labels: list[str]) -> None:
+    """Draw one rectangle for neighbours that look alike: far fewer than one for each cell."""
     from matplotlib.patches import Rectangle
 
     for y, label in enumerate(labels):
@@ -86,8 +71,8 @@ def _grounds(axes: Any, found: Together, ids: list[str], labels: list[str]) -> N
             x += length
 
 
-def _glyphs(axes: Any, found: Together, ids: list[str], labels: list[str], size: float) -> None:
-    """The glyphs of one kind are markers of one line: each is drawn once, as a shape, and placed."""
+def _glyphs(axes: Any, found: Merged, ids: list[str], labels: list[str], size: float) -> None:
+    """Draw the glyphs of one kind as markers of one line, so that each shape is made once."""
     from matplotlib.path import Path as Outline
     from matplotlib.textpath import TextPath
 
@@ -109,6 +94,6 @@ def _glyphs(axes: Any, found: Together, ids: list[str], labels: list[str], size:
 
 
 def _short(label: str) -> str:
-    """A label that fits, without what cannot be printed."""
-    printable = "".join(character if character.isprintable() else "?" for character in label)
-    return printable if len(printable) <= _LONGEST else printable[: _LONGEST - 3] + "..."
+    """A label that fits and can be printed."""
+    text = printable(label)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

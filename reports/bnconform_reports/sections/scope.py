@@ -1,4 +1,4 @@
-"""What a verdict is about: what was judged, on how many cases, and what was not claimed."""
+"""The scope of a verdict: what was judged, on how many cases, and what was not claimed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import asdict
 from typing import Any
 
 from bnconform.running.options import Examples
+from bnconform_adapters.claim_rules import RANKS
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import DTYPES
 from bnconform_reference.dialect import PYTORCH
-from bnconform_reports.headline import JUDGED
-from bnconform_reports.records import Cell, Results
+from bnconform_reports.records.merging import group_by
+from bnconform_reports.records.schema import Cell, Results
 
 FEW = 4
-"""A law judged on fewer cases than this part of its usual number is too little to trust."""
+"""A law is trusted only if it was judged on at least 1 / FEW of its usual number of cases."""
 SHOWN = 6
-"""Laws of few cases that are named."""
-RANKS = (2, 3, 4, 5)
+"""How many laws with few cases are named."""
 NARROWING = {
     "eps_min": "eps from {:g}",
     "momentum_min": "momentum from {:g}",
@@ -46,20 +46,21 @@ _HOW = {
     "dtypes": "CLAIMS = {'dtypes': [...]}",
     "weight and bias": "CLAIMS = {'parameters': ['both', 'weight', 'bias', 'neither']}",
 }
-"""How to claim what a law needs, by the words with which the reason begins."""
+"""How to claim what a law needs, by the first words of the reason."""
 
 
 def scope(results: Results, implementation: str, cells: Sequence[Cell], *, verbose: bool) -> Iterator[str]:
-    """Lines: what was judged, how much was drawn, what was not claimed; all laws and how to claim more if `verbose`."""
+    """Lines on what was judged, how much was drawn, and what was not claimed.
+
+    With `verbose` also every law, and how to claim more.
+    """
     about = results.abouts.get(implementation, {})
     claims, plan = about.get("claims"), about.get("plan") or {}
-    judged = [cell for cell in cells if cell.verdict in JUDGED]
-    cases = _cases(judged)
-    if claims and judged:
+    judged = [cell for cell in cells if cell.is_judged]
+    if judged:
         what = [about["what"]] if about.get("what") else []
-        yield f"judged: {'; '.join([*what, *_claimed(claims), *_narrowed(claims)])}; {cases}"
-    elif judged:
-        yield f"judged: {cases}"
+        claimed = [*what, *_claimed(claims), *_narrowed(claims)] if claims else []
+        yield f"judged: {'; '.join([*claimed, _cases(judged)])}"
     if len(cells) < len(results.requirements):
         yield f"asked: {len(cells)} of {len(results.requirements)} laws; the others were not looked at"
     if plan.get("examples"):
@@ -102,25 +103,27 @@ def _claimed(claims: dict[str, Any]) -> Iterator[str]:
 
 
 def _cases(judged: Sequence[Cell]) -> str:
-    """How many cases there were, and how many a law that holds was judged on."""
+    """The number of cases, and the smallest and largest number for a law that holds."""
     counts = [cell.cases for cell in judged if cell.verdict != "breaks"]
     span = f"{min(counts)} to {max(counts)}" if counts and min(counts) < max(counts) else f"{max(counts, default=0)}"
     return f"{sum(cell.cases for cell in judged):,} cases" + (f", {span} a law that holds" if counts else "")
 
 
 def _narrowed(claims: dict[str, Any]) -> Iterator[str]:
-    """What else is claimed that differs from the defaults."""
+    """Other claims that differ from the defaults."""
     for part, default in ((claims, asdict(Claims())), (claims["dialect"], asdict(PYTORCH))):
         for name, value in part.items():
-            usual = default.get(name)
-            if (list(value) if isinstance(value, tuple) else value) == (
-                list(usual) if isinstance(usual, tuple) else usual
-            ):
+            if _listed(value) == _listed(default.get(name)):
                 continue
             if name in NARROWING:
                 yield NARROWING[name].format(_and(value) if isinstance(value, list | tuple) else value)
             elif part is claims["dialect"] and name != "cumulative":
                 yield f"{name.replace('_', ' ')} {value}"
+
+
+def _listed(value: Any) -> Any:
+    """A tuple as a list, which it becomes in JSON."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _unclaimed(claims: dict[str, Any]) -> list[str]:
@@ -138,7 +141,7 @@ def _unclaimed(claims: dict[str, Any]) -> list[str]:
 
 
 def _chosen(plan: dict[str, Any]) -> str:
-    """How many examples a law got, and how to get as many again."""
+    """The number of examples for a law, and how to get as many again."""
     chosen = Examples.read(plan["examples"])
     why = "" if plan.get("call") is None else f", since a call takes {plan['call']:.2g} s"
     small = " on few shapes" if chosen.interpreted else ""
@@ -148,15 +151,12 @@ def _chosen(plan: dict[str, Any]) -> str:
 
 def _how(unclaimed: Sequence[Cell]) -> Iterator[str]:
     """For every reason why laws are not claimed: the laws, the reason, and how to claim."""
-    by_reason: dict[str, list[str]] = {}
-    for cell in unclaimed:
-        by_reason.setdefault(cell.reason, []).append(cell.requirement)
-    for reason, ids in by_reason.items():
-        how = next((text for start, text in _HOW.items() if reason.startswith(start)), "")
-        yield f"  {' '.join(ids)}: {reason}" + (f"; {how}" if how else "")
+    for reason, cells in group_by(unclaimed, lambda cell: cell.reason).items():
+        how = next((f"; {text}" for start, text in _HOW.items() if reason.startswith(start)), "")
+        yield f"  {' '.join(cell.requirement for cell in cells)}: {reason}{how}"
 
 
 def _and(words: Sequence[Any], last: str = "and") -> str:
-    """As "a, b and c"."""
+    """The words as a list in a sentence, such as "a, b and c"."""
     texts = [str(word) for word in words]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {last} {texts[-1]}"

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from bnconform.cases.fixed_cases import AXES, KINDS, Kind
-from bnconform_reports.together import Together
+from bnconform_reports.records.merging import Merged
 
 SHOWN: dict[Kind, dict[str, str]] = {
     "conditioning": {"y": "y", "running_var": "running variance", "dx": "dx"},
     "length": {"y": "y", "running_var": "running variance", "dx": "dx"},
     "drift": {"running_mean": "running mean", "running_var": "running variance"},
 }
-"""Quantities with a chart of their own, and their titles."""
-
-
-def error_text(ratio: float) -> str:
-    """The largest error of a curve in words."""
-    return f"{ratio:.3g} times the allowed error" if math.isfinite(ratio) else "not a finite number"
+"""Quantities that have a chart, and their titles."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Curve:
     ----------
     names : tuple of str
     errors : tuple of (float, float, float)
-        The place, the worst error in ULP, and as a multiple of the allowed one.
+        The place, the worst error in ULP, and the same as a multiple of the allowed one.
     """
 
     names: tuple[str, ...]
@@ -38,7 +35,7 @@ class Curve:
 
     @property
     def worst(self) -> tuple[float, float]:
-        """The largest error as a multiple of the allowed one, and where."""
+        """The largest error as a multiple of the allowed one, and its place."""
         at, _, ratio = max(self.errors, key=lambda error: error[2])
         return ratio, at
 
@@ -52,7 +49,7 @@ class Curves:
     kind : str
     title, dtype : str
     curves : tuple of Curve
-        Those that cross the line come last, so that they are drawn over the others.
+        Curves that cross the allowed error come last, so that they are drawn over the others.
     allowed : dict of float to float
         Place to the allowed error in ULP.
     """
@@ -70,25 +67,19 @@ class Curves:
 
     @property
     def axis(self) -> str:
-        """What a place is."""
+        """The name of the axis of places."""
         return AXES[self.kind]
 
 
-def curves(found: Together, kind: Kind) -> list[Curves]:
-    """The curves of each quantity of which there are numbers, of the commonest dtype."""
+def all_curves(found: Merged) -> dict[Kind, list[Curves]]:
+    """The curves of each kind and quantity that was measured, in the commonest dtype."""
     dtypes = Counter(measures["dtype"] for measures in found.measures.values() if measures["points"])
-    if not dtypes:
-        return []
-    ((dtype, _),) = dtypes.most_common(1)
-    return [of for name in SHOWN[kind] if (of := _curves(found, kind, name, dtype)).curves]
+    dtype = dtypes.most_common(1)[0][0] if dtypes else ""
+    drawn = {kind: [_curves(found, kind, name, dtype) for name in SHOWN[kind]] for kind in KINDS}
+    return {kind: some for kind, all in drawn.items() if (some := [of for of in all if of.curves])}
 
 
-def all_curves(found: Together) -> dict[Kind, list[Curves]]:
-    """The same of every kind of which there are numbers."""
-    return {kind: of for kind in KINDS if (of := curves(found, kind))}
-
-
-def _curves(found: Together, kind: Kind, name: str, dtype: str) -> Curves:
+def _curves(found: Merged, kind: Kind, name: str, dtype: str) -> Curves:
     grouped: dict[tuple[tuple[float, float, float], ...], list[str]] = {}
     allowed: dict[float, float] = {}
     for column in found.columns:
@@ -101,5 +92,25 @@ def _curves(found: Together, kind: Kind, name: str, dtype: str) -> Curves:
                 allowed[point["at"]] = max(allowed.get(point["at"], 0.0), worst["allowed"])
         if errors:
             grouped.setdefault(tuple(errors), []).append(column.label)
-    told = [Curve(tuple(names), errors) for errors, names in grouped.items()]
-    return Curves(kind, SHOWN[kind][name], dtype, tuple(sorted(told, key=lambda curve: curve.worst[0] > 1)), allowed)
+    drawn = [Curve(tuple(names), errors) for errors, names in grouped.items()]
+    return Curves(kind, SHOWN[kind][name], dtype, tuple(sorted(drawn, key=lambda curve: curve.worst[0] > 1)), allowed)
+
+
+def case_anchor(found: Merged, label: str, kind: str, at: float) -> str:
+    """The page's id of the case that an implementation was given: kind, place, and a number if cases differ there."""
+    own, variants = found.measures[label], list[Any]()
+    for measures in found.measures.values():
+        if measures["dtype"] == own["dtype"] and (handed := measures.get("handed")) not in variants:
+            variants.append(handed)
+    number = variants.index(own.get("handed")) + 1
+    return re.sub(r"[^A-Za-z0-9.-]+", "", f"case-{kind}-{at:g}") + (f"-{number}" if number > 1 else "")
+
+
+def error_text(ratio: float) -> str:
+    """The largest error of a curve in words."""
+    return f"{ratio:.3g} times the allowed error" if math.isfinite(ratio) else "not a finite number"
+
+
+def place_text(place: float) -> str:
+    """A place in few characters."""
+    return f"{place:.0e}".replace("e+0", "e") if place >= 1e4 else f"{place:g}"

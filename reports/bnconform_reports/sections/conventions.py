@@ -1,18 +1,18 @@
-"""The dialects side by side, and what to change when a model moves from one implementation to another."""
+"""Conventions side by side, and what to change when a model moves from one implementation to another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from bnconform.identify.as_text import steps
 from bnconform.identify.defaults import AXIS
 from bnconform_reference.dialect import Dialect
-from bnconform_reports.together import Together
+from bnconform_reports.records.merging import Merged
 
 NOT_AS_CLAIMED = ("differs", "known")
-"""Words of an answer that is not what the implementation claims."""
+"""Words that mark an answer other than the implementation claims."""
 NO_ANSWER = "no answer"
 WORDS = {
     "raises": "raises",
@@ -20,47 +20,34 @@ WORDS = {
     "identity": "hands x on",
     "keeps": "keeps the statistics",
 }
-"""What a dialect does with one value per channel, and with none."""
+"""What a dialect does with one value per channel, and with an empty batch."""
 _FEW = 3
 
 
 @dataclass(frozen=True)
 class Named:
-    """An implementation with an answer; marked where its claims say otherwise."""
+    """An implementation that gives an answer; the mark is not empty if its claims say otherwise."""
 
     name: str
     mark: str
     evidence: str
 
 
-@dataclass(frozen=True)
-class Convention:
-    """One choice, and who makes it how.
-
-    Attributes
-    ----------
-    field : str
-    answers : dict of str to list of Named
-        The commonest first.
-    """
-
-    field: str
-    answers: dict[str, list[Named]]
+Answers: TypeAlias = dict[str, list[Named]]
+"""The implementations by their answers to one question, the commonest answer first."""
 
 
-def conventions(found: Together) -> list[Convention]:
-    """Every field that was measured; those on which implementations disagree come first."""
-    fields: dict[str, dict[str, list[Named]]] = {}
+def conventions(found: Merged) -> dict[str, Answers]:
+    """The answers to every question that was measured; questions on which implementations disagree come first."""
+    fields: dict[str, Answers] = {}
     for column in found.columns:
         for answer in found.identities.get(column.label, {}).get("answers", ()):
             mark = answer["word"] if answer["word"] in NOT_AS_CLAIMED else ""
             named = Named(column.label, mark, answer["evidence"])
             fields.setdefault(answer["field"], {}).setdefault(answer["value"] or NO_ANSWER, []).append(named)
-    told = [
-        Convention(field, dict(sorted(answers.items(), key=lambda item: (item[0] == NO_ANSWER, -len(item[1])))))
-        for field, answers in fields.items()
-    ]
-    return sorted(told, key=lambda one: len(set(one.answers) - {NO_ANSWER}) < 2)
+    for field, answers in fields.items():
+        fields[field] = dict(sorted(answers.items(), key=lambda item: (item[0] == NO_ANSWER, -len(item[1]))))
+    return dict(sorted(fields.items(), key=lambda item: len(set(item[1]) - {NO_ANSWER}) < 2))
 
 
 @dataclass(frozen=True)
@@ -71,10 +58,10 @@ class Kind:
     ----------
     names : tuple of str
     dialect : Dialect or None
-        None where it was not found out.
+        None if it was not found out.
     default_eps, default_momentum : float or None
     axis : str
-        Of the channels; empty where it is the caller's choice, or was not asked.
+        The axis of the channels; empty if it is the caller's choice, or was not asked.
     """
 
     names: tuple[str, ...]
@@ -85,7 +72,7 @@ class Kind:
 
     @property
     def brief(self) -> str:
-        """Its names where they are few."""
+        """Its names, or the first one and a number if they are many."""
         if len(self.names) <= _FEW:
             return ", ".join(self.names)
         return f"{self.names[0]} and {len(self.names) - 1} more"
@@ -93,15 +80,15 @@ class Kind:
 
 @dataclass(frozen=True)
 class Move:
-    """From one kind to another: what to change, a line each."""
+    """The changes from one kind to another, a line each."""
 
     source: Kind
     target: Kind
     steps: tuple[str, ...]
 
 
-def kinds(found: Together) -> list[Kind]:
-    """The implementations whose dialect was measured, grouped."""
+def kinds(found: Merged) -> list[Kind]:
+    """Group the implementations whose dialect was measured."""
     grouped: dict[tuple[Any, ...], list[str]] = {}
     for column in found.columns:
         if identity := found.identities.get(column.label):
@@ -112,7 +99,7 @@ def kinds(found: Together) -> list[Kind]:
     return [Kind(tuple(names), *key) for key, names in grouped.items()]
 
 
-def moves(found: Together) -> list[Move]:
+def moves(found: Merged) -> list[Move]:
     """Every ordered pair of kinds; within a kind nothing changes."""
     of = kinds(found)
     return [Move(a, b, tuple(_steps(a, b))) for a in of for b in of if a is not b]

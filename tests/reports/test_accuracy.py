@@ -1,4 +1,4 @@
-"""Implementations side by side: what is compared is what the record holds, and the page shows those numbers."""
+"""Accuracy side by side: the page shows the numbers of the record."""
 
 from __future__ import annotations
 
@@ -7,40 +7,33 @@ from itertools import combinations
 
 import pytest
 from read_page import Node, parsed
-from sample_runs import SCRIPT_NAME, cell, measures, run, small
+from sample_runs import SCRIPT_NAME, cell, measured, measures, merge, run, small
 
-from bnconform_reports.chart import HEIGHT, WIDTH, Chart
-from bnconform_reports.chart import charts as charts_of
-from bnconform_reports.comparison import GROUPS, ORDINARY, Error, accuracies, pairs
-from bnconform_reports.curves import curves
-from bnconform_reports.page import page
-from bnconform_reports.runs import Runs
-from bnconform_reports.together import Together, together
-from bnconform_reports.wording import ratio_text
+from bnconform_reports.html_page import page
+from bnconform_reports.pictures.charts import FRAME, Chart, error_chart
+from bnconform_reports.pictures.curves import all_curves
+from bnconform_reports.records.merging import Merged
+from bnconform_reports.records.wording import ratio_text
+from bnconform_reports.sections.accuracy import GROUPS, ORDINARY, Error, accuracies, pairs
 
 INF, NAN = math.inf, math.nan
 
 
 @pytest.fixture(scope="module")
-def found() -> Together:
-    """What the small record says."""
-    return together(Runs.of([small()]))
+def found() -> Merged:
+    """The small record, merged."""
+    return merge(small())
 
 
 @pytest.fixture(scope="module")
-def root(found: Together) -> Node:
+def root(found: Merged) -> Node:
     """Its page."""
     return parsed(page(found))
 
 
-def of(**measured: object) -> Together:
-    """Implementations with these measures."""
-    return together(Runs.of([run([cell("F1", name) for name in measured], measures=measured)]))
-
-
-def charts(found: Together) -> list[Chart]:
+def charts(found: Merged) -> list[Chart]:
     """The charts of errors against conditioning."""
-    return charts_of(found, curves(found, "conditioning"))
+    return [error_chart(found, of) for of in all_curves(found)["conditioning"]]
 
 
 def numbers(row: Node) -> list[str]:
@@ -69,7 +62,7 @@ def test_accuracy_table_shows_the_worst_of_the_record(root: Node) -> None:
         assert titles == ulps
 
 
-def test_pairs_are_all_of_one_dtype(found: Together) -> None:
+def test_pairs_are_all_of_one_dtype(found: Merged) -> None:
     """Every unordered pair of implementations in one dtype is compared, the largest difference first."""
     names = ["torch", "flax.linen", SCRIPT_NAME]
     told = pairs(found)
@@ -80,21 +73,21 @@ def test_pairs_are_all_of_one_dtype(found: Together) -> None:
 
 def test_pair_differs_by_the_difference_of_signed_deviations() -> None:
     """Deviations of unlike sign add, those of like sign cancel; the ratio is of the larger allowed error."""
-    (pair,) = pairs(of(a=measures(0.25, 0.5, 1.0), b=measures(-0.5, 1.0, 7000.0)))
+    (pair,) = pairs(measured(a=measures(0.25, 0.5, 1.0), b=measures(-0.5, 1.0, 7000.0)))
     assert pair.ordinary["y"] == Error(ratio=0.375, ulp=7.5, at=1.0)
     assert pair.hard["gradients"] == Error(ratio=69990.0 / 20.0, ulp=69990.0, at=100.0)
-    (same,) = pairs(of(a=measures(3.0, 4.0), b=measures(3.0, 4.0)))
+    (same,) = pairs(measured(a=measures(3.0, 4.0), b=measures(3.0, 4.0)))
     assert (same.worst, same.hard["y"]) == (0.0, None)
 
 
 @pytest.mark.parametrize(("a", "b", "ratio"), [(NAN, NAN, 0.0), (INF, INF, 0.0), (1.0, NAN, INF), (INF, 1.0, INF)])
 def test_values_that_are_not_finite_differ_from_finite_ones_only(a: float, b: float, ratio: float) -> None:
-    """Two implementations that both give no finite value agree there; one that does differs beyond measure."""
-    (pair,) = pairs(of(a=measures(a), b=measures(b)))
-    assert pair.usual == ratio
+    """Two implementations agree where neither gives a finite value; if only one does, the difference is infinite."""
+    (pair,) = pairs(measured(a=measures(a), b=measures(b)))
+    assert pair.worst == ratio
 
 
-def test_page_shows_each_pair(root: Node, found: Together) -> None:
+def test_page_shows_each_pair(root: Node, found: Merged) -> None:
     """The table of pairs has the numbers of the comparison."""
     rows = {row.one("th").text: numbers(row) for row in root.one("table", id="pairs").one("tbody").all("tr")}
     for pair in pairs(found):
@@ -102,45 +95,45 @@ def test_page_shows_each_pair(root: Node, found: Together) -> None:
         assert rows[f"{pair.a} and {pair.b}"] == ["·" if e is None else ratio_text(e.ratio) for e in errors]
 
 
-def test_chart_names_who_crosses_the_line(found: Together) -> None:
-    """Lines above the allowed error have a colour and say by how much; others have none; other dtypes are not drawn."""
+def test_chart_names_who_crosses_the_line(found: Merged) -> None:
+    """Lines above the allowed error have a colour and a text that says by how much; other dtypes are not drawn."""
     first = charts(found)[0]
     inks = {line.names: line.ink for line in first.lines}
     assert inks == {"torch": 0, "flax.linen": 1, SCRIPT_NAME: 2}
-    told = next(line.told for line in first.lines if line.names == "flax.linen")
+    told = next(line.error for line in first.lines if line.names == "flax.linen")
     assert told == "3.5e+03 times the allowed error at |mean|/sd = 100"
     assert [chart.title for chart in charts(found)] == ["y", "running variance", "dx"]
 
 
-def test_chart_stays_in_its_frame(found: Together) -> None:
+def test_chart_stays_in_its_frame(found: Merged) -> None:
     """Every point of a line lies inside the drawing, infinite and zero errors too, and larger errors lie higher."""
     for chart in charts(found):
         for text in [*(line.points for line in chart.lines), chart.allowed]:
             for point in text.split():
                 x, y = map(float, point.split(","))
-                assert 0 <= x <= WIDTH
-                assert 0 <= y <= HEIGHT
+                assert 0 <= x <= FRAME["width"]
+                assert 0 <= y <= FRAME["height"]
         heights = [float(p.split(",")[1]) for line in chart.lines if line.names == "torch" for p in line.points.split()]
         assert heights == sorted(heights, reverse=True)
 
 
 def test_equal_curves_are_one_line() -> None:
     """Implementations of equal numbers share a line, which names them all."""
-    first, *_ = charts(of(a=measures(1.0, 2.0), b=measures(1.0, 2.0), c=measures(1.0, 3.0)))
+    first, *_ = charts(measured(a=measures(1.0, 2.0), b=measures(1.0, 2.0), c=measures(1.0, 3.0)))
     assert sorted(line.names for line in first.lines) == ["a, b", "c"]
 
 
 def test_point_that_raised_is_told() -> None:
-    """An implementation of which a case raised says so beside its name."""
+    """If a case raised, the table says so beside the implementation's name."""
     failed = measures(1.0)
     failed["points"].append({"kind": "length", "at": 2.0, "worst": {}, "error": "raises: ValueError: n = 2"})
-    found = of(a=failed)
+    found = measured(a=failed)
     assert accuracies(found)[0].trouble == "raises: ValueError: n = 2"
     assert "raises: ValueError: n = 2" in parsed(page(found)).one("table", id="accuracy").text
 
 
 def test_record_without_measures_says_how_to_get_them() -> None:
-    """Where nothing was measured, the page says what to do."""
-    section = parsed(page(together(Runs.of([run([cell("F1", "a")])])))).one("section", id="comparison")
+    """If nothing was measured, the page says what to do."""
+    section = parsed(page(merge(run([cell("F1", "a")])))).one("section", id="comparison")
     assert "--bn-measure" in section.text
     assert not list(section.all("table"))
