@@ -2,7 +2,7 @@
 
 Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
 Shift" (ICML 2015): Algorithm 1 forward, section 3 backward, Algorithm 2 inference. Every function takes
-channels as rows, (C, n), and per-channel values as columns, (C, 1); see :mod:`bnconform_reference.shapes`.
+channels as rows, (C, n), and per-channel values as columns, (C, 1); see :mod:`bnconform_reference.channel_axes`.
 With ``exact=True`` the same formulas run in double-double arithmetic and return
 :class:`~bnconform_reference.double_double.DoubleDouble` values.
 """

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform_reference.channel_axes import channel_column, channel_rows, from_channel_rows
 from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.definition import (
     Normalized,
@@ -32,7 +33,6 @@ from bnconform_reference.second_order import (
     jvp_inference,
     jvp_training,
 )
-from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
 
 
 class BatchNorm:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.double_double import Array, Real
-from bnconform_reference.shapes import channel_rows
 
 
 def update(old: Real, batch: Real, momentum: float) -> Real:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnconform_reference.channel_axes import channel_column, channel_rows, from_channel_rows
 from bnconform_reference.double_double import Array
 from bnconform_reference.running_statistics import Moments, merge, moments
-from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from bnconform.campaign.signatures import gathered
+from bnconform.campaign.finding_signatures import gathered
 
 SEED = 11
 REQUIREMENTS = ("F1", "S2", "I1")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bnconform.campaign.signatures import gathered, write_findings
+from bnconform.campaign.finding_signatures import gathered, write_findings
 from bnconform.cases import case_file
 from bnconform_adapters.contract import Case
 

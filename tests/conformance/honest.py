@@ -13,6 +13,7 @@ from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, Finish, Layer, Outcome, parameter_dtype
 from bnconform_adapters.plain.calling import overrun, place, shared
 from bnconform_adapters.plain.cotangents import cotangents as vectors_of
+from bnconform_reference.channel_axes import channel_column, channel_rows, from_channel_rows
 from bnconform_reference.debiasing import debiased_momentum
 from bnconform_reference.definition import (
     Gradients,
@@ -31,7 +32,6 @@ from bnconform_reference.second_order import (
     jvp_inference,
     jvp_training,
 )
-from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
 
 STATISTICS = ("running_mean", "running_var")
 LARGE = 1e140

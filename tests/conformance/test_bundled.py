@@ -16,7 +16,7 @@ from suite_runs import laws, run, run_scripts
 from bnconform.deviations import ledger
 from bnconform.identify import Identity, identify
 from bnconform.judging.findings import Broken
-from bnconform.running.replay import replay
+from bnconform.running.given_case import replay
 from bnconform.scripts.writer import Subject, script, script_name
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.registry import REGISTRY, Entry, environment, find

@@ -26,8 +26,8 @@ from bnconform_adapters.claims import Claims, Cost, Layout, Mode
 from bnconform_adapters.contract import DTYPES, Case, Finish, Layer, parameter_dtype
 from bnconform_adapters.plain.calling import place, surroundings
 from bnconform_adapters.registry import load
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.precision import UNIT_ROUNDOFF
-from bnconform_reference.shapes import channel_rows
 
 EVERY_DTYPE: Any = tuple(DTYPES)
 BOTH: tuple[Mode, ...] = ("training", "inference")

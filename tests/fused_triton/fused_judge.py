@@ -18,9 +18,9 @@ import torch
 from bnconform_adapters.fused_triton import fused_batch_norm
 from bnconform_reference import definition
 from bnconform_reference import error_bounds as bounds
+from bnconform_reference.channel_axes import channel_column, channel_rows
 from bnconform_reference.double_double import high
 from bnconform_reference.precision import Precision
-from bnconform_reference.shapes import channel_column, channel_rows
 
 
 @dataclass(frozen=True)

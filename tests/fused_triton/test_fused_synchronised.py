@@ -16,7 +16,7 @@ import torch
 from bnconform.judging.oracle import expect
 from bnconform_adapters.contract import Case
 from bnconform_adapters.fused_triton import FusedBatchNorm, FusedSyncBatchNorm
-from bnconform_adapters.fused_triton.claims import fused
+from bnconform_adapters.fused_triton.fused_claims import fused
 
 
 def in_processes(sizes: list[int], folder: Path) -> list[Any]:

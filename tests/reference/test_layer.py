@@ -11,6 +11,7 @@ import pytest
 
 import bnconform_reference.layer
 from bnconform_reference import BatchNorm, Dialect
+from bnconform_reference.channel_axes import channel_rows, from_channel_rows
 from bnconform_reference.definition import (
     backward_inference,
     backward_training,
@@ -18,7 +19,6 @@ from bnconform_reference.definition import (
     forward_training,
 )
 from bnconform_reference.double_double import high
-from bnconform_reference.shapes import channel_rows, from_channel_rows
 
 SHAPES = [(6, 3), (4, 3, 5), (2, 3, 4, 5), (2, 3, 2, 3, 4)]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bnconform_reference import BatchNorm
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.definition import (
     backward_inference,
     backward_training,
@@ -22,7 +23,6 @@ from bnconform_reference.error_bounds import (
     training_forward_bounds,
 )
 from bnconform_reference.precision import Precision
-from bnconform_reference.shapes import channel_rows
 
 torch = pytest.importorskip("torch")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bnconform_reference import BatchNorm
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.definition import forward_inference, forward_training
 from bnconform_reference.double_double import Array, distance
 from bnconform_reference.error_bounds import inference_forward_bounds, training_forward_bounds
@@ -17,7 +18,6 @@ from bnconform_reference.second_order import (
     double_backward_training,
 )
 from bnconform_reference.second_order_bounds import SecondOrderBounds, second_order_bounds
-from bnconform_reference.shapes import channel_rows
 
 torch = pytest.importorskip("torch")
 

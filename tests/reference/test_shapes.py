@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
+from bnconform_reference.channel_axes import channel_column, channel_rows, from_channel_rows
 
 SHAPES = [(4, 3), (4, 3, 5), (2, 3, 4, 5), (2, 1, 2, 3, 4), (0, 3), (2, 3, 0), (4, 0), (4, 0, 5)]
 

@@ -15,8 +15,8 @@ from bnconform.judging.judge import Judge
 from bnconform.judging.oracle import expect
 from bnconform.judging.tally import Tally
 from bnconform.running.all_laws import laws
+from bnconform.running.given_case import replay
 from bnconform.running.profiles import settings_for
-from bnconform.running.replay import replay
 from bnconform.running.search import search
 from bnconform.scripts.writer import Subject, script
 from bnconform.training.drawn_runs import TrainingRuns, first_call, training_run_of

@@ -20,8 +20,8 @@ from bnconform.judging.histories import Histories
 from bnconform.judging.judge import Judge
 from bnconform.judging.law import Law
 from bnconform.judging.tally import Tally
+from bnconform.running.given_case import replay
 from bnconform.running.profiles import settings_for
-from bnconform.running.replay import replay
 from bnconform.running.search import search
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.claims import Claims

@@ -1,8 +1,8 @@
 """Candidate files: Python files with other people's batch norms. A file need not import this project.
 
 A file has one of three forms: functions (:mod:`~bnconform_adapters.candidate.functions`), a class that replaces
-torch.nn.BatchNorm (:mod:`~bnconform_adapters.candidate.module`), or a task of KernelBench
-(:mod:`~bnconform_adapters.candidate.kernelbench`). The file may define these names:
+torch.nn.BatchNorm (:mod:`~bnconform_adapters.candidate.module_file`), or a task of KernelBench
+(:mod:`~bnconform_adapters.candidate.kernelbench_file`). The file may define these names:
 
 ``CLAIMS``
     A dict of the claims that differ from the default ones.

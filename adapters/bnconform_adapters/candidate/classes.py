@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from bnconform_adapters.candidate.kernelbench import MODELS, kernelbench_candidate
-from bnconform_adapters.candidate.module import drop_in_candidate
+from bnconform_adapters.candidate.kernelbench_file import MODELS, kernelbench_candidate
+from bnconform_adapters.candidate.module_file import drop_in_candidate
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.contract import Adapter, AdapterError
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .module import FusedBatchNorm
     from .runtime import interpreted
     from .statistics import ChannelStatistics, channel_statistics, merge_channel_statistics
-    from .synchronised import (
+    from .sync_module import (
         FusedSyncBatchNorm,
         normalize_shard,
         shard_gradient_sums,
@@ -40,14 +40,14 @@ __all__ = [
 _HOME = {
     "ChannelStatistics": "statistics",
     "FusedBatchNorm": "module",
-    "FusedSyncBatchNorm": "synchronised",
+    "FusedSyncBatchNorm": "sync_module",
     "channel_statistics": "statistics",
     "fused_batch_norm": "function",
     "interpreted": "runtime",
     "merge_channel_statistics": "statistics",
-    "normalize_shard": "synchronised",
-    "shard_gradient_sums": "synchronised",
-    "shard_input_gradient": "synchronised",
+    "normalize_shard": "sync_module",
+    "shard_gradient_sums": "sync_module",
+    "shard_input_gradient": "sync_module",
 }
 
 

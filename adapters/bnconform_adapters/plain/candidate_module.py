@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 import torch
 
+from bnconform_adapters.plain.file_module import FileModuleLayer, double_backward, tangent
 from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file
-from bnconform_adapters.plain.module_layer import FileModuleLayer, double_backward, tangent
 from bnconform_adapters.plain.torch_device import device_of
 from bnconform_adapters.torch.tensors import parameter_dtype
 

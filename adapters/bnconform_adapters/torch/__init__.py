@@ -70,6 +70,6 @@ IMPLEMENTATIONS = (
         None,
         (("triton", "triton"), *_TORCH),
         "kernel",
-        factory="fused_triton.claims:fused",
+        factory="fused_triton.fused_claims:fused",
     ),
 )

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from bnconform.campaign.finding_signatures import signature_of, smaller
 from bnconform.campaign.fingerprint import difference, identity
 from bnconform.campaign.items import Item
 from bnconform.campaign.record import folded
 from bnconform.campaign.session_cache import MEMORY, KeptSessions, peak, resident
-from bnconform.campaign.signatures import signature_of, smaller
 from bnconform.running.all_laws import laws
 from bnconform.running.examiner import Examiner
 from bnconform.running.example_database import open_database

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bnconform.campaign.finding_signatures import signature_of
 from bnconform.campaign.items import Item, Pair, packed
 from bnconform.campaign.journal import Journal
 from bnconform.campaign.judge_item import TRIES, Orders
 from bnconform.campaign.pool import Lost, Workers
 from bnconform.campaign.rounds import DRY, next_round
-from bnconform.campaign.signatures import signature_of
 from bnconform.judging.findings import Finding
 from bnconform.running.options import RunOptions
 

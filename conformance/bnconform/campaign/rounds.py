@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bnconform.campaign.finding_signatures import signature_of
 from bnconform.campaign.items import Item, Pair
-from bnconform.campaign.signatures import signature_of
 
 DOUBLINGS = 8
 """Each round has twice the seeds of the round before, but at most 2^8 for each pair on average."""

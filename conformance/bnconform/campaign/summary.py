@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bnconform.campaign.finding_signatures import gathered, write_findings
 from bnconform.campaign.record import folded
-from bnconform.campaign.signatures import gathered, write_findings
 from bnconform.running.session import Session
 
 HOLDS, BREAKS, USAGE_ERROR, SUITE_FAILED = 0, 1, 2, 3

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bnconform.cases.recipe import Recipe
 from bnconform.cases.regimes import REGIMES, Rows, digits
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, parameter_dtype
+from bnconform_reference.channel_axes import from_channel_rows
 from bnconform_reference.precision import LARGEST, UNIT_ROUNDOFF, DtypeName
-from bnconform_reference.shapes import from_channel_rows
 
 # Exponents of the channels' sd, in powers of 10, unless the dtype needs others.
 _SPREADS: dict[str, tuple[float, float]] = {

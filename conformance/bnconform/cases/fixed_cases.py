@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from bnconform_adapters.claims import Claims, Layout, Parameters
 from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
+from bnconform_reference.channel_axes import from_channel_rows
 from bnconform_reference.precision import DtypeName
-from bnconform_reference.shapes import from_channel_rows
 
 Kind: TypeAlias = Literal["conditioning", "length", "drift"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -49,8 +49,8 @@ def replay_file(path: Path, spec: str | None, calls: CallOptions | None = None) 
     from bnconform.cases import case_file
     from bnconform.judging.findings import explain
     from bnconform.running.all_laws import laws
+    from bnconform.running.given_case import replay
     from bnconform.running.options import RunOptions
-    from bnconform.running.replay import replay
     from bnconform_adapters.contract import UserError
     from bnconform_adapters.worker.client import opened
     from bnconform_adapters.worker.limits import DEFAULTS

@@ -32,7 +32,7 @@ def reproduce(implementation: str, requirement: str, folder: Path) -> Path:
     """
     from bnconform.deviations import ledger
     from bnconform.running.all_laws import laws
-    from bnconform.running.replay import replay
+    from bnconform.running.given_case import replay
     from bnconform.scripts.writer import Subject, script, script_name
     from bnconform_adapters.contract import AdapterError, UserError
     from bnconform_adapters.registry import find

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bnconform.diagnosis.bounded_calls import MOST_CALLS, MOST_SECONDS, QUANTITIES, Probe, Prober
-from bnconform.diagnosis.channels import by_channel
 from bnconform.diagnosis.levels import by_level
 from bnconform.diagnosis.lines import Found, told
 from bnconform.diagnosis.noncontiguous import by_layout
@@ -11,6 +10,7 @@ from bnconform.diagnosis.one_pass import one_pass
 from bnconform.diagnosis.rivals import explanations, usable
 from bnconform.diagnosis.steadiness import unsteady
 from bnconform.diagnosis.trial_cases import ordinary
+from bnconform.diagnosis.wrong_channels import by_channel
 from bnconform_adapters.claims import Claims, Mode
 from bnconform_adapters.contract import Adapter, Case
 

@@ -11,9 +11,9 @@ from bnconform.diagnosis.mistakes import mistakes
 from bnconform.diagnosis.setting import Setting
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import AnyArray, dtype_name, parameter_dtype
+from bnconform_reference.channel_axes import from_channel_rows
 from bnconform_reference.double_double import Array, high
 from bnconform_reference.precision import UNIT_ROUNDOFF
-from bnconform_reference.shapes import from_channel_rows
 
 CLOSE = 64
 """Number of roundings of the channel's largest value by which a result may differ from a mistaken formula.

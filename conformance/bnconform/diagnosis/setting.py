@@ -8,8 +8,8 @@ import numpy as np
 
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Case
+from bnconform_reference.channel_axes import channel_column, channel_rows
 from bnconform_reference.double_double import Array
-from bnconform_reference.shapes import channel_column, channel_rows
 
 
 @dataclass(frozen=True, eq=False)

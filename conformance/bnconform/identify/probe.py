@@ -15,9 +15,9 @@ from bnconform.judging.oracle import Quantity, expect
 from bnconform_adapters.calls import run_steps
 from bnconform_adapters.claims import Claims, Mode
 from bnconform_adapters.contract import DTYPES, Adapter, Case, Outcome, parameter_dtype
+from bnconform_reference.channel_axes import from_channel_rows
 from bnconform_reference.double_double import Array
 from bnconform_reference.precision import DtypeName, Grade
-from bnconform_reference.shapes import from_channel_rows
 
 WIDEST: Grade = "NN"
 """The accumulation grade with the largest allowed errors, so that a probe does not mistake rounding for a dialect."""

@@ -10,6 +10,7 @@ import numpy as np
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import AnyArray, Case
 from bnconform_reference.certificate import certify_backward, certify_forward
+from bnconform_reference.channel_axes import channel_column, channel_rows, from_channel_rows
 from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
 from bnconform_reference.definition import (
     Gradients,
@@ -33,7 +34,6 @@ from bnconform_reference.error_bounds import (
 )
 from bnconform_reference.precision import Grade, Precision
 from bnconform_reference.running_statistics import stored_variance, update
-from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
 
 TRUST = 1e-3
 """The oracle's own error must stay below this share of the allowed error."""

@@ -11,9 +11,9 @@ from bnconform.judging.findings import signature
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
 from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.double_double import high
 from bnconform_reference.precision import UNIT_ROUNDOFF
-from bnconform_reference.shapes import channel_rows
 
 SMALL_BATCHES = replace(TRAINING, n=(2, 3, 4), ratios=(1.0, 0.0), values=("normal", "two_valued"))
 

@@ -12,9 +12,9 @@ from bnconform.judging.judge import GRADIENTS, Judge
 from bnconform.judging.law import requirement
 from bnconform.judging.oracle import Quantity
 from bnconform_adapters.contract import AnyArray, Case
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.definition import forward_training
 from bnconform_reference.double_double import high
-from bnconform_reference.shapes import channel_rows
 
 ALL_DY = replace(TRAINING_GRADIENTS, dys=("random", "expanded", "large", "small"))
 

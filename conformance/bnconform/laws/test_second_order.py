@@ -6,15 +6,15 @@ import numpy as np
 
 from bnconform.cases.spaces import FORWARD_MODE, SECOND_ORDER, Space
 from bnconform.cases.strategies import AnyOf, Cases
-from bnconform.judging.derivatives import expect_second_order, expect_tangent
+from bnconform.judging.expected_derivatives import expect_second_order, expect_tangent
 from bnconform.judging.expression import Expression, added, shown
 from bnconform.judging.findings import signature
 from bnconform.judging.judge import GRADIENTS, Judge
 from bnconform.judging.law import requirement
 from bnconform.judging.oracle import Quantity
 from bnconform_adapters.contract import AnyArray, Case
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.double_double import Array, DoubleDouble, exactly, total
-from bnconform_reference.shapes import channel_rows
 
 
 def _both_modes(space: Space) -> AnyOf:

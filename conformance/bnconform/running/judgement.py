@@ -8,9 +8,9 @@ from dataclasses import replace
 from bnconform.deviations import ledger
 from bnconform.judging.law import Law
 from bnconform.requirements import BY_ID
+from bnconform.running.given_case import replay
 from bnconform.running.implementation import Implementation
 from bnconform.running.profiles import usual_examples
-from bnconform.running.replay import replay
 from bnconform.running.ruling import Ruling
 from bnconform.running.search import Search
 from bnconform.running.session import Session

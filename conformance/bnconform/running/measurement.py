@@ -20,9 +20,9 @@ from bnconform.judging.comparison import ulp
 from bnconform.judging.drift import trajectory
 from bnconform.judging.oracle import Expected, Quantity, expect
 from bnconform_adapters.contract import Adapter, Case, Outcome, dtype_name
+from bnconform_reference.channel_axes import channel_rows
 from bnconform_reference.double_double import Array, distance, high
 from bnconform_reference.precision import LARGEST, Grade
-from bnconform_reference.shapes import channel_rows
 
 RATIOS = (0.0, 1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 """|mean| / sd of the conditioning cases, if the dtype can represent the values."""

@@ -12,6 +12,7 @@ from bnconform.judging.oracle import expect
 from bnconform.training.network import Array
 from bnconform_adapters.claims import Claims, Layout
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, Outcome, parameter_dtype
+from bnconform_reference.channel_axes import channel_rows, from_channel_rows
 from bnconform_reference.definition import (
     Normalized,
     backward_training,
@@ -21,7 +22,6 @@ from bnconform_reference.definition import (
 from bnconform_reference.double_double import high
 from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName
 from bnconform_reference.running_statistics import stored_variance, update
-from bnconform_reference.shapes import channel_rows, from_channel_rows
 
 Call: TypeAlias = Callable[[Case], Outcome]
 """A function that calls one layer of an implementation with one case after the other."""

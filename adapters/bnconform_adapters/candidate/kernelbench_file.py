@@ -13,7 +13,7 @@ from typing import Any
 
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import check_torch_device
-from bnconform_adapters.candidate.module import CHANNELS, RANKS, adapter, built
+from bnconform_adapters.candidate.module_file import CHANNELS, RANKS, adapter, built
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.contract import AdapterError
 

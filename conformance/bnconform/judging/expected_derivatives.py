@@ -16,6 +16,7 @@ from bnconform.judging.oracle import (
 )
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import AnyArray, Case
+from bnconform_reference.channel_axes import channel_column, channel_rows, from_channel_rows
 from bnconform_reference.double_double import Array
 from bnconform_reference.precision import Precision
 from bnconform_reference.second_order import (
@@ -25,7 +26,6 @@ from bnconform_reference.second_order import (
     double_backward_training,
 )
 from bnconform_reference.second_order_bounds import SecondOrderBounds, certify_second_order, second_order_bounds
-from bnconform_reference.shapes import channel_column, channel_rows, from_channel_rows
 
 
 def expect_second_order(case: Case, claims: Claims) -> Expected:

@@ -85,7 +85,7 @@ def adapter(
     **forms_own
         Claims that follow from the form.
     """
-    from bnconform_adapters.plain.module_layer import own_names
+    from bnconform_adapters.plain.file_module import own_names
 
     try:
         state: dict[str, str] = own_names(module, stated.mapping("STATE"), where)
