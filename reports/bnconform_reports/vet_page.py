@@ -54,7 +54,7 @@ def lines(
         Whether to list every law, and how to claim more.
     """
     cells = cells_of(results, implementation)
-    groups = grouped(cell for cell in cells if cell.is_new)
+    groups = law_groups(cell for cell in cells if cell.is_new)
     good = exit_status(results, implementation) == CONFORMS
     yield first_line(results, implementation), "bold green" if good else "bold red"
     yield from ((text, "dim") for text in scope(results, implementation, cells, verbose=verbose))
@@ -118,7 +118,7 @@ def _explained(cell: Cell, again: str) -> str:
     return explain(Finding.from_data(cell.finding), from_json(cell.witness), again)
 
 
-def grouped(broken: Iterable[Cell]) -> list[list[Cell]]:
+def law_groups(broken: Iterable[Cell]) -> list[list[Cell]]:
     """Every broken cell once, in groups; the first law of a group breaks closest to the cause, see ``CLOSENESS``.
 
     A law joins the group of a closer one that found the same output wrong in the same mode. Laws about several calls

@@ -11,7 +11,7 @@ from sample_runs import broken, cell, run
 
 from bnconform.requirements import CATALOGUE, CLOSENESS, DISTANCE
 from bnconform_reports.records.schema import Cell
-from bnconform_reports.vet_page import grouped, lines
+from bnconform_reports.vet_page import law_groups, lines
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "kill_matrix.json"
 
@@ -27,7 +27,7 @@ def off(requirement: str, quantity: str, mode: str = "training", problem: str = 
 
 def folded(*cells: Cell) -> list[str]:
     """The ids of each group, as text."""
-    return [" ".join(cell.requirement for cell in group) for group in grouped(cells)]
+    return [" ".join(cell.requirement for cell in group) for group in law_groups(cells)]
 
 
 def test_every_law_has_one_place() -> None:
@@ -119,7 +119,7 @@ def test_page_loses_no_law() -> None:
     assert {law.id for law in CATALOGUE} == {id for id in DISTANCE if re.search(rf"\b{id}\b", text)}
     assert page[page.index("broken") + 1].startswith(f"  {next(iter(DISTANCE))} ")
     told = [line for line in page if " broken by kernel.py: " in line]
-    assert [line.split()[0] for line in told] == [group[0].requirement for group in grouped(cells)][:2]
+    assert [line.split()[0] for line in told] == [group[0].requirement for group in law_groups(cells)][:2]
     assert max(map(len, page[page.index("broken") + 2 :][:2])) <= 100
 
 
