@@ -35,8 +35,16 @@ KERNELS = {"fused_triton", "starters"}
 # A module of calls is written as a framework's users write it, and is imported when it is first called; the table of a
 # room is no such module.
 PLAIN = set(ROOMS)
-ROOMS_OF_REPORTS = ("records", "pictures", "sections", "")
-"""Rooms in the order of imports; the last one is the top of the package, which other packages call."""
+ROOMS_IN_ORDER: dict[str, tuple[str, ...]] = {
+    "bnconform": (
+        *("requirements", "cases", "deviations", "judging", "training", "scripts", "laws", "identify", "diagnosis"),
+        *("starters", "running", "campaign", "commands", "cli", "plugin", ""),
+    ),
+    "bnconform_reports": ("records", "pictures", "sections", ""),
+}
+"""Rooms in the order of imports; "" is the rest of the package's top."""
+STARTERS = {"numpy_functions.py", "torch_functions.py", "jax_functions.py", "torch_module.py", "kernelbench.py"}
+"""Files that users copy; their names are those of the forms."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +119,31 @@ def test_only_adapters_know_frameworks(package: str) -> None:
             assert found.package not in FRAMEWORKS, f"{path.relative_to(ROOT)}:{found.line}"
 
 
-def test_reports_import_downwards() -> None:
-    """No module of the reports imports one of a later room, and no modules import each other in a circle."""
-    graph: dict[str, set[str]] = {}
-    for path in files("bnconform_reports"):
-        own = ".".join(path.relative_to(SOURCES["bnconform_reports"].parent).with_suffix("").parts)
+@pytest.mark.parametrize("package", ROOMS_IN_ORDER)
+def test_rooms_import_earlier_ones(package: str) -> None:
+    """No module imports one of a later room, and no modules import each other in a circle."""
+    rooms, graph = ROOMS_IN_ORDER[package], dict[str, set[str]]()
+    for path in files(package):
+        own = ".".join(path.relative_to(SOURCES[package].parent).with_suffix("").parts)
         froms = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom)]
-        graph[own] = {str(node.module) for node in froms if str(node.module).startswith("bnconform_reports.")}
+        graph[own] = {str(node.module) for node in froms if str(node.module).startswith(f"{package}.")}
         for other in graph[own]:
-            ranks = [ROOMS_OF_REPORTS.index(name.rpartition(".")[0].partition(".")[2]) for name in (other, own)]
+            ranks = [rooms.index(room) for room in (_room(other, rooms), _room(own, rooms))]
             assert ranks == sorted(ranks), f"{own} imports {other}"
     assert any(graph.values())
     TopologicalSorter(graph).prepare()
+
+
+def _room(module: str, rooms: tuple[str, ...]) -> str:
+    """The room of a module: a folder, a file at the top that is a room of its own, or the top."""
+    room = module.split(".")[1]
+    return room if room in rooms else ""
+
+
+def test_no_two_files_have_one_name() -> None:
+    """A stranger who is told a file's name finds one file."""
+    names = [path.name for package in SOURCES for path in files(package) if path.name != "__init__.py"]
+    assert not {name for name in names if names.count(name) > 1} - STARTERS
 
 
 def test_reference_needs_numpy_only() -> None:

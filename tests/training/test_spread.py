@@ -58,7 +58,7 @@ def test_multiple_keeps_its_promise() -> None:
     assert multiple(10 * values, HALF, alarm) > factor > multiple(values, 4 * HALF, alarm)
 
 
-@pytest.mark.parametrize("training run", COURSES, ids=lambda training_run: f"{training_run.kind}-{training_run.salt}")
+@pytest.mark.parametrize("training_run", COURSES, ids=lambda training_run: f"{training_run.kind}-{training_run.salt}")
 def test_errors_as_large_as_allowed_stay_inside(training_run: TrainingRun) -> None:
     """Fresh members that err by all that they may, by numbers or by channels, are within; the largest comes near.
 
@@ -100,7 +100,7 @@ def test_spread_is_linear_in_the_errors(kind: str, monkeypatch: pytest.MonkeyPat
         assert spreads[1][name] == pytest.approx(whole / 2, rel=0.01), name
 
 
-@pytest.mark.parametrize("training run", COURSES, ids=lambda training_run: f"{training_run.kind}-{training_run.salt}")
+@pytest.mark.parametrize("training_run", COURSES, ids=lambda training_run: f"{training_run.kind}-{training_run.salt}")
 @pytest.mark.parametrize("dialect", [PYTORCH, FLAX], ids=["pytorch", "flax"])
 def test_bound_tells_faults_apart(training_run: TrainingRun, dialect: Dialect) -> None:
     """The other divisor of the stored variance shows in the statistics, the other sense of momentum in inference."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bnconform.deviations import ledger
 from bnconform.judging.law import Law
+from bnconform.judging.tally import Tally
 from bnconform.requirements import BY_ID
 from bnconform.running.given_case import replay
 from bnconform.running.implementation import Implementation
@@ -52,7 +53,9 @@ def _known(
     if elsewhere.verdict in ("breaks", "not judged"):
         return elsewhere
     message = f"known {deviation.kind}: {deviation.reason}"
-    return replace(blank, verdict="breaks", message=message, tally=elsewhere.tally, broken=broken, known=deviation)
+    return replace(
+        blank, verdict="breaks", message=message, tally=elsewhere.tally or Tally(), broken=broken, known=deviation
+    )
 
 
 def _searched(
