@@ -6,9 +6,9 @@ import json
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -280,16 +280,23 @@ def test_nothing_judged_is_no_success(tmp_path: Path) -> None:
     assert printed.splitlines()[-1].startswith("nothing was judged; not claimed: ")
 
 
+NOTICES_SIGINT = """
+import os, signal, sys
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background ignores it
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
 def test_stopped_campaign_tells_what_it_has(tmp_path: Path, by: signal.Signals) -> None:
     """Ctrl-C, and what batch systems send instead, end it with its record written."""
     out = tmp_path / "out"
     child = subprocess.Popen(
-        command(kernel(tmp_path, STARTER), out, "--minutes", "5"),
+        [sys.executable, "-c", NOTICES_SIGINT, *command(kernel(tmp_path, STARTER), out, "--minutes", "5")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
     )
     while child.poll() is None and not (out.joinpath("journal.jsonl").exists() and entries(out)):
         time.sleep(0.01)
