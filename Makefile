@@ -66,7 +66,7 @@ quick: $(STAMP)
 
 # The tests of a file stay in one process, and share what takes seconds: frameworks, compiled programs, runs of commands.
 test: lint types
-	$(BIN)/python -m pytest tests/ -q -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest tests/ -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
