@@ -33,7 +33,7 @@ help:
 	@echo "make conformance-everything   the same with every implementation that can be installed"
 	@echo "make at-work       training, several devices and the published benefits, as a report in $(REPORT)/at-work"
 	@echo "make quick         the tests that a change most likely breaks, in under a minute"
-	@echo "make test          the suite's own tests, lint and types, in under 7 minutes"
+	@echo "make test          the suite's own tests, lint and types"
 	@echo "make clean         remove the environment and what was built"
 
 install: $(STAMP)
