@@ -25,6 +25,7 @@ STAGES = {
     "counting": "bnconform.judging.tally:Tally.note_example",
     "explaining": "bnconform.running.examiner:explain",
     "scripting": "bnconform.scripts.writer:script",
+    "the probable cause": "bnconform.diagnosis:diagnose",
     "making a cell": "bnconform.running.ruling:Ruling.cell",
     "taking a cell in": "bnconform.running.session:Session.add",
     "recording": "bnconform_reports.records.schema:Results.write",
@@ -34,7 +35,12 @@ STAGES = {
     "the page of report": "bnconform_reports.html_page:page",
 }
 """Stages of a run, and the function of each that raises."""
-ONLY = {"the page of vet": "vet", "reading the record": "vet report", "the page of report": "report"}
+ONLY = {
+    "the probable cause": "vet",
+    "the page of vet": "vet",
+    "reading the record": "vet report",
+    "the page of report": "report",
+}
 """Stages that only some ways in go through; an absent one goes through all."""
 WAYS = {
     "pytest": "-m pytest --pyargs bnconform -p no:cacheprovider --bn-adapter kernel.py --bn-requirement F1 "
@@ -101,7 +107,7 @@ def cases() -> list[object]:
 @pytest.mark.parametrize(("stage", "way", "after"), cases())
 def test_no_fault_of_the_suite_ends_green(stage: str, way: str, after: int, tmp_path: Path) -> None:
     """A correct file and a suite that raises somewhere: the exit status is not 0, and nothing says CONFORMS."""
-    broken = stage in ("explaining", "scripting")
+    broken = stage in ("explaining", "scripting", "the probable cause")
     (tmp_path / "kernel.py").write_text(replaced(starter(), BROKEN) if broken else starter())
     found = injected(tmp_path, way, stage, after)
     if after and found.status == 0:  # the stage was not entered so often: then nothing has failed

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bnconform.running.failures import SUITE_FAILED, save_text
 from bnconform.running.options import DIAGNOSE, OPTIONS, PREFIX, USUAL_BUDGET, OptionError, RunOptions, words
-from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.registry import is_file
 
 if TYPE_CHECKING:
@@ -68,19 +67,19 @@ def vet(
     Returns
     -------
     int
-        0 if all conform, 1 if one does not, 2 for a usage error or a file that cannot be loaded, 3 if the suite itself
-        failed.
+        0 if all conform, 1 if one does not, 2 for a file that cannot be loaded or an option that pytest does not know,
+        3 if the suite itself failed.
+
+    Raises
+    ------
+    OptionError
+        If an option has a bad value, or a path cannot be written.
     """
-    try:
-        options = RunOptions.read(
-            {"adapter": (), "budget": None, "diagnose": True, **given}.__getitem__, "default", None, "--"
-        )
-        _check_options(more)
-        for path in (json_path, junit):
-            _check_place(path)
-    except (AdapterError, OptionError) as error:
-        print(f"bnconform: {error}", file=sys.stderr)
-        return USAGE_ERROR
+    values = {"adapter": (), "budget": None, "diagnose": True, **given}
+    options = RunOptions.read(values.__getitem__, "default", None, "--")
+    _check_options(more)
+    for path in (json_path, junit):
+        _check_place(path)
     if given.get("budget") is None and not options.in_process and all(map(is_file, specs)):
         given = {**given, "budget": USUAL_BUDGET}
     command = [sys.executable, "-m", "pytest", str(LAWS), *APART]
