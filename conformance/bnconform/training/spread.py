@@ -33,7 +33,7 @@ HALF = 32
 ALARM = 1e-9
 """Probability that a training run of a correct implementation is failed."""
 COURSES = 64
-"""Of so many the spread is kept: more than a run's implementations share, and little beside what a campaign draws."""
+"""Number of cached spreads: more than the implementations of a run share, and few beside those of a campaign."""
 
 
 def multiple(values: int, half: int = HALF, alarm: float = ALARM) -> float:
@@ -51,7 +51,7 @@ def multiple(values: int, half: int = HALF, alarm: float = ALARM) -> float:
 
 
 def expected_run(training_run: TrainingRun, claims: Claims) -> Mapping[str, Quantity]:
-    """What an implementation of these claims should note on a training run, and how far it may be off."""
+    """Values that an implementation of these claims should note on a training run, with their allowed errors."""
     return _expected(training_run, claims.dialect, claims.grade)
 
 

@@ -24,7 +24,7 @@ from bnconform.training.norms import Call, ImplementationNorm, Settings
 from bnconform_adapters.claims import Claims
 
 Notes: TypeAlias = dict[str, Array]
-"""What was noted: name to values of all members, (M, ...)."""
+"""Noted values of all members, (M, ...), by name."""
 
 STEPS = 6
 RATE = 0.1

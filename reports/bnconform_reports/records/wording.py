@@ -94,7 +94,7 @@ def value_text(cell: Cell) -> str:
 
 
 def problem(cell: Cell) -> str:
-    """What is wrong, in one line."""
+    """Describe what is wrong, in one line."""
     if cell.finding is None:
         return cell.reason or "broken"
     finding = cell.finding

@@ -20,7 +20,7 @@ WORDS = {
     "identity": "hands x on",
     "keeps": "keeps the statistics",
 }
-"""What a dialect does with one value per channel, and with an empty batch."""
+"""Words for how a dialect handles one value per channel, and an empty batch."""
 _FEW = 3
 
 
