@@ -1,5 +1,6 @@
 """keras.layers.BatchNormalization on TensorFlow."""
 
+from functools import partial
 from itertools import count
 
 import keras
@@ -8,7 +9,7 @@ from bnconform_adapters.keras.keras_arguments import arguments_of
 from bnconform_adapters.keras.keras_layer import defaults as defaults
 from bnconform_adapters.keras.keras_layer import new_layer
 from bnconform_adapters.keras.keras_variables import VariablesLayer, over_replicas
-from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, twice
+from bnconform_adapters.tensorflow.tensorflow_tapes import layer_forward_mode, layer_twice
 
 LAYERS_KEPT = 100
 """Number of layers between calls of clear_session: TensorFlow caches kernels by variable name, 150 kB a layer."""
@@ -27,14 +28,8 @@ class Layer(VariablesLayer):
         return variable.value
 
 
-def second_order(case):
-    built = Layer(case)
-    return twice(case, built.function(case.training), built.parameters)
-
-
-def jvp(case):
-    built = Layer(case)
-    return forward_mode(case, built.function(case.training), built.parameters)
+second_order = partial(layer_twice, Layer)
+jvp = partial(layer_forward_mode, Layer)
 
 
 def shards(*cases):

@@ -1,10 +1,12 @@
 """tf_keras.layers.BatchNormalization: Keras 2."""
 
+from functools import partial
+
 import tf_keras
 
 from bnconform_adapters.keras.keras_arguments import arguments_of
 from bnconform_adapters.keras.keras_variables import VariablesLayer, over_replicas
-from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, twice
+from bnconform_adapters.tensorflow.tensorflow_tapes import layer_forward_mode, layer_twice
 
 
 class Layer(VariablesLayer):
@@ -14,14 +16,8 @@ class Layer(VariablesLayer):
         super().__init__(case, tf_keras.layers.BatchNormalization(**arguments_of(case), **arguments))
 
 
-def second_order(case):
-    built = Layer(case)
-    return twice(case, built.function(case.training), built.parameters)
-
-
-def jvp(case):
-    built = Layer(case)
-    return forward_mode(case, built.function(case.training), built.parameters)
+second_order = partial(layer_twice, Layer)
+jvp = partial(layer_forward_mode, Layer)
 
 
 def shards(*cases):

@@ -116,8 +116,9 @@ def contracted_with(layer, case):
     ]
 
 
-def double_backward(layer, case):
-    """Call forward_training, then double_backward with the saved values."""
+def double_backward(build, case, file=None):
+    """Call forward_training of a new layer, then double_backward with the saved values."""
+    layer = build(case, file)
     with layer.settings(case):
         kernel, x = layer.kernel, layer.placed(case.x, case.layout)
         arguments = x, layer.weight, layer.bias, layer.mean, layer.var
@@ -130,8 +131,9 @@ def double_backward(layer, case):
         return found | given_after(layer, x, vectors) | layer.left_as({"dy": dy})
 
 
-def tangent(layer, case):
-    """Call jvp."""
+def tangent(build, case, file=None):
+    """Call jvp for a new layer."""
+    layer = build(case, file)
     with layer.settings(case):
         x, vectors = layer.placed(case.x, case.layout), contracted_with(layer, case)
         found = layer.kernel.jvp(x, layer.weight, layer.bias, *vectors, eps=case.eps)
@@ -144,8 +146,9 @@ def given_after(layer, x, vectors):
     return layer.left_as(given)
 
 
-def over_devices(layers, cases):
+def over_devices(build, *cases, file=None):
     """Run one step of layers on several devices, one case on each; they exchange arrays inside this process."""
+    layers = [build(case, file) for case in cases]
     kernel, passed, results = layers[0].kernel, [], []
     with layers[0].settings(cases[0]):
         inputs = [layer.placed(case.x, case.layout) for layer, case in zip(layers, cases)]

@@ -1,6 +1,6 @@
 """Functions on JAX arrays in a file."""
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -48,13 +48,6 @@ class Layer(FunctionsLayer):
         return False
 
 
-def second_order(case, file=None):
-    return double_backward(Layer(case, file), case)
-
-
-def jvp(case, file=None):
-    return tangent(Layer(case, file), case)
-
-
-def shards(*cases, file=None):
-    return over_devices([Layer(case, file) for case in cases], cases)
+second_order = partial(double_backward, Layer)
+jvp = partial(tangent, Layer)
+shards = partial(over_devices, Layer)

@@ -1,13 +1,14 @@
 """A file in the form of KernelBench: ModelNew or Model, and get_init_inputs()."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
 
-from bnconform_adapters.plain.file_module import FileModuleLayer, double_backward, tangent
+from bnconform_adapters.plain.file_module import FileModuleLayer
 from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file
 from bnconform_adapters.plain.torch_device import device_of
+from bnconform_adapters.torch.module_layer import module_forward_mode, module_twice
 
 
 def model_class(file):
@@ -49,9 +50,5 @@ def Layer(case, file=None):
     return FileModuleLayer(file, module, case, device_of(file, device_of_models()), lambda: model(file, 3))
 
 
-def second_order(case, file=None):
-    return double_backward(Layer(case, file), case)
-
-
-def jvp(case, file=None):
-    return tangent(Layer(case, file), case)
+second_order = partial(module_twice, Layer)
+jvp = partial(module_forward_mode, Layer)

@@ -1,14 +1,15 @@
 """A torch.nn.Module class in a file that stands in for torch.nn.BatchNorm."""
 
 import inspect
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
 
-from bnconform_adapters.plain.file_module import FileModuleLayer, double_backward, tangent
+from bnconform_adapters.plain.file_module import FileModuleLayer
 from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file
 from bnconform_adapters.plain.torch_device import device_of
+from bnconform_adapters.torch.module_layer import module_forward_mode, module_twice
 from bnconform_adapters.torch.tensors import parameter_dtype
 
 
@@ -75,9 +76,5 @@ def Layer(case, file=None):
     return FileModuleLayer(file, module, case, device_of(file), lambda: usual(file))
 
 
-def second_order(case, file=None):
-    return double_backward(Layer(case, file), case)
-
-
-def jvp(case, file=None):
-    return tangent(Layer(case, file), case)
+second_order = partial(module_twice, Layer)
+jvp = partial(module_forward_mode, Layer)

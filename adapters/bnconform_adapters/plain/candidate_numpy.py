@@ -1,5 +1,7 @@
 """Functions on NumPy arrays in a file."""
 
+from functools import partial
+
 import numpy as np
 
 from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
@@ -40,13 +42,6 @@ class Layer(FunctionsLayer):
         return overrun(array)
 
 
-def second_order(case, file=None):
-    return double_backward(Layer(case, file), case)
-
-
-def jvp(case, file=None):
-    return tangent(Layer(case, file), case)
-
-
-def shards(*cases, file=None):
-    return over_devices([Layer(case, file) for case in cases], cases)
+second_order = partial(double_backward, Layer)
+jvp = partial(tangent, Layer)
+shards = partial(over_devices, Layer)

@@ -3,8 +3,7 @@
 import torch
 
 from bnconform_adapters.plain.kernel_file import cannot_tell, wrong_kind
-from bnconform_adapters.torch.derivatives import forward_mode, twice
-from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
+from bnconform_adapters.torch.module_layer import ModuleLayer
 
 
 class FileModuleLayer(ModuleLayer):
@@ -55,11 +54,3 @@ def own_names(module, stated, where):
         key = sorted(map(str, unknown))[0]
         raise LookupError(f"STATE in {where} has an unknown key {key!r}; known: {', '.join(known)}")
     return names
-
-
-def double_backward(layer, case):
-    return twice(case, module_function(layer, case), layer.device)
-
-
-def tangent(layer, case):
-    return forward_mode(case, module_function(layer, case), layer.device)

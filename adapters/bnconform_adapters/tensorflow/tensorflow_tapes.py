@@ -58,3 +58,15 @@ def forward_mode(case, function, parameters):
     with tf.autodiff.ForwardAccumulator(list(inputs.values()), tangents) as accumulator:
         y = function(inputs["dx"])
     return {"y_tangent": channels_second(accumulator.jvp(y, unconnected_gradients="zero"))}
+
+
+def layer_twice(build, case):
+    """Differentiate the backward pass of a new layer, see `twice`."""
+    layer = build(case)
+    return twice(case, layer.function(case.training), layer.parameters)
+
+
+def layer_forward_mode(build, case):
+    """Compute the tangent of y of a new layer, see `forward_mode`."""
+    layer = build(case)
+    return forward_mode(case, layer.function(case.training), layer.parameters)

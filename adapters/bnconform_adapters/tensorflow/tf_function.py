@@ -12,8 +12,4 @@ from bnconform_adapters.tensorflow.tensorflow_steps import (
 Layer = partial(CompiledLayer, xla=False)
 second_order = partial(differentiate_twice, xla=False)
 jvp = partial(compiled_forward_mode, xla=False)
-
-
-def defaults():
-    """Return the function's defaults; the caller updates the statistics."""
-    return defaults_of_step()
+defaults = defaults_of_step

@@ -1,11 +1,13 @@
 """tf.compat.v1.nn.fused_batch_norm."""
 
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 
 from bnconform_adapters.plain.channels import channels_last
 from bnconform_adapters.plain.signatures import default_of
-from bnconform_adapters.tensorflow.tensorflow_tapes import forward_mode, rest_of_call, twice
+from bnconform_adapters.tensorflow.tensorflow_tapes import layer_forward_mode, layer_twice, rest_of_call
 
 
 def fused_batch_norm(x, parameters, mean, var, eps, training, **factor):
@@ -34,6 +36,10 @@ class Layer:
     def call(self, x, training):
         return fused_batch_norm(x, self.parameters, self.mean, self.var, self.eps, training, **self.factor)
 
+    def function(self, training):
+        """Return y as a function of x."""
+        return lambda x: self.call(x, training)[0]
+
     def forward(self, case):
         x = tf.constant(channels_last(case.x))
         with tf.GradientTape(persistent=True) as tape:
@@ -44,14 +50,8 @@ class Layer:
         return rest_of_call(case, tape, x, y, self.parameters, self.mean, self.var)
 
 
-def second_order(case):
-    layer = Layer(case)
-    return twice(case, lambda x: layer.call(x, case.training)[0], layer.parameters)
-
-
-def jvp(case):
-    layer = Layer(case)
-    return forward_mode(case, lambda x: layer.call(x, case.training)[0], layer.parameters)
+second_order = partial(layer_twice, Layer)
+jvp = partial(layer_forward_mode, Layer)
 
 
 def defaults():

@@ -1,11 +1,12 @@
 """torch.nn.BatchNorm1d, 2d and 3d inside torch.autocast for bfloat16."""
 
+from functools import partial
+
 import torch
 
 from bnconform_adapters.torch.batch_norm_modules import built
 from bnconform_adapters.torch.batch_norm_modules import defaults as defaults
-from bnconform_adapters.torch.derivatives import forward_mode, twice
-from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
+from bnconform_adapters.torch.module_layer import ModuleLayer, module_forward_mode, module_twice
 
 
 class UnderAutocast(ModuleLayer):
@@ -20,9 +21,5 @@ def Layer(case):
     return UnderAutocast(built(case), case)
 
 
-def second_order(case):
-    return twice(case, module_function(Layer(case), case))
-
-
-def jvp(case):
-    return forward_mode(case, module_function(Layer(case), case))
+second_order = partial(module_twice, Layer)
+jvp = partial(module_forward_mode, Layer)

@@ -1,9 +1,10 @@
 """torch.nn.BatchNorm1d, 2d and 3d."""
 
+from functools import partial
+
 import torch
 
-from bnconform_adapters.torch.derivatives import forward_mode, twice
-from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
+from bnconform_adapters.torch.module_layer import ModuleLayer, module_forward_mode, module_twice
 from bnconform_adapters.torch.tensors import parameter_dtype
 
 
@@ -24,12 +25,8 @@ def Layer(case):
     return ModuleLayer(built(case), case)
 
 
-def second_order(case):
-    return twice(case, module_function(Layer(case), case))
-
-
-def jvp(case):
-    return forward_mode(case, module_function(Layer(case), case))
+second_order = partial(module_twice, Layer)
+jvp = partial(module_forward_mode, Layer)
 
 
 def defaults():

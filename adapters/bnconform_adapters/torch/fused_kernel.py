@@ -14,8 +14,7 @@ from bnconform_adapters.fused_triton import (
     shard_gradient_sums,
     shard_input_gradient,
 )
-from bnconform_adapters.torch.derivatives import forward_mode, twice
-from bnconform_adapters.torch.module_layer import ModuleLayer, module_function
+from bnconform_adapters.torch.module_layer import ModuleLayer, module_forward_mode, module_twice
 from bnconform_adapters.torch.tensors import array, laid_out, parameter_dtype
 
 DEVICE = "cpu" if interpreted else "cuda"
@@ -34,12 +33,8 @@ def Layer(case):
     return ModuleLayer(module, case, DEVICE)
 
 
-def second_order(case):
-    return twice(case, module_function(Layer(case), case), DEVICE)
-
-
-def jvp(case):
-    return forward_mode(case, module_function(Layer(case), case), DEVICE)
+second_order = partial(module_twice, Layer)
+jvp = partial(module_forward_mode, Layer)
 
 
 def shards(*cases):

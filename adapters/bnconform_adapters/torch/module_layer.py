@@ -4,6 +4,7 @@ from operator import attrgetter
 
 import torch
 
+from bnconform_adapters.torch.derivatives import forward_mode, twice
 from bnconform_adapters.torch.tensors import differentiated, laid_out, rest_of_call, tensor
 
 
@@ -59,3 +60,15 @@ def module_function(layer, case):
         return layer.call(lambda x: torch.func.functional_call(module, given, (x,)), x)
 
     return function
+
+
+def module_twice(build, case, **how):
+    """Differentiate the backward pass of a module's new layer, see `twice`."""
+    layer = build(case, **how)
+    return twice(case, module_function(layer, case), layer.device)
+
+
+def module_forward_mode(build, case, **how):
+    """Compute the tangent of y of a module's new layer, see `forward_mode`."""
+    layer = build(case, **how)
+    return forward_mode(case, module_function(layer, case), layer.device)

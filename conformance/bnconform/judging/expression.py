@@ -190,11 +190,7 @@ class Rearranged(Expression):
         numbers = np.arange(1.0, self._array.size + 1).reshape(self._array.shape)
         number = round(float(self._rearrange(numbers)[index]) / factor) - 1
         element = super().at(tuple(int(i) for i in np.unravel_index(number, self._array.shape)))
-        return element if factor == 1 else element * Constant(f"{factor:g}")
-
-
-class Constant(Expression):
-    """A number as text."""
+        return element if factor == 1 else element * Expression(f"{factor:g}")
 
 
 def shown(thing: object) -> Expression:
