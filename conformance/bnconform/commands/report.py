@@ -18,7 +18,6 @@ OF_A_RUN = tuple(option for option in OPTIONS if option.name not in ("report", "
 """Options of a run that this command accepts."""
 OF_PYTEST = ("--hypothesis-profile", "--hypothesis-seed", "-n")
 """Options with a value for pytest; if this parser did not know them, it would read their value as a file."""
-LAWS = Path(__file__).parents[1] / "laws"
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
 
@@ -59,11 +58,12 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
 
 def _judged(folder: Path, arguments: Sequence[str]) -> Path:
     """Run the suite with pytest's progress on stderr; return the path of the record."""
+    from bnconform.running.vetting import LAWS, LEAN
     from bnconform_adapters.contract import UserError
     from bnconform_reports.first_line import explains_failure
     from bnconform_reports.records.reading import read
 
-    command = [sys.executable, "-m", "pytest", str(LAWS), "-q", "-p", "no:cacheprovider", f"{PREFIX}report={folder}"]
+    command = [sys.executable, "-m", "pytest", str(LAWS), "-q", *LEAN, f"{PREFIX}report={folder}"]
     status = subprocess.call([*command, f"{PREFIX}identify", f"{PREFIX}measure", *arguments], stdout=sys.stderr)
     record = folder / "results.json"
     if status in JUDGED and record.is_file() and (not status or explains_failure(read(record))):

@@ -26,7 +26,9 @@ USAGE_ERROR = 2
 JUDGED = (0, 1)
 """pytest's exit statuses after which there are results."""
 LAWS = Path(__file__).parents[1] / "laws"
-APART = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "--confcutdir", str(LAWS))
+LEAN = ("-p", "no:cacheprovider", "--assert=plain")
+"""Options that leave out pytest's cache and its rewriting of asserts, which takes a second for those of Hypothesis."""
+APART = ("-q", *LEAN, "-c", os.devnull, "--rootdir", ".", "--confcutdir", str(LAWS))
 """Options for pytest's defaults: no settings or conftest of a surrounding project decide what is judged."""
 _SETTINGS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 NEAR = 0.8
