@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from bnconform import cli
 from bnconform.cases.strategies import signature_pool
 from bnconform.commands.new import STARTERS
 from bnconform.judging.findings import Broken
@@ -20,6 +24,7 @@ from bnconform.judging.tally import Tally
 from bnconform.running.all_laws import laws
 from bnconform.running.profiles import settings_for
 from bnconform.running.search import search
+from bnconform.running.watch import Watch
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import find
 
@@ -73,13 +78,20 @@ def replaced(text: str, edits: Iterable[tuple[str, str]]) -> str:
 
 
 def judge(
-    adapter: Adapter, id: str, *, seed: int = SEED, profile: str = "default", spec: str | None = None
+    adapter: Adapter,
+    id: str,
+    *,
+    seed: int = SEED,
+    profile: str = "default",
+    spec: str | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Broken | None, Tally]:
     """Search one law as a session does, the ledger aside; give what broke and what was counted."""
     tally, claims = Tally(), adapter.claims
     pool = signature_pool(claims, seed)
     settings = settings_for(profile, claims.cost)
-    broken = search(laws()[id], adapter, claims, tally=tally, settings=settings, seed=seed, pool=pool, spec=spec)
+    law = laws()[id]
+    broken = search(law, adapter, claims, tally=tally, settings=settings, seed=seed, pool=pool, spec=spec, watch=watch)
     return broken, tally
 
 
@@ -106,13 +118,36 @@ class Run:
         return set(self.out.partition(_MODULES)[2].split())
 
 
+def _environment(variables: Mapping[str, str] | None) -> dict[str, str]:
+    """The environment apart from the settings of the run that is going on."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
+    return kept | {"COLUMNS": "200", "PYTHONIOENCODING": "utf-8"} | dict(variables or {})
+
+
 def run(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None = None, given: str | None = None) -> Run:
     """Run this Python with `arguments`, apart from the settings of the run that is going on; `given` is its input."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
-    environment = kept | {"COLUMNS": "200", "PYTHONIOENCODING": "utf-8"} | dict(variables or {})
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, input=given)
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=_environment(variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        input=given,
+    )
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+def command(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None = None) -> Run:
+    """Run the command `bnconform` in this process, which has imported its modules; what it starts is apart."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    surroundings = patch.dict(os.environ, _environment(variables), clear=True)
+    with chdir(cwd), surroundings, redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = cli.main([*map(str, arguments)])
+        except SystemExit as end:  # of argparse
+            status = int(end.code or 0)
+    return Run(status, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 _RUN_SCRIPTS = """
@@ -163,6 +198,5 @@ def run_pytest_and_look(*arguments: str | Path, cwd: Path) -> Run:
 
 def conformance(*arguments: str | Path, cwd: Path, variables: Mapping[str, str] | None = None) -> Run:
     """Run the suite with pytest, as its users do."""
-    return run(
-        "-m", "pytest", "--pyargs", "bnconform", "-p", "no:cacheprovider", *arguments, cwd=cwd, variables=variables
-    )
+    quiet = ("-p", "no:cacheprovider", "--assert=plain")  # rewriting the asserts of Hypothesis takes a second
+    return run("-m", "pytest", "--pyargs", "bnconform", *quiet, *arguments, cwd=cwd, variables=variables)

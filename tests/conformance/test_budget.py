@@ -10,7 +10,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from suite_runs import conformance, judge, laws, run, starter
+from suite_runs import command, conformance, judge, laws, starter
 
 from bnconform.judging.findings import Broken, Finding
 from bnconform.running import budget
@@ -201,7 +201,7 @@ def test_hang_is_waited_for_once(tmp_path: Path) -> None:
     )
     (tmp_path / "kernel.py").write_text(text)
     asked = [f"--requirement={id}" for id in ("F1", "F3", "S1", "X2")]
-    found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, "--time-limit=1", "--report=out", cwd=tmp_path)
+    found = command("vet", "kernel.py", *asked, "--time-limit=1", "--report=out", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
     assert found.out.startswith("kernel.py CRASHES: core 0 of 3 (broken: F1 F3 S1), robust 1 of 1")
     cells = {cell.requirement: cell for cell in read(tmp_path / "out" / "results.json").cells}
@@ -219,7 +219,7 @@ def test_what_was_chosen_is_printed_and_can_be_given_again(tmp_path: Path) -> No
     records = [read(tmp_path / name / "results.json") for name in ("one", "two")]
     assert records[0].cells == records[1].cells
     assert {cell.cases for cell in records[0].cells} == {5}
-    page = run("-m", "bnconform.cli", "vet", "kernel.py", "--requirement=F1", "--examples=5", cwd=tmp_path)
+    page = command("vet", "kernel.py", "--requirement=F1", "--examples=5", cwd=tmp_path)
     assert "examples: 5 a law; the same again: --examples 5" in page.out
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from suite_runs import FRAMEWORKS, Run, conformance, run, run_pytest_and_look, starter
+from suite_runs import FRAMEWORKS, Run, command, conformance, run, run_pytest_and_look, starter
 
 from bnconform_adapters import entry
 from bnconform_adapters.contract import AdapterError
@@ -89,7 +89,7 @@ def test_bad_adapter_is_refused_in_one_line(spec: str, folder: Path, monkeypatch
 @pytest.mark.parametrize("spec", ["absent.py", "leaves.py", "torhc"])
 def test_vet_exits_2(spec: str, folder: Path) -> None:
     """`bnconform vet` says it on stderr and exits 2."""
-    found = run("-m", "bnconform.cli", "vet", spec, cwd=folder)
+    found = command("vet", spec, cwd=folder)
     assert found.status == 2
     assert one_line(found).startswith("bnconform: ")
     assert BAD_ADAPTERS[spec][0] in one_line(found)
@@ -133,7 +133,7 @@ def test_bad_option_is_refused_without_an_adapter_too(option: str, folder: Path)
 
 def test_vet_turns_pytests_usage_error_into_2(folder: Path) -> None:
     """`bnconform vet` exits 2 for an option's bad value too."""
-    found = run("-m", "bnconform.cli", "vet", "good.py", "--requirement=F99", cwd=folder)
+    found = command("vet", "good.py", "--requirement=F99", cwd=folder)
     assert found.status == 2
     assert "unknown requirement 'F99'" in one_line(found)
 
@@ -144,7 +144,7 @@ def test_vet_turns_pytests_usage_error_into_2(folder: Path) -> None:
 )
 def test_new_never_overwrites(path: str, hint: str, folder: Path) -> None:
     """`bnconform new` refuses a name that it cannot or must not write."""
-    found = run("-m", "bnconform.cli", "new", path, cwd=folder)
+    found = command("new", path, cwd=folder)
     assert found.status == 2
     assert hint in one_line(found)
 
@@ -152,7 +152,7 @@ def test_new_never_overwrites(path: str, hint: str, folder: Path) -> None:
 @pytest.mark.parametrize("arguments", [(), ("frob",), ("list", "--frob"), ("vet",)], ids=" ".join)
 def test_unknown_commands_are_usage_errors(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """A command that there is not, or an incomplete one, shows the usage and exits 2."""
-    found = run("-m", "bnconform.cli", *arguments, cwd=tmp_path)
+    found = command(*arguments, cwd=tmp_path)
     assert found.status == 2
     assert found.err.startswith("usage: bnconform")
     assert "Traceback" not in found.err
@@ -183,7 +183,7 @@ def without(folder: Path, *frameworks: str) -> dict[str, str]:
 def test_missing_framework_exits_2_and_4(tmp_path: Path) -> None:
     """Asked for by name, a missing framework is a usage error that names the install command."""
     variables = without(tmp_path, "torch")
-    vetted = run("-m", "bnconform.cli", "vet", "torch", cwd=tmp_path, variables=variables)
+    vetted = command("vet", "torch", cwd=tmp_path, variables=variables)
     tested = conformance("--bn-adapter=torch", cwd=tmp_path, variables=variables)
     assert (vetted.status, tested.status) == (2, 4)
     for found in (vetted, tested):

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from suite_runs import conformance, replaced, run, run_scripts, starter
+from suite_runs import command, conformance, replaced, run, run_scripts, starter
 
 from bnconform.commands.replay import replay_file
 
@@ -33,7 +33,7 @@ CASE = "out/cases/S2-kernel.json"
 
 def replay(folder: Path, *arguments: str) -> tuple[int, str]:
     """Exit status and output of `bnconform replay`."""
-    done = run("-m", "bnconform.cli", "replay", *arguments, cwd=folder)
+    done = command("replay", *arguments, cwd=folder)
     return done.status, done.out + done.err
 
 

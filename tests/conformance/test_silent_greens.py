@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from suite_runs import Run, conformance, replaced, run, starter
+from suite_runs import Run, command, conformance, replaced, starter
 
 BIASED = ((" * (n / (n - 1))", ""),)
 QUICK = ("--hypothesis-profile=quick", "--hypothesis-seed=0")
@@ -30,8 +30,7 @@ GAMMA = (
 def vet(folder: Path, text: str, *arguments: str, variables: dict[str, str] | None = None) -> Run:
     """Run `bnconform vet` on a file with this text."""
     (folder / "kernel.py").write_text(text)
-    command = ("-m", "bnconform.cli", "vet", "kernel.py", *arguments, *QUICK)
-    return run(*command, cwd=folder, variables=variables)
+    return command("vet", "kernel.py", *arguments, *QUICK, cwd=folder, variables=variables)
 
 
 # What the file holds, and what the one line must say.

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from suite_runs import Run, laws, replaced, run, starter
+from suite_runs import Run, command, laws, replaced, starter
 
 BIASED = ((" * (n / (n - 1))", ""),)
 QUICK = ("--hypothesis-profile=quick", "--hypothesis-seed=0")
@@ -17,7 +17,7 @@ FEW = tuple(f"--requirement={id}" for id in ("F1", "S2", "G10"))
 
 def vet(folder: Path, *arguments: str) -> Run:
     """Run the command, as its users do."""
-    return run("-m", "bnconform.cli", "vet", *arguments, cwd=folder)
+    return command("vet", *arguments, cwd=folder)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def biased(tmp_path: Path) -> Path:
 
 def test_correct_file_conforms(tmp_path: Path) -> None:
     """`bnconform new` writes a file that conforms to all that it claims: one line, exit status 0."""
-    assert run("-m", "bnconform.cli", "new", "kernel.py", cwd=tmp_path).status == 0
+    assert command("new", "kernel.py", cwd=tmp_path).status == 0
     found = vet(tmp_path, "kernel.py", *QUICK)
     assert found.status == 0, found.out + found.err
     first = found.out.splitlines()[0]
