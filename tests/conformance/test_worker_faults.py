@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from faulty_files import FATAL, FEW, HARMLESS, RAISING, faulty
-from suite_runs import conformance, judge, run, starter
+from suite_runs import command, conformance, judge, starter
 
+from bnconform.running.watch import Watch
 from bnconform_adapters.contract import AdapterError
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 
-LIMITS = {"seconds": 1.0, "memory": 128 << 20}
+LIMITS = {"seconds": 0.5, "memory": 128 << 20}
 LONG = 2000
 """Values of a small case at most: a few samples of the narrowest shape with more than three channels that is drawn."""
 
@@ -27,7 +28,7 @@ def worker(spec: str) -> WorkerAdapter:
 def test_fate_is_found_on_a_small_case(fault: str, tmp_path: Path) -> None:
     """A call that ends its process breaks the law at hand, is shrunk, and spoils no other law."""
     with worker(faulty(tmp_path, fault)) as adapter:
-        broken, _ = judge(adapter, "F1")
+        broken, _ = judge(adapter, "F1", watch=Watch("F1", shrinks=100))
         assert broken is not None
         assert re.search(FATAL[fault], str(broken)), str(broken)
         (case,) = broken.steps
@@ -42,7 +43,7 @@ def test_fate_is_found_on_a_small_case(fault: str, tmp_path: Path) -> None:
 def test_law_about_exceptions_takes_no_crash_for_one(id: str, tmp_path: Path) -> None:
     """Laws that expect or admit an exception, and those with calls of other kinds, break on a crash."""
     with worker(faulty(tmp_path, "import os; os.abort()")) as adapter:
-        broken, _ = judge(adapter, id)
+        broken, _ = judge(adapter, id, watch=Watch(id, shrinks=100))
         assert broken is not None
         assert "crashed: SIGABRT (Aborted)" in str(broken)
 
@@ -120,7 +121,7 @@ def test_file_that_cannot_be_imported_is_refused(text: str, tmp_path: Path) -> N
 def test_commands_refuse_a_file_that_crashes(tmp_path: Path) -> None:
     """A file that crashes when it is imported is a usage error: 2 from `bnconform vet`, 4 from pytest."""
     (tmp_path / "kernel.py").write_text("import os\nos.abort()\n")
-    vetted = run("-m", "bnconform.cli", "vet", "kernel.py", cwd=tmp_path)
+    vetted = command("vet", "kernel.py", cwd=tmp_path)
     tested = conformance("--bn-adapter=kernel.py", cwd=tmp_path)
     assert (vetted.status, tested.status) == (2, 4)
     for found in (vetted, tested):
@@ -132,7 +133,7 @@ def test_run_goes_on_after_crashes(tmp_path: Path) -> None:
     """`bnconform vet` tells each broken law of a file that crashes, and judges the others."""
     faulty(tmp_path, "import os; os.abort()")
     asked = [f"--requirement={id}" for id in ("F1", "I1", "E2")]
-    found = run("-m", "bnconform.cli", "vet", "kernel.py", *asked, "--hypothesis-seed=0", cwd=tmp_path)
+    found = command("vet", "kernel.py", *asked, "--hypothesis-seed=0", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
     assert found.out.splitlines()[0] == "kernel.py CRASHES: core 1 of 2 (broken: F1), robust 0 of 1 (broken: E2)"
     assert "  call      crashed: SIGABRT (Aborted) in forward_training, kernel.py line" in found.out
@@ -141,24 +142,14 @@ def test_run_goes_on_after_crashes(tmp_path: Path) -> None:
 
 def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
     """--bn-in-process calls the file in pytest's own process, where E2 is not claimed."""
-    (tmp_path / "kernel.py").write_text(starter() + "import os\nprint('in process', os.getpid() == PID)\n")
-    text = (tmp_path / "kernel.py").read_text()
-    (tmp_path / "kernel.py").write_text(f"import os\nPID = int(os.environ['PYTEST_PID'])\n{text}")
-    look = "import os, sys, pytest; os.environ['PYTEST_PID'] = str(os.getpid()); sys.exit(pytest.main(sys.argv[1:]))"
-    asked = (
-        "--bn-adapter=kernel.py",
-        "--bn-requirement=E1",
-        "--bn-requirement=E2",
-        "--hypothesis-profile=quick",
-        "-s",
-        "-ra",
-        "-v",
-    )
-    found = run("-c", look, "--pyargs", "bnconform", "-p", "no:cacheprovider", *asked, "--bn-in-process", cwd=tmp_path)
+    (tmp_path / "kernel.py").write_text(f"import sys\nprint('in process', 'pytest' in sys.modules)\n{starter()}")
+    laws = ("--bn-requirement=E1", "--bn-requirement=E2")
+    asked = ("--bn-adapter=kernel.py", *laws, "--hypothesis-profile=quick", "-s", "-ra", "-v")
+    found = conformance(*asked, "--bn-in-process", cwd=tmp_path)
     assert found.status == 0, found.out + found.err
     assert "in process True" in found.out
     assert "own process is not claimed" in found.out
-    found = run("-c", look, "--pyargs", "bnconform", "-p", "no:cacheprovider", *asked, cwd=tmp_path)
+    found = conformance(*asked, cwd=tmp_path)
     assert found.status == 0, found.out + found.err
     assert "in process" not in found.out
     assert "2 passed" in found.out
@@ -166,7 +157,8 @@ def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
 
 def test_time_limit_is_an_option(tmp_path: Path) -> None:
     """--bn-time-limit sets how long a call may take, and is part of the command that runs a finding again."""
-    faulty(tmp_path, "import time; time.sleep(2)")
+    fourth = "globals().setdefault('calls', []).append(x) or len(calls) > 3"  # the first has a longer limit
+    faulty(tmp_path, "import time; time.sleep(1000)", when=fourth)
     asked = ("--bn-adapter=kernel.py", "--bn-requirement=F1", "--hypothesis-seed=0", "--hypothesis-profile=quick")
     found = conformance(*asked, "--bn-time-limit=0.5", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
