@@ -10,7 +10,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from suite_runs import command, conformance, judge, laws, starter
+from suite_runs import command, judge, laws, starter
 
 from bnconform.judging.findings import Broken, Finding
 from bnconform.running import budget
@@ -201,7 +201,8 @@ def test_hang_is_waited_for_once(tmp_path: Path) -> None:
     )
     (tmp_path / "kernel.py").write_text(text)
     asked = [f"--requirement={id}" for id in ("F1", "F3", "S1", "X2")]
-    found = command("vet", "kernel.py", *asked, "--time-limit=1", "--report=out", cwd=tmp_path)
+    asked += ["--budget=60", "--hypothesis-profile=thorough"]  # which leave little to shrink with
+    found = command("vet", "kernel.py", *asked, "--time-limit=0.5", "--report=out", cwd=tmp_path)
     assert found.status == 1, found.out + found.err
     assert found.out.startswith("kernel.py CRASHES: core 0 of 3 (broken: F1 F3 S1), robust 1 of 1")
     cells = {cell.requirement: cell for cell in read(tmp_path / "out" / "results.json").cells}
@@ -213,14 +214,13 @@ def test_hang_is_waited_for_once(tmp_path: Path) -> None:
 def test_what_was_chosen_is_printed_and_can_be_given_again(tmp_path: Path) -> None:
     """The page names the number; with it, and the seed, the record has the same cells."""
     (tmp_path / "kernel.py").write_text(starter())
-    asked = ("--bn-adapter=kernel.py", "--bn-requirement=F1", "--bn-requirement=F3", "--hypothesis-seed=3")
-    found = [conformance(*asked, "--bn-examples=5", f"--bn-report={name}", cwd=tmp_path) for name in ("one", "two")]
-    assert [one.status for one in found] == [0, 0]
+    asked = ("--requirement=F1", "--requirement=F3", "--hypothesis-seed=3", "--examples=5")
+    pages = [command("vet", "kernel.py", *asked, f"--report={name}", cwd=tmp_path) for name in ("one", "two")]
+    assert [page.status for page in pages] == [0, 0]
     records = [read(tmp_path / name / "results.json") for name in ("one", "two")]
     assert records[0].cells == records[1].cells
     assert {cell.cases for cell in records[0].cells} == {5}
-    page = command("vet", "kernel.py", "--requirement=F1", "--examples=5", cwd=tmp_path)
-    assert "examples: 5 a law; the same again: --examples 5" in page.out
+    assert "examples: 5 a law; the same again: --examples 5" in pages[0].out
 
 
 def test_call_in_an_interpreter_may_take_longer() -> None:

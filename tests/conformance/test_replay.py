@@ -10,6 +10,7 @@ import pytest
 from suite_runs import command, conformance, replaced, run, run_scripts, starter
 
 from bnconform.commands.replay import replay_file
+from bnconform_adapters.worker.limits import CallOptions
 
 BIASED = ((" * (n / (n - 1))", ""),)
 
@@ -65,22 +66,28 @@ def test_script_beside_the_case_file(folder: Path) -> None:
     assert run(path, "gone.py", cwd=folder).status == 125
 
 
-@pytest.mark.parametrize("form", ["torch", "module", "kernelbench"])
-def test_report_on_every_form_of_file(form: str, tmp_path: Path) -> None:
+def test_report_on_every_form_of_file(tmp_path: Path) -> None:
     """`--report` leaves a script and a case file for tensors and modules too: both tell the faulty from the correct."""
     pytest.importorskip("torch")
-    (tmp_path / "kernel.py").write_text(replaced(starter(form), BIASED))
-    (tmp_path / "correct.py").write_text(starter(form))
+    forms, commands = ("torch", "module", "kernelbench"), list[list[Path]]()
+    for form in forms:
+        kernel, correct = tmp_path / f"{form}_kernel.py", tmp_path / f"{form}_correct.py"
+        kernel.write_text(replaced(starter(form), BIASED))
+        correct.write_text(starter(form))
+        commands += [[tmp_path / "out" / "cases" / f"S2-{kernel.name}", file] for file in (kernel, correct)]
     more = ("--bn-requirement", "S2", "--bn-report", "out", "--hypothesis-profile", "quick")
-    done = conformance("--bn-adapter", "kernel.py", *more, cwd=tmp_path)
-    assert "  script    out/cases/S2-kernel.py\n" in done.out, done.out + done.err
-    kernel, correct, path = (str(tmp_path / name) for name in ("kernel.py", "correct.py", "out/cases/S2-kernel.py"))
-    assert [status for status, _ in run_scripts([[path, kernel], [path, correct]])] == [1, 0]
-    assert f"torch {metadata.version('torch')}" in Path(path).read_text()
-    found = replay_file(Path(path).with_suffix(".json"), kernel)
-    assert found is not None
-    assert found.startswith("S2 broken by kernel.py: ")
-    assert replay_file(Path(path).with_suffix(".json"), correct) is None
+    done = conformance(*(f"--bn-adapter={form}_kernel.py" for form in forms), *more, cwd=tmp_path)
+    for form in forms:
+        assert f"  script    out/cases/S2-{form}_kernel.py\n" in done.out, done.out + done.err
+    for (path, file), (status, _) in zip(commands, run_scripts(commands), strict=True):
+        assert f"torch {metadata.version('torch')}" in path.read_text()
+        found = replay_file(path.with_suffix(".json"), str(file), CallOptions(in_process=True))
+        if file.name.endswith("_kernel.py"):
+            assert status == 1
+            assert found is not None
+            assert found.startswith(f"S2 broken by {file.name}: ")
+        else:
+            assert (status, found) == (0, None)
 
 
 def test_what_cannot_be_replayed(folder: Path) -> None:
