@@ -9,6 +9,7 @@ import pytest
 from form_faults import FAULTS, Fault
 from suite_runs import judge, replaced, run_scripts, starter
 
+from bnconform.running.watch import Watch
 from bnconform.scripts.writer import Subject, script
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import load
@@ -18,7 +19,7 @@ FOREIGN = Path(__file__).parent / "foreign"
 
 def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
     """Write the script of what breaks a law."""
-    broken, _ = judge(adapter, law, spec=spec)
+    broken, _ = judge(adapter, law, spec=spec, watch=Watch(law, shrinks=20))
     assert broken is not None
     plain_code: str = adapter.plain_code  # type: ignore[attr-defined]
     path.write_text(script(broken, Subject.of_file(adapter.name, spec, plain_code)))
@@ -26,13 +27,14 @@ def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
 
 
 @cache
-def shown(form: str, folder: Path) -> dict[Fault, list[tuple[int | str, str]]]:
-    """What the scripts of a form's faults say of the faulty file, of the starter, and of what cannot be called."""
-    correct, elsewhere, commands = folder / f"correct_{form}.py", folder / f"elsewhere_{form}.py", []
-    correct.write_text(starter(form))
-    elsewhere.write_text(f"{starter(form)}\n\nDEVICE = 'nowhere'\n")
-    faults = [fault for fault in FAULTS if fault.form == form]
+def shown(framework: str, folder: Path) -> dict[Fault, list[tuple[int | str, str]]]:
+    """What the scripts of a framework's faults say of the faulty file, the starter, and what cannot be called."""
+    faults, commands = [fault for fault in FAULTS if fault.framework == framework], []
     for fault in faults:
+        form = fault.form
+        correct, elsewhere = folder / f"correct_{form}.py", folder / f"elsewhere_{form}.py"
+        correct.write_text(starter(form))
+        elsewhere.write_text(f"{starter(form)}\n\nDEVICE = 'nowhere'\n")
         kernel = folder / f"{fault.name}_{form}.py"
         kernel.write_text(fault.text)
         path = written(load(str(kernel)), fault.told_by, str(kernel), folder / f"reproduce_{fault.name}_{form}.py")
@@ -51,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_script_tells_faulty_from_correct(fault: Fault, folder: Path) -> None:
     """The script exits with 1 on the faulty file, 0 on the starter, and 125 where there is no file or no device."""
     pytest.importorskip(fault.framework)
-    faulty, correct, *others = shown(fault.form, folder)[fault]
+    faulty, correct, *others = shown(fault.framework, folder)[fault]
     assert (faulty[0], faulty[1].splitlines()[-1:]) == (1, ["the defect is there"]), faulty
     assert (correct[0], correct[1].splitlines()[-1:]) == (0, ["the defect is gone"]), correct
     for status, output in others:
@@ -86,11 +88,10 @@ def test_script_on_modules_of_all_kinds(text: str, edit: tuple[str, str], name: 
     pytest.importorskip("torch")
     faulty, correct = tmp_path / "faulty.py", tmp_path / "correct.py"
     faulty.write_text(replaced(text, [edit]))
-    correct.write_text(text)
+    correct.write_text(text.replace("bnconform_tests::", "bnconform_right::"))  # an operator is registered once
     path = written(load(f"{faulty}{name}"), law, f"{faulty}{name}", tmp_path / "script.py")
-    # An operator can be registered once in a process.
-    statuses = [run_scripts([command])[0][0] for command in ([path], [path, f"{correct}{name}"])]
-    assert statuses == [1, 0]
+    found = run_scripts([[path], [path, f"{correct}{name}"]])
+    assert [status for status, _ in found] == [1, 0], found
 
 
 def test_script_on_a_file_without_the_class(tmp_path: Path) -> None:
