@@ -19,6 +19,8 @@ from bnconform_adapters.contract import AdapterError, describe_error
 
 AHEAD = 2
 """Number of items per worker at a time, so that no worker waits for its next item."""
+ANSWERED = 10.0
+"""Seconds within which the scheduler has to answer."""
 WITHOUT_WORKERS = 120.0
 """Seconds for which a scheduler may have no workers: some schedulers start workers only when they have work."""
 ENDED = "the connection to the scheduler is lost; start a scheduler, and the same command continues"
@@ -47,7 +49,7 @@ class ClusterWorkers:
         except ImportError:
             raise AdapterError("--scheduler needs Dask: pip install 'bnconform[campaign]'") from None
         try:
-            self._client: Any = Client(_address(address), timeout=10)
+            self._client: Any = Client(_address(address), timeout=ANSWERED)
         except (OSError, ValueError) as error:
             raise AdapterError(f"--scheduler {address} does not answer: {describe_error(error)}") from None
         self._orders, self._address, self._patience = orders, address, patience
