@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import suite_runs
 
 from bnconform.campaign.finding_signatures import gathered
 
@@ -57,19 +58,20 @@ def kernel(folder: Path, text: str) -> Path:
     return path
 
 
-def command(path: Path, out: Path, *more: str, requirements: tuple[str, ...] = REQUIREMENTS) -> list[str]:
-    """The command of a campaign on a file."""
+def _arguments(path: Path, out: Path, *more: str, requirements: tuple[str, ...] = REQUIREMENTS) -> list[str]:
     wanted = [word for id in requirements for word in ("--requirement", id)]
-    given = ["--adapter", str(path), *wanted, "--seed", str(SEED), "-o", str(out)]
-    return [sys.executable, "-m", "bnconform.cli", "campaign", *given, *more]
+    return ["campaign", "--adapter", str(path), *wanted, "--seed", str(SEED), "-o", str(out), *more]
+
+
+def command(path: Path, out: Path, *more: str) -> list[str]:
+    """The command of a campaign on a file, as a process."""
+    return [sys.executable, "-m", "bnconform.cli", *_arguments(path, out, *more)]
 
 
 def ran(path: Path, out: Path, *more: str, requirements: tuple[str, ...] = REQUIREMENTS) -> tuple[int, str]:
-    """Run the command to its end; give its status and what it printed."""
-    done = subprocess.run(
-        command(path, out, *more, requirements=requirements), capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
+    """Run the command in this process to its end; give its status and what it printed."""
+    done = suite_runs.command(*_arguments(path, out, *more, requirements=requirements), cwd=path.parent)
+    return done.status, done.out + done.err
 
 
 def entries(out: Path) -> list[dict[str, Any]]:
