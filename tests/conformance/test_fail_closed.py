@@ -43,10 +43,11 @@ ONLY = {
 }
 """Stages that only some ways in go through; an absent one goes through all."""
 WAYS = {
-    "pytest": "-m pytest --pyargs bnconform -p no:cacheprovider --bn-adapter kernel.py --bn-requirement F1 "
-    "--bn-requirement S2 --bn-report out --bn-budget 60",
-    "vet": "-m bnconform.cli vet kernel.py --requirement F1 --requirement S2 --report out",
-    "report": "-m bnconform.cli report -o site --adapter kernel.py --requirement F1 --requirement S2 --budget 60",
+    "pytest": "-m pytest --pyargs bnconform -p no:cacheprovider --assert=plain --bn-adapter kernel.py "
+    "--bn-requirement F1 --bn-requirement S2 --bn-report out --bn-budget 60 --bn-examples 3",
+    "vet": "-m bnconform.cli vet kernel.py --requirement F1 --requirement S2 --report out --examples 3",
+    "report": "-m bnconform.cli report -o site --adapter kernel.py --requirement F1 --requirement S2 --budget 60 "
+    "--examples 3",
 }
 QUICK = ("--hypothesis-profile=quick", "--hypothesis-seed=0")
 BROKEN = ((" * (n / (n - 1))", ""),)
@@ -91,7 +92,8 @@ def injected(folder: Path, way: str, stage: str, after: int) -> Run:
     site = folder / "site-with-a-fault"
     site.mkdir()
     (site / "sitecustomize.py").write_text(INJECTED)
-    variables = {"PYTHONPATH": str(site), "BNCONFORM_FAULT": STAGES[stage], "BNCONFORM_FAULT_AFTER": str(after)}
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    variables = {"PYTHONPATH": path, "BNCONFORM_FAULT": STAGES[stage], "BNCONFORM_FAULT_AFTER": str(after)}
     return run(*WAYS[way].split(), *QUICK, cwd=folder, variables=variables)
 
 

@@ -80,7 +80,7 @@ def test_fails():
 }
 RUNS = {
     "alone": (),
-    "on workers": ("-n", "2"),
+    "on workers": ("-n", "1"),
     "with its own options and profile": ("--slow", "--report", "--budget", "--hypothesis-profile=thorough", "-rA"),
     "with a profile that it has not": ("--hypothesis-profile=nightly",),
     "without the plugin of xdist": ("-p", "no:xdist"),

@@ -65,19 +65,14 @@ def test_implementations_live_beside_each_other(tmp_path: Path) -> None:
     """Keras on two backends, one of them in a process of its own, is judged in one run."""
     if find("keras.tensorflow").missing() or find("keras.jax").missing():
         pytest.skip(f"needs Keras on two backends: {find('keras.jax').install}")
-    chosen = (
-        "--bn-adapter=keras.tensorflow",
-        "--bn-adapter=keras.jax",
-        "--bn-requirement=F5",
-        "--hypothesis-profile=quick",
-    )
+    chosen = ("--bn-adapter=keras.tensorflow", "--bn-adapter=keras.jax", "--bn-requirement=F5", "--bn-examples=1")
     found = conformance(*chosen, cwd=tmp_path)
     assert found.status == 0, found.out
     assert "2 passed" in found.out
 
 
 @pytest.mark.parametrize(
-    "more", [(), ("-n", "2"), ("--hypothesis-profile=ci",)], ids=["alone", "workers", "with a profile of Hypothesis"]
+    "more", [(), ("-n", "1"), ("--hypothesis-profile=ci",)], ids=["alone", "workers", "with a profile of Hypothesis"]
 )
 def test_foreign_project_does_not_notice(foreign: Path, more: tuple[str, ...]) -> None:
     """Plain pytest in another project imports nothing heavy, warns of nothing and prints nothing of ours."""
@@ -96,7 +91,7 @@ def test_foreign_workers_run_without_any_framework(foreign: Path) -> None:
     hide = "import importlib.util as u\nf = u.find_spec\n"
     hide += f"u.find_spec = lambda n, package=None: None if n in {FRAMEWORKS!r} else f(n, package)\n"
     (foreign / "conftest.py").write_text(hide)
-    found = run("-m", "pytest", "-p", "no:cacheprovider", "-n", "2", cwd=foreign)
+    found = run("-m", "pytest", "-p", "no:cacheprovider", "-n", "1", cwd=foreign)
     assert found.status == 0, found.out + found.err
 
 
@@ -139,12 +134,6 @@ def test_two_adapters_of_one_name_are_refused(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "kernel.py").write_text(starter())
-    chosen = (
-        "--bn-adapter=one/kernel.py",
-        "--bn-adapter=two/kernel.py",
-        "--bn-requirement=F1",
-        "--hypothesis-profile=quick",
-    )
-    found = conformance(*chosen, cwd=tmp_path)
+    found = conformance("--bn-adapter=one/kernel.py", "--bn-adapter=two/kernel.py", cwd=tmp_path)
     assert found.status == 4, found.out + found.err
     assert found.err.strip() == "ERROR: two adapters are called 'kernel.py'; rename one of the files"

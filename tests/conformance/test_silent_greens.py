@@ -111,7 +111,7 @@ def test_debugger_options_trust_no_more(tmp_path: Path) -> None:
     assert vet(tmp_path, "import os\nos._exit(0)\n", *asked, "--in-process").status == 3
 
 
-@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["alone", "workers"])
 def test_pytest_fails_where_nothing_was_judged(more: tuple[str, ...], tmp_path: Path) -> None:
     """An implementation that was named and of which nothing is claimed is no pass."""
     (tmp_path / "kernel.py").write_text(starter())

@@ -31,7 +31,7 @@ def biased(tmp_path: Path) -> Path:
 def test_correct_file_conforms(tmp_path: Path) -> None:
     """`bnconform new` writes a file that conforms to all that it claims: one line, exit status 0."""
     assert command("new", "kernel.py", cwd=tmp_path).status == 0
-    found = vet(tmp_path, "kernel.py", *QUICK)
+    found = vet(tmp_path, "kernel.py", *QUICK, "--examples=2")
     assert found.status == 0, found.out + found.err
     first = found.out.splitlines()[0]
     levels = r"core (\d+) of \1, numerics (\d+) of \2, robust (\d+) of \3, more (\d+) of \4"
