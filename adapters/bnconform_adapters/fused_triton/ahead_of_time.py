@@ -3,8 +3,8 @@
 Tensors without memory (``meta``) pass through the real launch code up to the last step, where the
 launches are recorded. So exactly the kernels are compiled that would run.
 
-``TRITON_INTERPRET=0 python -m bnconform_adapters.fused_triton.ahead_of_time [TARGET ...]`` prints one
-JSON object per compiled kernel variant.
+``TRITON_INTERPRET=0 python -m bnconform_adapters.fused_triton.ahead_of_time [TARGET | CASE@TARGET ...]`` prints
+one JSON object per compiled kernel variant.
 """
 
 from __future__ import annotations
@@ -220,9 +220,14 @@ def _worker(case: Case, target: str) -> list[dict[str, Any]]:
     return [asdict(found) for found in resources((case,), target)]
 
 
-def main(targets: list[str]) -> int:
-    """Print the resources of all cases for the targets (default: all), one JSON object per line."""
-    jobs = [(case, target) for target in targets or TARGETS for case in CASES]
+def main(chosen: list[str]) -> int:
+    """Print the resources of the chosen targets and cases (default: all), one JSON object per line."""
+    jobs = [
+        (case, target)
+        for target in TARGETS
+        for case in CASES
+        if not chosen or target in chosen or f"{case.name}@{target}" in chosen
+    ]
     with ProcessPoolExecutor(2) as pool:
         for found in pool.map(_worker, *zip(*jobs, strict=True)):
             for line in found:
