@@ -11,11 +11,13 @@ from fused_judge import Problem, run, tensors
 
 from bnconform_adapters.fused_triton import fused_batch_norm
 
-SMALL = (3, 2, 2)
+SMALL = (2, 2, 2)
 MODES = [
     pytest.param(training, relu, residual, id=f"{'training' if training else 'inference'}-relu={relu}-{residual=}")
     for training, relu, residual in product((True, False), (False, True), (False, True))
 ]
+PAIRS = [MODES[i] for i in (0, 3, 5, 6)]
+"""Modes that have each two of training, relu and residual at every two values."""
 
 
 def call(given: dict[str, Any], *, training: bool, relu: bool = False) -> Any:
@@ -32,14 +34,14 @@ def leaves(given: dict[str, Any]) -> list[torch.Tensor]:
     return [given[name] for name in ("x", "weight", "bias", "residual") if given[name] is not None]
 
 
-@pytest.mark.parametrize(("training", "relu", "residual"), MODES)
+@pytest.mark.parametrize(("training", "relu", "residual"), PAIRS)
 def test_gradients_are_those_of_finite_differences(training: bool, relu: bool, residual: bool) -> None:
     """gradcheck in float64."""
     given = tensors(Problem(SMALL, "float64", residual=residual))
     assert torch.autograd.gradcheck(call(given, training=training, relu=relu), leaves(given))
 
 
-@pytest.mark.parametrize(("training", "relu", "residual"), MODES)
+@pytest.mark.parametrize(("training", "relu", "residual"), PAIRS)
 def test_second_gradients_are_those_of_finite_differences(training: bool, relu: bool, residual: bool) -> None:
     """gradgradcheck in float64."""
     given = tensors(Problem(SMALL, "float64", residual=residual))
