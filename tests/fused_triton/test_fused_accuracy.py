@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from fused_judge import Problem, check, ratios, run, tensors
 
+from bnconform_adapters.fused_triton import launch, plan
+
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 MODES = ((False, False), (True, False), (False, True), (True, True))
 # Long enough for split statistics, at both layouts.
@@ -26,11 +28,10 @@ def test_modes_are_within_the_allowed_error_on_chip(
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
 @pytest.mark.parametrize(("relu", "residual"), MODES)
-@pytest.mark.parametrize("channels_last", [False, True], ids=["nchw", "channels_last"])
-def test_modes_are_within_the_allowed_error_split(
-    channels_last: bool, relu: bool, residual: bool, training: bool, tiles: Any
-) -> None:
+def test_modes_are_within_the_allowed_error_split(relu: bool, residual: bool, training: bool, tiles: Any) -> None:
     """Where it does not, split statistics and sums do."""
+    # Half of all combinations; any four of the five settings meet in every way.
+    channels_last = training ^ relu ^ residual ^ (tiles is plan.COMPILED)
     check(Problem(SPLIT, "float32", training, relu, residual, channels_last))
 
 
@@ -87,7 +88,7 @@ def test_eps_and_momentum_arrive_whole(eps: float, momentum: float, dtype: str) 
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e2, 1e4, 1e6])
-@pytest.mark.parametrize("shape", [(4, 3, 30, 30), SPLIT, (100000, 2), (1, 2, 100000)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 3, 30, 30), SPLIT, (40000, 2), (1, 2, 40000)], ids=str)
 def test_grade_holds_at_large_means(offset: float, shape: tuple[int, ...], tiles: Any) -> None:
     """Two-pass tiles and Chan merges: the error grows with |mean| / sd no faster than TW allows."""
     check(Problem(shape, offset=offset))
@@ -103,11 +104,9 @@ def test_single_pass_reaches_grade_tt() -> None:
 
 def test_merge_of_many_partials_is_within_the_allowed_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """More partial results than one program merges go through rounds of merging."""
-    from bnconform_adapters.fused_triton import launch, plan
-
     small = plan.Budget(
-        on_chip=16, on_chip_channels_last=16, tile=64, group=16, enough_programs=100, tiles_per_program=2, merge=8
+        on_chip=16, on_chip_channels_last=16, tile=64, group=16, enough_programs=16, tiles_per_program=2, merge=4
     )
     monkeypatch.setattr(launch, "BUDGET", small)
     for channels_last in (False, True):
-        check(Problem((7, 2, 600), channels_last=channels_last, offset=100.0))
+        check(Problem((3, 2, 200), channels_last=channels_last, offset=100.0))
