@@ -63,11 +63,10 @@ def test_channels_are_isolated(shape: tuple[int, ...], channels_last: bool, pois
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-@pytest.mark.parametrize("repeats", [1, 700], ids=["on_chip", "split"])
+@pytest.mark.parametrize("repeats", [1, 256], ids=["on_chip", "split"])
 @pytest.mark.parametrize("channels_last", [False, True], ids=["nchw", "channels_last"])
 def test_exact_data_give_exact_results(dtype: str, repeats: int, channels_last: bool) -> None:
     """x = mean +- 2 with eps = 0 and n a power of two: every intermediate value is representable."""
-    repeats = 2 ** (repeats.bit_length() - 1)
     x = torch.tensor([1.0, 5.0, 5.0, 1.0]).repeat(32 * repeats).view(32, 1, -1) + torch.tensor([0.0, 8.0]).view(2, 1)
     x = x.to(getattr(torch, dtype))
     if channels_last:
@@ -104,7 +103,7 @@ def test_constant_channel_gives_the_bias(value: float, shape: tuple[int, ...]) -
 
 
 @pytest.mark.parametrize("channels_last", [False, True], ids=["nchw", "channels_last"])
-@pytest.mark.parametrize("shape", [(4, 130, 3, 5), (3, 67, 70, 70)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 130, 3, 5), (2, 35, 33, 33), (3, 5, 65, 65)], ids=str)
 def test_permuted_channels_permute_the_bits(shape: tuple[int, ...], channels_last: bool) -> None:
     """A channel's result does not depend on which place of a block it has."""
     problem = Problem(shape, channels_last=channels_last)
