@@ -17,6 +17,7 @@ MOMENTUM = 0.1
 EPS = [0.0, 1e-12, 1e-5, 1e-3]
 SIZES = [1, 2, 3, 5, 8, 33, 127, 256, 1000, 10_000]
 RATIOS = [0.0, 1.0, 30.0, 1e3, 1e6]
+LAST_WITH_ALL_DATA = 1000
 NAMED = [pytest.param(a, id=a.name) for a in ALGORITHMS]
 
 
@@ -36,8 +37,9 @@ def worst(algorithm: Algorithm, dtype: DtypeName, n: int, eps: float, mean_ratio
 @pytest.mark.parametrize("algorithm", NAMED)
 def test_correct_float32_training_is_within_bounds(algorithm: Algorithm, n: int) -> None:
     """No quantity of a correct algorithm exceeds the bound of its honest grade, on any data."""
-    for eps in EPS:
-        for name, ratio in worst(algorithm, "float32", n, eps, RATIOS).items():
+    step = 1 if n <= LAST_WITH_ALL_DATA else 2
+    for eps in EPS[::step]:
+        for name, ratio in worst(algorithm, "float32", n, eps, RATIOS[::step]).items():
             assert ratio <= 1, f"{name}, eps={eps}"
 
 
