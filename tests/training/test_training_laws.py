@@ -32,10 +32,10 @@ ROOT = Path(__file__).parents[2]
 FAULTS = ROOT / "tests" / "zoo" / "faults_training.py"
 
 
-def broken_by(adapter: Adapter, id: str) -> tuple[Broken | None, Tally]:
+def broken_by(adapter: Adapter, id: str, profile: str = "default") -> tuple[Broken | None, Tally]:
     """What the law finds, and what was counted."""
     tally = Tally()
-    settings = settings_for("default", "cheap")
+    settings = settings_for(profile, "cheap")
     return search(laws()[id], adapter, adapter.claims, tally=tally, settings=settings, seed=0), tally
 
 
@@ -44,7 +44,7 @@ def broken_by(adapter: Adapter, id: str) -> tuple[Broken | None, Tally]:
 def test_implementations_train_as_the_oracle_does(name: str, id: str) -> None:
     """They meet the law, on cases that could have failed."""
     pytest.importorskip(name.partition(".")[0] if name != "reference" else "numpy")
-    broken, tally = broken_by(load(name), id)
+    broken, tally = broken_by(load(name), id, "quick")
     assert broken is None
     assert tally.cases > 0
     assert not tally.mistrusted
