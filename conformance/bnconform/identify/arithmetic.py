@@ -14,7 +14,7 @@ from bnconform.identify.answers import Answer
 from bnconform.identify.probe import Probe, Unanswered, got, trouble
 from bnconform.judging.comparison import compare
 from bnconform.judging.judge import GRADIENTS, STATISTICS
-from bnconform.judging.oracle import expect
+from bnconform.judging.oracle import expect_at
 from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
 from bnconform_reference.dialect import Dialect
 from bnconform_reference.double_double import Array
@@ -80,9 +80,8 @@ def sweep(probe: Probe, dialect: Dialect, weigh: float) -> Mapping[Grade, Worst]
     for case in _cases(probe):
         outcome = probe.run(case)[0]
         judged = replace(case, momentum=weigh)
-        for grade in GRADES:
-            claims = replace(probe.claims, grade=grade, dialect=dialect)
-            for name, quantity in expect(judged, claims).items():
+        for grade, expected in expect_at(GRADES, judged, replace(probe.claims, dialect=dialect)).items():
+            for name, quantity in expected.items():
                 ratios = compare(got(outcome, name, case), quantity).ratio
                 found[grade] = _worse(found[grade], ratios, name, case)
     return found
