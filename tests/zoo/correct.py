@@ -10,9 +10,9 @@ CORRECT = (
     ("TwoPass", "two passes, pairwise sums"),
     ("Sequential", "two passes, one value after the other"),
     ("Welford", "Welford's running mean, one value after the other"),
-    ("Chan", "pairs of partial statistics merged in a tree"),
+    ("Chan", "partial statistics of up to 8 values merged in a tree"),
     ("Blocked", "sums of blocks of 64, then of the blocks"),
-    ("Compensated", "Kahan's summation"),
+    ("Compensated", "Kahan's summation in 64 lanes, and of the lanes"),
     ("MatrixProduct", "sums as products with a vector of ones"),
     ("OverAxes", "NumPy's mean and var over the axes of x as it lies"),
     ("DoubleInside", "float64 throughout, rounded at the end"),
@@ -77,8 +77,9 @@ class Chan(_AllDtypes):
     def merged(self, rows):
         """Mean, biased variance and count of rows."""
         n = rows.shape[1]
-        if n == 1:
-            return rows.copy(), np.zeros_like(rows), 1
+        if n <= 8:
+            mean = self.batch_mean(rows)
+            return mean, self.batch_variance(rows, mean), n
         mean_a, var_a, a = self.merged(rows[:, : n // 2])
         mean_b, var_b, b = self.merged(rows[:, n // 2 :])
         delta = mean_b - mean_a
@@ -103,13 +104,18 @@ class Compensated(_AllDtypes):
     CLAIMS = claims(grade="TT")
 
     def sum(self, rows):
-        total, lost = np.zeros_like(rows[:, 0]), np.zeros_like(rows[:, 0])
-        for values in np.ascontiguousarray(rows.T):
-            value = values - lost
+        terms = np.pad(rows.T, ((0, -rows.shape[1] % 64), (0, 0)))
+        lanes = self.total(terms.reshape(len(terms) // 64, 64, len(rows)))
+        return self.total(lanes)[:, None]
+
+    def total(self, terms):
+        total, lost = np.zeros_like(terms[0]), np.zeros_like(terms[0])
+        for term in terms:
+            value = term - lost
             new = total + value
             lost = (new - total) - value
             total = new
-        return total[:, None]
+        return total
 
 
 @specimen

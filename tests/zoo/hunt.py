@@ -134,7 +134,7 @@ def correct_makes() -> tuple[dict[str, Adapter], ...]:
     return tuple(groups.values())
 
 
-def alarm(makes: dict[str, Adapter], law: Law, seed: int, profile: str) -> Broken | None:
+def alarm(makes: dict[str, Adapter], law: Law, seed: int, examples: int) -> Broken | None:
     """Set one law on correct implementations of one group; None where it holds on all of them.
 
     Every case is drawn once and judged on each. Histories are drawn while one layer is called, so each has its own.
@@ -142,7 +142,7 @@ def alarm(makes: dict[str, Adapter], law: Law, seed: int, profile: str) -> Broke
     specs = {name: f"{ZOO / 'correct.py'}:{name}" for name in makes}
     (first, make), *others = makes.items()
     if isinstance(law.source, Histories):
-        found = [alarm({name: other}, law, seed, profile) for name, other in others]
+        found = [alarm({name: other}, law, seed, examples) for name, other in others]
         if alarms := [broken for broken in found if broken]:
             return alarms[0]
         others = []
@@ -158,7 +158,7 @@ def alarm(makes: dict[str, Adapter], law: Law, seed: int, profile: str) -> Broke
         make,
         make.claims,
         tally=Tally(),
-        settings=settings_for(profile, make.claims.cost),
+        settings=settings_for("quick", make.claims.cost, examples=examples),
         seed=seed,
         spec=specs[first],
     )
