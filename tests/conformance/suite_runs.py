@@ -83,13 +83,14 @@ def judge(
     *,
     seed: int = SEED,
     profile: str = "default",
+    examples: int | None = None,
     spec: str | None = None,
     watch: Watch | None = None,
 ) -> tuple[Broken | None, Tally]:
     """Search one law as a session does, the ledger aside; give what broke and what was counted."""
     tally, claims = Tally(), adapter.claims
     pool = signature_pool(claims, seed)
-    settings = settings_for(profile, claims.cost)
+    settings = settings_for(profile, claims.cost, examples=examples)
     law = laws()[id]
     broken = search(law, adapter, claims, tally=tally, settings=settings, seed=seed, pool=pool, spec=spec, watch=watch)
     return broken, tally

@@ -95,7 +95,7 @@ def test_starter_keeps_every_law_that_it_claims(id: str, tmp_path: Path, monkeyp
     adapter = load("kernel.py")
     if laws()[id].source.why_not(adapter.claims):
         pytest.skip("not claimed")
-    broken, tally = judge(adapter, id)
+    broken, tally = judge(adapter, id, profile="quick")
     assert broken is None
     assert tally.cases > 0
     assert not tally.mostly_mistrusted
