@@ -38,7 +38,7 @@ from bnconform_adapters.registry import load
 from bnconform_reference.dialect import Dialect
 
 ASKED, SEED = (int(os.environ.get(f"BNCONFORM_CLAIMS{name}", "0")) for name in ("", "_SEED"))
-FEW, A_HANDFUL, SEVERAL = 25, 6, 10
+FEW, A_HANDFUL, SEVERAL = 12, 6, 4
 """How many claims are drawn unless the environment asks for more, how many laws are judged on each then, and how many
 claims are measured, which takes longer."""
 PROFILE = "bnconform-any-claims"
@@ -46,7 +46,7 @@ VERDICTS = {"meets", "differs", "not claimed", "not run"}
 """Whatever else there is would be a false alarm, or no verdict."""
 
 hypothesis.settings.register_profile(
-    PROFILE, max_examples=1 if ASKED else 3, deadline=None, database=None, phases=(Phase.generate,)
+    PROFILE, max_examples=1 if ASKED else 2, deadline=None, database=None, phases=(Phase.generate,)
 )
 OVER_CLAIMS = hypothesis.settings(
     max_examples=ASKED or FEW,
@@ -183,7 +183,7 @@ def test_law_asks_only_for_what_is_claimed(id: str, claims: Claims) -> None:
     """What a law derives from a case is claimed, too, and what claims leave open may be either way."""
     adapter = Honest(claims)
     assert laws()[id].source.why_not(claims) is None
-    broken, tally = judge(adapter, id)
+    broken, tally = judge(adapter, id, profile="quick")
     assert adapter.unclaimed == []
     assert broken is None
     assert tally.cases
@@ -227,7 +227,7 @@ def test_nearest_value_keeps_the_laws_power(
     """A fault is still found by its law at the nearest eps or momentum that is claimed."""
     broken, _ = judge(candidate(tmp_path, claims, edit), id)
     assert broken is not None
-    sound, tally = judge(candidate(tmp_path, claims), id)
+    sound, tally = judge(candidate(tmp_path, claims), id, profile="quick")
     assert sound is None
     assert not tally.mostly_mistrusted
 
@@ -243,7 +243,7 @@ def test_raw_kernel_meets_all_that_it_claims(tmp_path: Path) -> None:
     adapter = candidate(tmp_path, {"checks_arguments": False}, *RAW)
     claimed = {id for id, law in laws().items() if not law.source.why_not(adapter.claims)}
     for id in claimed - {*RARE}:
-        broken, tally = judge(adapter, id, profile="quick")
+        broken, tally = judge(adapter, id, examples=4)
         assert broken is None, id
         assert tally.cases, id
     assert laws()["E1"].source.why_not(adapter.claims) == "checks arguments is not claimed"
