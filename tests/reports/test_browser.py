@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,10 +17,17 @@ import pytest
 from sample_runs import SCRIPT_NAME, broken, large, merge, run, small
 
 from bnconform_reports.html_page import page
+from bnconform_reports.records.schema import Results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+
+
+@cache
+def text_of(results: Callable[[], Results]) -> str:
+    """The page of a record."""
+    return page(merge(results()))
 
 
 def browse(address: str, folder: Path, *options: str) -> tuple[str, str]:
@@ -41,7 +49,7 @@ def played(folder: Path, actions: str, text: str | None = None, hash: str = "") 
 
     The page allows no script but its own, so the policy of this copy allows the test's, too.
     """
-    text = text or page(merge(small()))
+    text = text or text_of(small)
     text = re.sub("script-src '[^']*'", "script-src 'unsafe-inline'", text)
     test = f"""<script>
 addEventListener("load", () => setTimeout(async () => {{
@@ -109,10 +117,9 @@ def server() -> Iterator[_Server]:
 
 
 @pytest.mark.parametrize("results", [small, large])
-def test_page_runs_without_a_word_on_the_console(results: object, tmp_path: Path) -> None:
+def test_page_runs_without_a_word_on_the_console(results: Callable[[], Results], tmp_path: Path) -> None:
     """Opened from disk, the page's own script runs, nothing is refused or fails, and no text of a record runs."""
-    assert callable(results)
-    (tmp_path / "index.html").write_text(page(merge(results())), encoding="utf-8")
+    (tmp_path / "index.html").write_text(text_of(results), encoding="utf-8")
     out, log = browse((tmp_path / "index.html").as_uri(), tmp_path, "--dump-dom")
     assert console(log) == []
     assert re.search(r'<output id="shown">\d+ of \d+ laws', out), "the script ran"
@@ -120,7 +127,7 @@ def test_page_runs_without_a_word_on_the_console(results: object, tmp_path: Path
 
 def test_console_is_looked_at(tmp_path: Path) -> None:
     """An error on the page, or a request that it forbids, would be seen."""
-    text = page(merge(small()))
+    text = text_of(small)
     (tmp_path / "fails.html").write_text("<script>fail()</script>")
     (tmp_path / "asks.html").write_text(text.replace("<main>", '<main><img src="http://127.0.0.1:9/x.png">'))
     for name in ("fails.html", "asks.html"):
@@ -130,7 +137,7 @@ def test_console_is_looked_at(tmp_path: Path) -> None:
 
 def test_no_request_leaves_the_page(server: _Server, tmp_path: Path) -> None:
     """Served over HTTP, nothing but the page itself is asked for; the browser's own favicon is forbidden as well."""
-    server.page = page(merge(small())).encode()
+    server.page = text_of(small).encode()
     browse(f"http://127.0.0.1:{server.server_port}/", tmp_path, "--dump-dom")
     assert server.asked == ["/"]
 
@@ -305,19 +312,21 @@ def test_converter_shows_one_pair(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("results", [small, large])
-def test_page_does_not_scroll_sideways(width: int, results: object, tmp_path: Path) -> None:
+def test_page_does_not_scroll_sideways(results: Callable[[], Results], tmp_path: Path) -> None:
     """At either width only the matrix and tables scroll sideways, in boxes of their own, never the page."""
-    assert callable(results)
-    (tmp_path / "index.html").write_text(page(merge(results())), encoding="utf-8")
-    (tmp_path / "frame.html").write_text(
-        f'<iframe src="index.html" style="width:{width}px;height:900px;border:0"></iframe><pre id="answer"></pre>'
+    widths = (1280, 400)
+    (tmp_path / "index.html").write_text(text_of(results), encoding="utf-8")
+    frames = [f'<iframe src="index.html" style="width:{width}px;height:900px;border:0"></iframe>' for width in widths]
+    (tmp_path / "frames.html").write_text(
+        f'{"".join(frames)}<pre id="answer"></pre>'
         "<script>addEventListener('load', () => {"
-        "const inside = document.querySelector('iframe').contentDocument.documentElement;"
-        "document.getElementById('answer').textContent = `${inside.scrollWidth} of ${inside.clientWidth}`; });</script>"
+        "const inside = [...document.querySelectorAll('iframe')].map((one) => one.contentDocument.documentElement);"
+        "const answer = inside.map((one) => [one.scrollWidth, one.clientWidth]);"
+        "document.getElementById('answer').textContent = JSON.stringify(answer); });</script>"
     )
-    out, _ = browse((tmp_path / "frame.html").as_uri(), tmp_path, "--dump-dom", "--allow-file-access-from-files")
-    found = re.search(r'<pre id="answer">(\d+) of (\d+)</pre>', out)
+    out, _ = browse((tmp_path / "frames.html").as_uri(), tmp_path, "--dump-dom", "--allow-file-access-from-files")
+    found = re.search(r'<pre id="answer">(.*?)</pre>', out)
     assert found, out
-    assert int(found[1]) <= int(found[2]) <= width
+    for (scrolled, shown), width in zip(json.loads(found[1]), widths, strict=True):
+        assert scrolled <= shown <= width

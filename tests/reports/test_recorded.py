@@ -8,6 +8,8 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import pytest
+
 from bnconform_reports.records.reading import read
 from bnconform_reports.records.schema import Results
 
@@ -31,23 +33,38 @@ def recorded(folder: Path, *options: str) -> Results:
     return read(folder / "out" / "results.json")
 
 
-def test_broken_cell_has_its_command_and_a_script_that_shows_it(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """The folder and the record of a run that measures nothing."""
+    folder = tmp_path_factory.mktemp("plain")
+    return folder, recorded(folder)
+
+
+MEASURED = ("--bn-adapter=reference", "--bn-requirement=S1", "--bn-identify", "--bn-measure")
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The record of a run that also has the reference, another law, dialects and deviations."""
+    return recorded(tmp_path_factory.mktemp("asked"), *MEASURED)
+
+
+def test_broken_cell_has_its_command_and_a_script_that_shows_it(plain: tuple[Path, Results]) -> None:
     """A broken cell has the command that judges it again, and a script that shows the defect on that very file."""
-    (cell,) = recorded(tmp_path).cells
+    folder, record = plain
+    (cell,) = record.cells
     assert cell.verdict == "breaks"
     told = "--bn-adapter kernel.py --bn-requirement F1 --hypothesis-profile=quick --hypothesis-seed=3"
     assert cell.again == f"pytest --pyargs bnconform {told}"
-    (tmp_path / "show.py").write_text(cell.script)
-    done = subprocess.run([sys.executable, "show.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    (folder / "show.py").write_text(cell.script)
+    done = subprocess.run([sys.executable, "show.py"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "the defect is there" in done.stdout
 
 
-def test_dialect_and_fixed_cases_are_recorded_where_asked_for(tmp_path: Path) -> None:
+def test_dialect_and_fixed_cases_are_recorded_where_asked_for(plain: tuple[Path, Results], asked: Results) -> None:
     """--bn-identify and --bn-measure record the dialect and the deviations; without them neither is measured."""
-    plain = recorded(tmp_path)
-    assert (plain.identities, plain.measures) == ({}, {})
-    asked = recorded(tmp_path, "--bn-identify", "--bn-measure")
+    assert (plain[1].identities, plain[1].measures) == ({}, {})
     assert asked.identities["kernel.py"]["dialect"]["momentum_weighs"] == "new"
     answers = {answer["field"]: answer["value"] for answer in asked.identities["kernel.py"]["answers"]}
     assert answers["place of eps in training"] == "outside the root"
@@ -56,10 +73,9 @@ def test_dialect_and_fixed_cases_are_recorded_where_asked_for(tmp_path: Path) ->
     assert max(ratios) > 1
 
 
-def test_workers_of_xdist_change_nothing_of_the_record(tmp_path: Path) -> None:
+def test_workers_of_xdist_change_nothing_of_the_record(asked: Results, tmp_path: Path) -> None:
     """With several processes the record is the same except for its date."""
-    options = ("--bn-adapter=reference", "--bn-requirement=S1", "--bn-identify", "--bn-measure")
-    alone, shared = (recorded(tmp_path, *options, *more).as_data() for more in ((), ("-n", "2", "--dist=loadgroup")))
+    alone, shared = asked.as_data(), recorded(tmp_path, *MEASURED, "-n", "2", "--dist=loadgroup").as_data()
     alone.pop("created")
     shared.pop("created")
     assert shared == alone

@@ -8,16 +8,19 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_runs import KNOWN, broken, cell, merge, run, small
 
+from bnconform.requirements import BY_ID
 from bnconform_reports.records.merging import merged
 from bnconform_reports.records.reading import read_runs
 from bnconform_reports.records.schema import RUNS_SCHEMA, Cell, Results, ResultsError, Runs
 
 NAMES = ("torch", "kernel.py")
 IDS = ("F1", "S1", "N1")
+REQUIREMENTS = {id: {"level": BY_ID[id].level, "statement": BY_ID[id].statement} for id in IDS}
+FEW = settings(max_examples=40)
 
 
 def cells() -> st.SearchStrategy[tuple[Cell, ...]]:
@@ -50,6 +53,7 @@ def records() -> st.SearchStrategy[Results]:
             created=f"2026-11-0{day}T00:00:00+00:00",
             seed=seed,
             implementations={name: {"torch": version} if name == "torch" else {} for name in NAMES},
+            requirements=REQUIREMENTS,
         ),
         cells(),
         st.integers(1, 2),
@@ -75,6 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
+@FEW
 @given(sets(), sets(), sets())
 def test_merging_is_associative(folder: Path, a: Runs, b: Runs, c: Runs) -> None:
     """However sets of runs are grouped, merging them gives the same bytes and the same view."""
@@ -83,6 +88,7 @@ def test_merging_is_associative(folder: Path, a: Runs, b: Runs, c: Runs) -> None
     assert repr(merged(left)) == repr(merged(right))
 
 
+@FEW
 @given(st.lists(records(), min_size=1, max_size=3))
 def test_merging_is_free_of_order(folder: Path, runs: list[Results]) -> None:
     """In any order, merging runs gives the same bytes and the same view."""
@@ -90,12 +96,14 @@ def test_merging_is_free_of_order(folder: Path, runs: list[Results]) -> None:
     assert len(found) == 1
 
 
+@FEW
 @given(sets())
 def test_merging_with_itself_changes_nothing(folder: Path, a: Runs) -> None:
     """A run that is given twice is one run: no count grows."""
     assert text(a.merge(a), folder) == text(a, folder)
 
 
+@FEW
 @given(sets())
 def test_set_of_runs_is_read_as_written(folder: Path, a: Runs) -> None:
     """A file of runs gives the same set again, infinities and NaN included."""
