@@ -26,7 +26,7 @@ from bnconform.running.profiles import settings_for
 from bnconform.running.search import search
 from bnconform.running.watch import Watch
 from bnconform_adapters.contract import Adapter
-from bnconform_adapters.registry import find
+from bnconform_adapters.registry import REGISTRY, find
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = (
@@ -34,24 +34,26 @@ FRAMEWORKS = (
     *("onnx", "onnxruntime", "openvino", "paddle", "mlx", "tinygrad", "tvm"),
 )
 SEED = 0
+_SHARED = {entry.frameworks[0] for entry in REGISTRY if entry.environment is None}
 _ONLY = "BNCONFORM_TEST_ONLY"
 """Names the implementation that a process of its own is started for, see :func:`run_apart`."""
 
 
 def names_here(names: Iterable[str]) -> list[str]:
-    """Of these implementations, those that get along in one process, or the one that this process is for."""
+    """Return the implementations that get along in one process, or the one that this process is for."""
     only = os.environ.get(_ONLY)
-    return [only] if only else [name for name in names if find(name).environment is None]
+    return [only] if only else [name for name in names if _gets_along(name)]
 
 
 def names_apart(names: Iterable[str]) -> list[str]:
-    """Of these implementations, those that need a process of their own."""
-    return [] if _ONLY in os.environ else [name for name in names if find(name).environment is not None]
+    """Return the implementations that need a process of their own."""
+    return [] if _ONLY in os.environ else [name for name in names if not _gets_along(name)]
 
 
-def alone() -> bool:
-    """Whether this process is for one implementation."""
-    return _ONLY in os.environ
+def _gets_along(name: str) -> bool:
+    """Return True for an implementation that needs no variables, and whose framework others use in one process."""
+    entry = find(name)
+    return not entry.environment and entry.frameworks[0] in _SHARED
 
 
 def run_apart(name: str, *tests: str | Path) -> None:
