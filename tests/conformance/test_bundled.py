@@ -30,12 +30,15 @@ CONTRACT = {
     "empty batch": "empty_batch",
 }
 DEVIATIONS = ledger.deviations()
+ALONE = ("torch.compile", "tinygrad", "tvm.relax")
+"""Implementations whose environment variables change what others compute."""
 FRAMEWORKS = {
-    name: name if find(name).environment is not None else name.partition(".")[0].replace("keras", "tf")
-    for name in dict.fromkeys(entry.implementation for entry in ledger.deviations())
+    entry.implementation: entry.implementation
+    if entry.implementation in ALONE
+    else find(entry.implementation).frameworks[0]
+    for entry in DEVIATIONS
 }
-"""The framework of each implementation: scripts of one run in one process, since importing it takes seconds. What needs
-variables of its own is alone."""
+"""Framework of each implementation: all scripts on it run in one process, since its import takes seconds."""
 
 # A reason that names a signal is that of a crash.
 CRASHES = tuple(entry for entry in DEVIATIONS if entry.requirement == "E2" or "(SIG" in entry.reason)
@@ -88,11 +91,11 @@ def shown(framework: str, folder: Path) -> dict[tuple[str, str], tuple[Any, str]
         for entry in SHOWN
         if FRAMEWORKS[entry.implementation] == framework and not find(entry.implementation).missing()
     ]
-    alone = framework in FRAMEWORKS
+    variables = {key: value for entry in entries for key, value in environment(entry.implementation).items()}
     paths = {(entry.implementation, entry.requirement): written(entry, folder) for entry in entries}
     # A script that tells TensorFlow to have two CPUs must come before any that uses TensorFlow.
     paths = dict(sorted(paths.items(), key=lambda item: "set_logical_device" not in item[1].read_text()))
-    found = run_scripts([[path] for path in paths.values()], environment(framework) if alone else {})
+    found = run_scripts([[path] for path in paths.values()], variables)
     return dict(zip(paths, found, strict=True))
 
 
