@@ -82,7 +82,8 @@ class LayerCalls:
             try:
                 finish = self._ready(case)(case)
             except self._caught as error:
-                return _failed(error)
+                outcome = failure(error)
+                return lambda: outcome
         return _guarded(finish, self._caught)
 
     def call(self, case: Case) -> Outcome:
@@ -126,11 +127,6 @@ def failure(error: BaseException) -> Outcome:
     """Return the Outcome of a call that raised."""
     message = describe_error(error)
     return Outcome(error=message, exit=exit_of(error, message))
-
-
-def _failed(error: BaseException) -> Finish:
-    outcome = failure(error)
-    return lambda: outcome
 
 
 def _guarded(finish: Finish, caught: Caught) -> Finish:

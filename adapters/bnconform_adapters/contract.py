@@ -28,18 +28,6 @@ DTYPES: dict[DtypeName, np.dtype[Any]] = {
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-class UserError(Exception):
-    """A request of the user that cannot be met; the message is one line that says what to do."""
-
-
-class AdapterError(UserError):
-    """An implementation does not exist or cannot be loaded."""
-
-
-class StartError(AdapterError):
-    """The suite cannot start a worker process; this is no verdict on the implementation."""
-
-
 def dtype_name(array: AnyArray) -> DtypeName:
     """Return the name of an array's dtype."""
     name = _NAMES.get(array.dtype)  # NumPy builds the string of `dtype.name` on every access

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bnconform_adapters import jax, keras, numpy, onnx, others, tensorflow, torch
 from bnconform_adapters.call_adapter import CallAdapter
-from bnconform_adapters.contract import Adapter, AdapterError
+from bnconform_adapters.contract import Adapter
 from bnconform_adapters.entry import Entry as Entry
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.frameworks import settle
 
 REGISTRY: tuple[Entry, ...] = (

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from bnconform import __version__
 from bnconform.commands.arguments import USAGE_ERROR, Parser
-from bnconform.running.options import OptionError
+from bnconform_adapters.errors import UserError
 
 COMMANDS = [
     "list",
@@ -43,16 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bnconform: stopped", file=sys.stderr)
         return STOPPED
-    except OptionError as error:
+    except UserError as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR
     except Exception as error:
         from bnconform.running.failures import report_failure
-        from bnconform_adapters.contract import UserError
 
-        if isinstance(error, UserError):
-            print(f"bnconform: {error}", file=sys.stderr)
-            return USAGE_ERROR
         return report_failure(error)  # a defect of the suite must not look like a verdict
     return status
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bnconform.running.options import DIAGNOSE, LIST, OPTIONS, PREFIX, OptionError, RunOptions
+from bnconform_adapters.errors import UserError
 
 if TYPE_CHECKING:
     from bnconform.judging.law import Law
@@ -101,12 +102,11 @@ def _session(config: pytest.Config) -> Session:
     """Return the session of this run, created at the first call."""
     if _SESSION not in config.stash:
         from bnconform.running.session import Session
-        from bnconform_adapters.contract import AdapterError
 
         try:
             options = RunOptions.read(partial(_option, config), _profile(config), _seed(config))
             config.stash[_SESSION] = Session(options)
-        except (AdapterError, OptionError) as error:
+        except UserError as error:
             raise pytest.UsageError(str(error)) from None
         if not config.pluginmanager.hasplugin("xdist"):
             config.addinivalue_line("markers", "xdist_group(name): tests that pytest-xdist runs on one worker")

@@ -8,7 +8,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-from bnconform_adapters.contract import UserError
+from bnconform_adapters.errors import UserError
 from bnconform_reports.ci_files import badge, junit, summary
 from bnconform_reports.html_page import benefits_page, page
 from bnconform_reports.pictures.figures import draw_benefits, draw_curves
@@ -21,18 +21,14 @@ from bnconform_reports.sections.claimed_effects import ClaimedEffects, claimed_e
 NEEDED = ("jinja2", "matplotlib")
 
 
-class ReportError(UserError):
-    """The report cannot be made; the message is one line that says what to do."""
-
-
 def prepare(folder: Path) -> None:
-    """Create the folder; raise ReportError if that fails or a library is missing."""
+    """Create the folder; raise UserError if that fails or a library is missing."""
     if missing := [name for name in NEEDED if util.find_spec(name) is None]:
-        raise ReportError(f"the report needs {', '.join(missing)}: pip install 'bnconform[report]'")
+        raise UserError(f"the report needs {', '.join(missing)}: pip install 'bnconform[report]'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ReportError(f"cannot make the folder {folder}: {error.strerror}; pass another name") from error
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}; pass another name") from error
 
 
 def write_report(paths: Sequence[Path], folder: Path) -> Merged:
@@ -44,17 +40,17 @@ def write_report(paths: Sequence[Path], folder: Path) -> Merged:
     ------
     ResultsError
         A record cannot be read; nothing is written then.
-    ReportError
+    UserError
         There is nothing to report, or no place to write to.
     """
     trainings = [path for path in paths if is_benefits(path)]
     if len(trainings) > 1:
-        raise ReportError(f"{trainings[0]} and {trainings[1]} are both of bnconform benefits; pass one")
+        raise UserError(f"{trainings[0]} and {trainings[1]} are both of bnconform benefits; pass one")
     trained = read_benefits(trainings[0]) if trainings else None
     runs = reduce(Runs.merge, (read_runs(path) for path in paths if path not in trainings), Runs(()))
     found = merged(runs)
     if not found.cells:
-        raise ReportError("the records hold no verdict; pass one of a run that judged something")
+        raise UserError("the records hold no verdict; pass one of a run that judged something")
     prepare(folder)
     texts = {
         "index.html": page(found, claimed_effects(trained) if trained else None),
@@ -81,7 +77,7 @@ def write_benefits(data: dict[str, Any], folder: Path) -> ClaimedEffects:
 
     Raises
     ------
-    ReportError
+    UserError
         A file cannot be written.
     """
     found = claimed_effects(data)
@@ -94,5 +90,5 @@ def write_benefits(data: dict[str, Any], folder: Path) -> ClaimedEffects:
     return found
 
 
-def _cannot_write(folder: Path, error: OSError) -> ReportError:
-    return ReportError(f"cannot write {error.filename or folder}: {error.strerror}")
+def _cannot_write(folder: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write {error.filename or folder}: {error.strerror}")

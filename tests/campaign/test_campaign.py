@@ -35,7 +35,7 @@ from bnconform.campaign.pool import LocalWorkers
 from bnconform.cases.case_file import read as read_case
 from bnconform.cli import main
 from bnconform.commands.replay import replay_file
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_reports.records.reading import read
 
 CASES = "600"

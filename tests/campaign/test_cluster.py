@@ -23,7 +23,7 @@ from bnconform.campaign.items import Item
 from bnconform.campaign.judge_item import Orders
 from bnconform.running.options import RunOptions
 from bnconform.running.session import Session
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 
 ITEM = Item("reference", "I1", 0, 1)
 

@@ -32,7 +32,7 @@ from bnconform.running import session as session_module
 from bnconform.running.example_database import open_database
 from bnconform.running.options import RunOptions
 from bnconform.running.session import Session
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.registry import Entry
 from bnconform_reports.records.reading import read
 

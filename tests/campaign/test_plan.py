@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bnconform.campaign.items import SECONDS, Item, Pair, packed
-from bnconform.campaign.journal import Journal, JournalError
+from bnconform.campaign.journal import Journal
 from bnconform.campaign.rounds import next_round
+from bnconform_adapters.errors import UserError
 
 CALM, HIGH, BROKEN, VOID = (Pair("kernel.py", id) for id in ("F1", "F2", "G1", "G10"))
 PAIRS = (CALM, HIGH, BROKEN, VOID)
@@ -129,6 +130,6 @@ def test_damaged_ledger_is_refused(tmp_path: Path, line: str) -> None:
     path, sound = tmp_path / "journal.jsonl", json.dumps(judged(CALM, 0, 1))
     text = f"{sound}\n{line}\n{sound}\n"
     path.write_text(text)
-    with pytest.raises(JournalError, match="damaged in line 2"):
+    with pytest.raises(UserError, match="damaged in line 2"):
         Journal(path)
     assert path.read_text() == text

@@ -16,7 +16,7 @@ from suite_runs import run, starter
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.claim_rules import contradictions
 from bnconform_adapters.claims import Claims, with_values
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.registry import load
 from bnconform_reference.dialect import Dialect
 

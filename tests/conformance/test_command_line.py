@@ -12,7 +12,7 @@ import pytest
 from suite_runs import FRAMEWORKS, Run, command, conformance, run, run_pytest_and_look, starter
 
 from bnconform_adapters import entry
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.registry import REGISTRY, load
 from bnconform_reports.records.reading import read
 from bnconform_reports.records.schema import ResultsError

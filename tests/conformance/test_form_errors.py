@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from suite_runs import replaced, run, starter
 
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.registry import load
 
 NORM = """

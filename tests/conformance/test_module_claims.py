@@ -9,7 +9,7 @@ from suite_runs import judge, replaced, run, starter
 
 pytest.importorskip("torch")
 
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.registry import load
 
 MODULE = starter("module")

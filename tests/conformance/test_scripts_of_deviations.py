@@ -9,7 +9,7 @@ from suite_runs import run
 
 from bnconform.commands.reproduce import reproduce
 from bnconform.deviations import ledger
-from bnconform_adapters.contract import UserError
+from bnconform_adapters.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from suite_runs import replaced, run, starter
 
 from bnconform.cli import main
 from bnconform.running.options import RunOptions
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.worker import client
 from bnconform_adapters.worker.limits import CallOptions, Limits
 

@@ -10,7 +10,7 @@ from faulty_files import FATAL, FEW, HARMLESS, RAISING, faulty
 from suite_runs import command, conformance, judge, starter
 
 from bnconform.running.watch import Watch
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 

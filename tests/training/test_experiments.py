@@ -21,7 +21,6 @@ from bnconform.training.experiments.speed import _steps_to_learn, initial_scale,
 from bnconform.training.experiments.trials import (
     SHORT,
     Effort,
-    ExperimentError,
     Subject,
     Trial,
     alternative,
@@ -31,6 +30,7 @@ from bnconform.training.experiments.trials import (
 )
 from bnconform.training.network import Architecture
 from bnconform_adapters.contract import Case, Finish, Layer
+from bnconform_adapters.errors import UserError
 from bnconform_adapters.population import recompute_statistics
 from bnconform_adapters.registry import load
 from bnconform_reports.records.checking import check_benefits
@@ -156,7 +156,7 @@ def test_batches_are_passes_over_few_samples() -> None:
 def test_what_cannot_be_trained_is_refused(name: str, missing: str) -> None:
     """An implementation without gradients is refused with what it lacks."""
     pytest.importorskip(name.partition(".")[0])
-    with pytest.raises(ExperimentError, match=f"{name} cannot be trained with: it does not claim .*{missing}"):
+    with pytest.raises(UserError, match=f"{name} cannot be trained with: it does not claim .*{missing}"):
         subject(name)
 
 
@@ -180,7 +180,7 @@ class WithoutDweight:
 
 def test_output_that_is_not_there_is_told() -> None:
     """A gradient that a layer should give and does not is named, with the layer."""
-    with pytest.raises(ExperimentError, match="one of these cannot be trained with: dweight is missing"):
+    with pytest.raises(UserError, match="one of these cannot be trained with: dweight is missing"):
         Trial(SMALL, 1, 1, 8).train(implementation(WithoutDweight()))
 
 

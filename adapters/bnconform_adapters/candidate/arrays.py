@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.claims import Claims, Layout
-from bnconform_adapters.contract import AdapterError, describe_error
+from bnconform_adapters.contract import describe_error
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.torch import LAYOUTS, layouts_on
 
 

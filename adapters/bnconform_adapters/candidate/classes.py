@@ -9,7 +9,8 @@ from typing import Any
 from bnconform_adapters.candidate.kernelbench_file import MODELS, kernelbench_candidate
 from bnconform_adapters.candidate.module_file import drop_in_candidate
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.contract import Adapter, AdapterError
+from bnconform_adapters.contract import Adapter
+from bnconform_adapters.errors import AdapterError
 
 PREFERRED = "ModelNew"
 
@@ -43,7 +44,7 @@ def module_candidate(title: str, where: str, stated: Statements) -> Adapter | No
         return kernelbench_candidate(title, where, models[0], stated)
     if PREFERRED in own:
         return drop_in_candidate(title, where, own[PREFERRED], stated)
-    fitting = {name: cls for name, cls in own.items() if "num_features" in _arguments(cls)}
+    fitting = {name: cls for name, cls in own.items() if "num_features" in inspect.signature(cls).parameters}
     if len(fitting) == 1:
         return drop_in_candidate(title, where, next(iter(fitting.values())), stated)
     if fitting:
@@ -71,7 +72,3 @@ def _is_module(offered: Any, *, instance: bool = False) -> bool:
     if instance:
         return isinstance(offered, torch.nn.Module)
     return isinstance(offered, type) and issubclass(offered, torch.nn.Module)
-
-
-def _arguments(cls: Any) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(cls).parameters

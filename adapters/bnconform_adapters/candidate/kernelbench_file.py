@@ -13,9 +13,10 @@ from typing import Any
 
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import check_torch_device
-from bnconform_adapters.candidate.module_file import CHANNELS, RANKS, adapter, built
+from bnconform_adapters.candidate.module_file import CHANNELS, adapter, built
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.claim_rules import RANKS
+from bnconform_adapters.errors import AdapterError
 
 MODELS = ("ModelNew", "Model")
 """Class names; the first that the file has is used."""

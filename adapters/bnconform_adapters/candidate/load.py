@@ -10,7 +10,8 @@ from typing import Any
 
 from bnconform_adapters.candidate.functions import functions_candidate, functions_of
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.contract import Adapter, AdapterError, describe_error
+from bnconform_adapters.contract import Adapter, describe_error
+from bnconform_adapters.errors import AdapterError
 
 
 def load_candidate(path: Path, name: str | None = None) -> Adapter:

@@ -16,12 +16,13 @@ from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import check_torch_device
 from bnconform_adapters.candidate.module_state import built_with, check_parameters
 from bnconform_adapters.candidate.statements import Statements
+from bnconform_adapters.claim_rules import RANKS
 from bnconform_adapters.claims import Claims, Parameters
-from bnconform_adapters.contract import AdapterError, describe_error
+from bnconform_adapters.contract import describe_error
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.torch import LAYOUTS, layouts_on
 from bnconform_reference.dialect import Dialect
 
-RANKS = (2, 3, 4, 5)
 DELIBERATE = (ValueError, AssertionError, NotImplementedError)
 """Exceptions by which a module refuses an x of some rank on purpose."""
 CHANNELS = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 
 PARAMETERS = ("weight", "bias")
 # Defaults of torch.nn.BatchNorm, for modules without these attributes.
@@ -33,14 +33,11 @@ def check_parameters(module: Any, state: Mapping[str, str], where: str, *, affin
     narrowed = rest[0] if rest else "neither"
     lacks = f"has no {' and no '.join(missing)}"
     what = f"takes affine, but built with affine=True it {lacks}" if affine else f"{lacks}, but other parameters"
+    entries = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
     raise AdapterError(
-        f"{where} {what}: its parameters and buffers are {', '.join(_entries(module)) or 'none'}; say what it is "
+        f"{where} {what}: its parameters and buffers are {', '.join(entries) or 'none'}; say what it is "
         f"called, STATE = {{{missing[0]!r}: ...}}, or claim less, CLAIMS = {{'parameters': [{narrowed!r}]}}"
     )
-
-
-def _entries(module: Any) -> list[str]:
-    return [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
 
 
 def built_with(module: Any, name: str, where: str) -> float:

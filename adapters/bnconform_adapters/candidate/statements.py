@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from bnconform_adapters.claim_rules import RANKS, contradictions
 from bnconform_adapters.claims import Claims, Layout, with_values
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.plain.kernel_file import KernelFile
 from bnconform_reference.dialect import Dialect
 

@@ -91,8 +91,8 @@ class FusedSyncBatchNorm(FusedBatchNorm):
 
     Parameters
     ----------
-    num_features, eps, momentum, affine, track_running_stats, device, dtype, bias
-        As in `FusedBatchNorm`.
+    num_features, *args, **options
+        As in `FusedBatchNorm`, without ``relu``.
     process_group : ProcessGroup, optional
         None for all processes.
 
@@ -105,20 +105,8 @@ class FusedSyncBatchNorm(FusedBatchNorm):
         torch.distributed.all_reduce(layer.weight.grad)
     """
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        *,
-        bias: bool = True,
-        process_group: Any = None,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+    def __init__(self, num_features: int, *args: Any, process_group: Any = None, **options: Any) -> None:
+        super().__init__(num_features, *args, **options)
         self.process_group = process_group
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]

@@ -32,10 +32,7 @@ def apply(parameters, x, statistics, momentum, eps, training, fast_variance=True
 Layer = partial(JaxLayer, apply=apply)
 second_order = partial(differentiate_twice, apply=apply)
 jvp = partial(forward_mode, apply=apply)
-
-
-def shards(*cases):
-    return over_devices(cases, apply)
+shards = partial(over_devices, apply=apply)
 
 
 def defaults():

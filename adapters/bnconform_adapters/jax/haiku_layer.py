@@ -45,10 +45,7 @@ def state_of(case):
 Layer = partial(JaxLayer, apply=apply, begin=state_of)
 second_order = partial(differentiate_twice, apply=apply, begin=state_of)
 jvp = partial(forward_mode, apply=apply, begin=state_of)
-
-
-def shards(*cases):
-    return over_devices(cases, apply, state_of)
+shards = partial(over_devices, apply=apply, begin=state_of)
 
 
 def defaults():

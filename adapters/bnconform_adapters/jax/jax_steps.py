@@ -109,7 +109,7 @@ def forward_mode(case, apply, begin=statistics_alone, last=True):
         return {"y_tangent": found(tangent(apply, layer.parameters, x, *constants, training=case.training), last)}
 
 
-def over_devices(cases, apply, begin=statistics_alone, last=True):
+def over_devices(*cases, apply, begin=statistics_alone, last=True):
     """Run one step of a layer that averages over the axis "devices", one case on each."""
     layer = JaxLayer(cases[0], apply, begin, last)
     with jax.enable_x64(cases[0].x.dtype == np.float64):

@@ -50,11 +50,11 @@ def mirrored(replicas):
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
 
 
-def over_replicas(make, cases):
-    """Run one step of the layer that `make` builds under a MirroredStrategy, one case on each replica."""
+def over_replicas(build, *cases):
+    """Run one step of a synchronized layer under a MirroredStrategy, one case on each replica."""
     strategy = mirrored(len(cases))
     with strategy.scope():
-        built = make()
+        built = build(cases[0], synchronized=True)
 
     def spread(arrays):
         given = [tf.constant(channels_last(array)) for array in arrays]

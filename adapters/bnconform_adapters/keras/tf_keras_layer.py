@@ -18,10 +18,7 @@ class Layer(VariablesLayer):
 
 second_order = partial(layer_twice, Layer)
 jvp = partial(layer_forward_mode, Layer)
-
-
-def shards(*cases):
-    return over_replicas(lambda: Layer(cases[0], synchronized=True), cases)
+shards = partial(over_replicas, Layer)
 
 
 def defaults():

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import numpy as np
-
 from bnconform_adapters.contract import AnyArray
 from bnconform_reference.running_statistics import Moments, merge, moments
 
@@ -33,9 +31,9 @@ class Record:
     def __init__(self) -> None:
         self.found: dict[str, Moments] = {}
 
-    def add(self, name: str, x: AnyArray, axis: int = 1) -> None:
-        """Add an input of a batch norm whose channels are on `axis`."""
-        part = moments(np.moveaxis(x, axis, 1))
+    def add(self, name: str, x: AnyArray) -> None:
+        """Add an input of a batch norm, with channels on axis 1."""
+        part = moments(x)
         self.found[name] = merge(self.found[name], part) if name in self.found else part
 
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from threading import RLock
-from types import TracebackType
 from typing import Any
 
 from bnconform_adapters.claims import Claims
-from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Layer, Outcome, StartError
+from bnconform_adapters.contract import Adapter, Case, Finish, Layer, Outcome
+from bnconform_adapters.errors import AdapterError, StartError
 from bnconform_adapters.registry import environment, find, is_file, load, own_process
 from bnconform_adapters.worker.forkserver_client import ForkServer
 from bnconform_adapters.worker.limits import DEFAULTS, CallOptions, Limits
@@ -105,9 +105,7 @@ class WorkerAdapter:
     def __enter__(self) -> WorkerAdapter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

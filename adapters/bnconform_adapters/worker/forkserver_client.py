@@ -14,7 +14,7 @@ from typing import Any
 
 import bnconform_adapters
 import bnconform_reference
-from bnconform_adapters.contract import StartError
+from bnconform_adapters.errors import StartError
 from bnconform_adapters.frameworks import settle
 
 _LONGEST = 1 << 12

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnconform_adapters.contract import AdapterError, Outcome
+from bnconform_adapters.contract import Outcome
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.exits import Exit
 from bnconform_adapters.worker.forkserver_client import ForkServer
 from bnconform_adapters.worker.limits import Limits

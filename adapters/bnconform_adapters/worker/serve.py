@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from bnconform_adapters.calls import LayerCalls, jvp, population, run_together, second_order, shards
-from bnconform_adapters.contract import Adapter, AdapterError, Case, Finish, Outcome, describe_error
+from bnconform_adapters.contract import Adapter, Case, Finish, Outcome, describe_error
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.plain.calling import spoil_memory
 from bnconform_adapters.registry import find, is_file, load
 from bnconform_adapters.stack import with_room

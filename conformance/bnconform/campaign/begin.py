@@ -15,7 +15,7 @@ from typing import Any
 
 from bnconform.campaign.fingerprint import difference, identity
 from bnconform.campaign.items import Pair
-from bnconform.campaign.journal import Journal, JournalError
+from bnconform.campaign.journal import Journal
 from bnconform.campaign.judge_item import Orders
 from bnconform.campaign.loop import Budget, run
 from bnconform.campaign.pool import LocalWorkers, Workers
@@ -25,7 +25,7 @@ from bnconform.running.all_laws import laws
 from bnconform.running.example_database import open_database
 from bnconform.running.options import RunOptions
 from bnconform.running.session import Session
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError, UserError
 from bnconform_adapters.registry import is_file
 
 STOPPED = 130
@@ -69,7 +69,7 @@ def campaign(options: CampaignOptions) -> int:
             orders = _orders(options, session, begun=bool(journal.entries))
             names = {one.spec: one.name for one in session.implementations}
             if moved := sorted({entry["item"]["spec"] for entry in journal.entries} - names.keys()):
-                raise JournalError(f"{options.out} holds a campaign on {moved[0]}; put it there, or pass another -o")
+                raise UserError(f"{options.out} holds a campaign on {moved[0]}; put it there, or pass another -o")
             wanted = [id for id in laws() if not options.requirement or id in options.requirement]
             pairs = [Pair(spec, id) for spec in names for id in wanted]
             workers = _workers(options, orders)
@@ -124,14 +124,14 @@ def _orders(options: CampaignOptions, session: Session, *, begun: bool) -> Order
             known = json.loads(path.read_text())
             seed = int(known.pop("seed"))
         except (ValueError, KeyError, AttributeError, TypeError):
-            raise JournalError(f"{path} is damaged; pass another -o") from None
+            raise UserError(f"{path} is damaged; pass another -o") from None
         # A campaign that was refused before it judged anything, such as by a cluster of other versions, is not begun.
         if begun and (known != what or options.seed not in (None, seed)):
-            raise JournalError(f"{options.out} holds a campaign of {_other(known, what)}; pass another -o")
+            raise UserError(f"{options.out} holds a campaign of {_other(known, what)}; pass another -o")
         if begun:
             session.seed = seed
     elif begun:
-        raise JournalError(f"{options.out} has a journal, but {path.name} is missing; put it back, or pass another -o")
+        raise UserError(f"{options.out} has a journal, but {path.name} is missing; put it back, or pass another -o")
     if not begun:
         new = path.with_suffix(".new")  # if killed here, the file is missing, not half written
         new.write_text(json.dumps({"seed": session.seed} | what, indent=1) + "\n")

@@ -15,7 +15,8 @@ from bnconform.campaign.fingerprint import difference, packages
 from bnconform.campaign.items import Item
 from bnconform.campaign.judge_item import Orders, judge_item
 from bnconform.campaign.pool import Lost
-from bnconform_adapters.contract import AdapterError, describe_error
+from bnconform_adapters.contract import describe_error
+from bnconform_adapters.errors import AdapterError
 
 AHEAD = 2
 """Number of items per worker at a time, so that no worker waits for its next item."""
@@ -63,10 +64,7 @@ class ClusterWorkers:
 
     def _check(self) -> None:
         """Refuse a cluster with a worker of other versions; the first item refuses a worker that joins later."""
-        due: dict[str, str] = {}
-        for identity in self._orders.identities.values():
-            due |= identity
-        names = packages([due])
+        names = packages(self._orders.identities.values())
         try:
             found = self._client.get_versions(packages=names)
         except OSError:

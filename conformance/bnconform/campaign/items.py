@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 SECONDS = 30.0
 """Intended time of an item: long compared with the cost of sending it; a lost worker loses no more than this."""
@@ -37,10 +36,6 @@ class Item:
     def pair(self) -> Pair:
         """Pair that the seeds belong to."""
         return Pair(self.spec, self.requirement)
-
-    def as_data(self) -> dict[str, Any]:
-        """Return the item as data for the journal."""
-        return asdict(self)
 
 
 def packed(due: Mapping[Pair, Iterable[int]], seconds: Mapping[Pair, float]) -> Iterator[Item]:

@@ -10,15 +10,10 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from bnconform.campaign.items import Item
-from bnconform_adapters.contract import UserError
-
-
-class JournalError(UserError):
-    """The journal cannot be used; the message is one line that says what to do."""
+from bnconform_adapters.errors import UserError
 
 
 class Journal:
@@ -30,7 +25,7 @@ class Journal:
 
     Raises
     ------
-    JournalError
+    UserError
         If the file cannot be written, another process has it open, or a line is not a journal entry.
     """
 
@@ -38,12 +33,12 @@ class Journal:
         try:
             self._file = path.open("a+b")
         except OSError as error:
-            raise JournalError(f"cannot write {path}: {error.strerror}; pass another -o") from None
+            raise UserError(f"cannot write {path}: {error.strerror}; pass another -o") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise JournalError(f"another process is using {path}; wait until it ends, or pass another -o") from None
+            raise UserError(f"another process is using {path}; wait until it ends, or pass another -o") from None
         self._file.seek(0)
         data = self._file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -55,9 +50,7 @@ class Journal:
                 self.entries.append(_entry(json.loads(line)))
             except ValueError as error:
                 self._file.close()
-                raise JournalError(
-                    f"{path} is damaged in line {number}: {error}; repair it, or pass another -o"
-                ) from None
+                raise UserError(f"{path} is damaged in line {number}: {error}; repair it, or pass another -o") from None
 
     def append(self, entry: dict[str, Any]) -> None:
         """Write an entry, and wait until it is on disk."""
@@ -69,9 +62,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._file.close()
 
 

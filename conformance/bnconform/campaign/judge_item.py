@@ -22,7 +22,7 @@ from bnconform.running.example_database import open_database
 from bnconform.running.options import RunOptions
 from bnconform.running.ruling import failed_cell
 from bnconform.running.session import Session
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 
 ONE_AT_A_TIME = threading.Lock()
 """Lock for a cluster's worker, which may have several threads; Hypothesis and frameworks have one state per process."""

@@ -102,7 +102,7 @@ def run(
                         pending.append(item)
                         continue
                     result = _lost_entry(item, names[item.spec], result, orders)
-                journal.append({"item": item.as_data(), "round": plan.number} | result)
+                journal.append({"item": asdict(item), "round": plan.number} | result)
                 tell(_progress(journal.entries, known, plan.number, time.monotonic() - start))
 
 

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from bnconform.campaign.items import Item
 from bnconform.campaign.judge_item import Orders, judge_item
 from bnconform.campaign.session_cache import MEMORY
-from bnconform_adapters.contract import AdapterError, describe_error
+from bnconform_adapters.contract import describe_error
+from bnconform_adapters.errors import AdapterError
 
 
 @dataclass(frozen=True)

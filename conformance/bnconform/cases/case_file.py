@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bnconform_adapters.contract import DTYPES, AnyArray, Case, UserError
+from bnconform_adapters.contract import DTYPES, AnyArray, Case
+from bnconform_adapters.errors import UserError
 
 FORMAT = "bnconform.case/1"
 _READABLE = 64

@@ -91,14 +91,6 @@ def fixed_case(kind: Kind, at: float, handed: Handed) -> tuple[Case, ...]:
     return _MADE[kind](at, handed)
 
 
-def _conditioning(at: float, handed: Handed) -> tuple[Case, ...]:
-    return (_single(LENGTH, at, handed),)
-
-
-def _length(at: float, handed: Handed) -> tuple[Case, ...]:
-    return (_single(int(at), OFFSET, handed),)
-
-
 def _single(n: int, ratio: float, handed: Handed) -> Case:
     """Build a single call, with numbers that depend only on the length and the ratio."""
     random = np.random.default_rng([n, int(ratio)])
@@ -127,8 +119,8 @@ def _drift(at: float, handed: Handed) -> tuple[Case, ...]:
 
 
 _MADE: dict[Kind, Callable[[float, Handed], tuple[Case, ...]]] = {
-    "conditioning": _conditioning,
-    "length": _length,
+    "conditioning": lambda at, handed: (_single(LENGTH, at, handed),),
+    "length": lambda at, handed: (_single(int(at), OFFSET, handed),),
     "drift": _drift,
 }
 

@@ -46,6 +46,8 @@ COMPILED_LENGTHS = 6
 """Approximate number of a law's lengths to draw from, if each length costs a compilation."""
 UNUSED = (0.1,)
 """Momentum of a layer that is not trained; building the layer needs one."""
+STATE = ("weight", "bias", "running_mean", "running_var")
+"""Arrays of a layer; its cases have the same ones."""
 SALTS = 1000
 """Distance between the salts of a layer's steps; larger than any salt of a tape."""
 
@@ -109,12 +111,9 @@ def _of_any_size(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature
         fitting = tuple(s for s in pool if len(s.shape) in ranks)
         usable = tuple(s for s in fitting if s.parameters in parameters and s.dtype in dtypes and s.kind in space.kinds)
         signature = tape.choose("signature", usable or fitting)
-        if not usable:
-            signature = replace(signature, parameters=parameters[0], dtype=dtypes[0])
-    else:
-        shape = shape_of(tape.choose_size(space.kinds), tape.choose_size(ranks), tape.choose_size)
-        signature = Signature(shape, tape.choose("dtype", dtypes), tape.choose("parameters", parameters))
-    return signature
+        return signature if usable else replace(signature, parameters=parameters[0], dtype=dtypes[0])
+    shape = shape_of(tape.choose_size(space.kinds), tape.choose_size(ranks), tape.choose_size)
+    return Signature(shape, tape.choose("dtype", dtypes), tape.choose("parameters", parameters))
 
 
 def recipes(space: Space, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Recipe]:
@@ -168,13 +167,19 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Cases:
-    """Source of single cases of a space."""
+class OfSpace:
+    """A law's examples from a space, which says whether the law is claimed."""
 
     space: Space
 
     def why_not(self, claims: Claims) -> str | None:
+        """See :meth:`Source.why_not`."""
         return self.space.why_not(claims)
+
+
+@dataclass(frozen=True)
+class Cases(OfSpace):
+    """Source of single cases of a space."""
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
         return recipes(self.space, claims, pool).map(lambda recipe: (build(recipe),))
@@ -186,13 +191,8 @@ def _samples(case: Case, start: int, end: int) -> Case:
 
 
 @dataclass(frozen=True)
-class Shards:
+class Shards(OfSpace):
     """Source of batches in shards on several devices, with one case per device; the space draws the first."""
-
-    space: Space
-
-    def why_not(self, claims: Claims) -> str | None:
-        return self.space.why_not(claims)
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
         sizes: dict[Split, tuple[int | None, ...]] = {"equal": (None,), "unequal": (1, 2, 3), "empty": (0,)}
@@ -233,31 +233,19 @@ class AnyOf:
 def one_layer(cases: Steps) -> Steps:
     """Give all cases the first one's parameters and statistics: a layer has only one set."""
     first = cases[0]
-    return tuple(
-        replace(
-            case,
-            weight=first.weight,
-            bias=first.bias,
-            running_mean=first.running_mean,
-            running_var=first.running_var,
-        )
-        for case in cases
-    )
+    state: dict[str, Any] = {name: getattr(first, name) for name in STATE}
+    return tuple(replace(case, **state) for case in cases)
 
 
 @dataclass(frozen=True)
-class Sequences:
+class Sequences(OfSpace):
     """Source of several steps of one layer. The space draws the first; each later one trains or is one of `kinds`.
 
     Batch sizes change from step to step, unless a new shape costs a compilation.
     """
 
-    space: Space
     kinds: tuple[Step, ...]
     longest: int = 6
-
-    def why_not(self, claims: Claims) -> str | None:
-        return self.space.why_not(claims)
 
     def strategy(self, claims: Claims, pool: tuple[Signature, ...]) -> st.SearchStrategy[Steps]:
         others = tuple(kind for kind in self.kinds if kind != "empty" or claims.empty_batches)

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     """Time the kernel."""
-    from bnconform_adapters.contract import AdapterError
+    from bnconform_adapters.errors import AdapterError
     from bnconform_adapters.registry import find
 
     if missing := find("fused_triton").missing():

@@ -30,7 +30,7 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     """Begin the campaign in the folder, or continue it."""
     from bnconform.campaign.begin import CampaignOptions, campaign
     from bnconform.campaign.loop import Budget
-    from bnconform_adapters.contract import UserError
+    from bnconform_adapters.errors import UserError
 
     if parsed.cases is None and parsed.minutes is None and not parsed.until_dry:
         raise UserError("the campaign needs a limit: pass --cases N, --minutes M or --until-dry")

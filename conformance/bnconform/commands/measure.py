@@ -23,7 +23,7 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     """Print the errors of all fixed cases, or one case and its errors."""
     from bnconform.running.measurement import measure
     from bnconform.running.measurement_text import PlaceError, all_points, one_point, place
-    from bnconform_adapters.contract import AdapterError
+    from bnconform_adapters.errors import AdapterError
     from bnconform_adapters.worker.client import opened
 
     if (parsed.kind is None) != (parsed.at is None):

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     """Write the starter; refuse to overwrite anything."""
-    from bnconform_adapters.contract import UserError
+    from bnconform_adapters.errors import UserError
 
     path: Path = parsed.path
     if path.suffix != ".py":

@@ -51,7 +51,7 @@ def replay_file(path: Path, spec: str | None, calls: CallOptions | None = None) 
     from bnconform.running.all_laws import laws
     from bnconform.running.given_case import replay
     from bnconform.running.options import RunOptions
-    from bnconform_adapters.contract import UserError
+    from bnconform_adapters.errors import UserError
     from bnconform_adapters.worker.client import opened
     from bnconform_adapters.worker.limits import DEFAULTS
 

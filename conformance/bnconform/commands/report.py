@@ -18,8 +18,6 @@ OF_A_RUN = tuple(option for option in OPTIONS if option.name not in ("report", "
 """Options of a run that this command accepts."""
 OF_PYTEST = ("--hypothesis-profile", "--hypothesis-seed", "-n")
 """Options with a value for pytest; if this parser did not know them, it would read their value as a file."""
-JUDGED = (0, 1)
-"""pytest's exit statuses after which there are results."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     """Write the report; return 3 if the suite failed on some laws, else 0, also for broken laws."""
-    from bnconform_adapters.contract import UserError
+    from bnconform_adapters.errors import UserError
     from bnconform_reports.report_folder import prepare, write_report
 
     arguments = [*words({option.field: getattr(parsed, option.field) for option in OF_A_RUN}, OF_A_RUN)]
@@ -58,14 +56,12 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
 
 def _judged(folder: Path, arguments: Sequence[str]) -> Path:
     """Run the suite with pytest's progress on stderr; return the path of the record."""
-    from bnconform.running.vetting import LAWS, LEAN
-    from bnconform_adapters.contract import UserError
-    from bnconform_reports.first_line import explains_failure
-    from bnconform_reports.records.reading import read
+    from bnconform.running.vetting import LAWS, LEAN, results_of
+    from bnconform_adapters.errors import UserError
 
     command = [sys.executable, "-m", "pytest", str(LAWS), "-q", *LEAN, f"{PREFIX}report={folder}"]
     status = subprocess.call([*command, f"{PREFIX}identify", f"{PREFIX}measure", *arguments], stdout=sys.stderr)
     record = folder / "results.json"
-    if status in JUDGED and record.is_file() and (not status or explains_failure(read(record))):
-        return record
-    raise UserError("the run gave no results, see above; nothing is written")
+    if results_of(record, status) is None:
+        raise UserError("the run gave no results, see above; nothing is written")
+    return record

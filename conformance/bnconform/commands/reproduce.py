@@ -34,7 +34,7 @@ def reproduce(implementation: str, requirement: str, folder: Path) -> Path:
     from bnconform.running.all_laws import laws
     from bnconform.running.given_case import replay
     from bnconform.scripts.writer import Subject, script, script_name
-    from bnconform_adapters.contract import AdapterError, UserError
+    from bnconform_adapters.errors import AdapterError, UserError
     from bnconform_adapters.registry import find
     from bnconform_adapters.worker.client import opened
 

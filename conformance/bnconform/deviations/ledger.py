@@ -109,10 +109,8 @@ def _names(implementation: str | list[str]) -> list[str]:
 
 def find(implementation: str, requirement: str) -> Deviation | None:
     """Return the entry for an implementation and a requirement, or None."""
-    for entry in deviations():
-        if (entry.implementation, entry.requirement) == (implementation, requirement):
-            return entry
-    return None
+    wanted = (implementation, requirement)
+    return next((entry for entry in deviations() if (entry.implementation, entry.requirement) == wanted), None)
 
 
 def domains(implementation: str, requirement: str, claims: Claims) -> list[Claims]:

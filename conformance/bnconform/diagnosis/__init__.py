@@ -11,7 +11,7 @@ from bnconform.diagnosis.rivals import explanations, usable
 from bnconform.diagnosis.steadiness import unsteady
 from bnconform.diagnosis.trial_cases import ordinary
 from bnconform.diagnosis.wrong_channels import by_channel
-from bnconform_adapters.claims import Claims, Mode
+from bnconform_adapters.claims import Mode
 from bnconform_adapters.contract import Adapter, Case
 
 __all__ = ["MOST_CALLS", "diagnose"]
@@ -43,7 +43,8 @@ def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = (), seconds: float 
     modes = [mode for mode in adapter.claims.modes if mode not in chance]
     for mode in modes:
         own = prober.probes(ordinary(adapter.claims, mode))
-        found |= _by_mistakes(own, mode, prober.claims)
+        named = {(mode, quantity): explanations(quantity, own, prober.claims) for quantity in QUANTITIES}
+        found |= {place: sentences for place, sentences in named.items() if sentences}
         probes += own
     if "training" in modes and (sentence := one_pass(prober)):
         lines.append(sentence)
@@ -51,11 +52,6 @@ def diagnose(adapter: Adapter, witnesses: tuple[Case, ...] = (), seconds: float 
         for places in (*by_level(prober, mode), by_layout(prober, mode), by_channel(prober, mode)):
             found = places | found
     return lines + told(_of_witnesses(probes, witnesses, prober, modes) | found)
-
-
-def _by_mistakes(probes: list[Probe], mode: Mode, claims: Claims) -> Found:
-    named = {(mode, quantity): explanations(quantity, probes, claims) for quantity in QUANTITIES}
-    return {place: sentences for place, sentences in named.items() if sentences}
 
 
 def _of_witnesses(probes: list[Probe], witnesses: tuple[Case, ...], prober: Prober, modes: list[Mode]) -> Found:

@@ -47,21 +47,9 @@ class Level:
     name: str
     probes: Sequence[Probe]
 
-    def given(self, quantity: str) -> bool:
-        """Return True if each call gave the output."""
-        return bool(self.probes) and all(probe.given(quantity) for probe in self.probes)
-
-    def wrong(self, quantity: str) -> bool:
-        """Return True if the output was wrong in each call."""
-        return bool(self.probes) and all(probe.wrong(quantity) for probe in self.probes)
-
-    def far_off(self, quantity: str) -> bool:
-        """Return True if the output was far off in each call."""
-        return bool(self.probes) and all(probe.far_off(quantity) for probe in self.probes)
-
-    def right(self, quantity: str) -> bool:
-        """Return True if the output was right in each call."""
-        return bool(self.probes) and all(probe.right(quantity) for probe in self.probes)
+    def every(self, judged: Callable[[Probe, str], bool], quantity: str) -> bool:
+        """Return True if each call was judged so, as by :meth:`Probe.wrong`; False without calls."""
+        return bool(self.probes) and all(judged(probe, quantity) for probe in self.probes)
 
 
 def by_level(prober: Prober, mode: Mode) -> Iterator[Found]:
@@ -118,8 +106,8 @@ def by_dtype(prober: Prober, mode: Mode, *, backwards: bool = False) -> Found:
     wide = [levels[dtype] for dtype in WIDE if dtype in levels]
     found: Found = {}
     for quantity in QUANTITIES:
-        wrong = [levels[dtype] for dtype in HALF if dtype in levels and levels[dtype].wrong(quantity)]
-        if wrong and all(level.right(quantity) for level in wide):
+        wrong = [levels[dtype] for dtype in HALF if dtype in levels and levels[dtype].every(Probe.wrong, quantity)]
+        if wrong and all(level.every(Probe.right, quantity) for level in wide):
             found[mode, quantity] = [_sentence(quantity, claims, wrong, wide, _in, _in)]
     return found
 
@@ -154,9 +142,9 @@ def _told(
 ) -> Found:
     found: Found = {}
     for quantity in QUANTITIES:
-        judged = [level for level in levels if level.given(quantity)]
-        wrong = [level for level in judged if level.far_off(quantity)]
-        right = [level for level in judged if level.right(quantity)]
+        judged = [level for level in levels if level.every(Probe.given, quantity)]
+        wrong = [level for level in judged if level.every(Probe.far_off, quantity)]
+        right = [level for level in judged if level.every(Probe.right, quantity)]
         if wrong and right and len(wrong) + len(right) == len(judged):
             found[mode, quantity] = [_sentence(quantity, claims, wrong, right, where, elsewhere)]
     return found

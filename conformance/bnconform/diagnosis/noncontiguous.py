@@ -15,7 +15,6 @@ from bnconform.judging.comparison import compare
 from bnconform.judging.judge import GRADIENTS
 from bnconform.judging.oracle import expect
 from bnconform_adapters.claims import Claims, Layout, Mode
-from bnconform_adapters.contract import AnyArray
 from bnconform_adapters.plain.calling import place
 
 DRAWS = 2
@@ -103,13 +102,10 @@ def _read_by_memory(claims: Claims, laid: Laid, quantity: str, probes: Sequence[
     if array is None or (array == "dy" and quantity not in GRADIENTS):
         return ""
     for probe in probes:
-        misread: Any = {array: _in_memory_order(getattr(probe.case, array), getattr(probe.case, laid))}
+        given = getattr(probe.case, array)
+        in_memory = place(given, getattr(probe.case, laid)).ravel(order="K")
+        misread: Any = {array: np.ascontiguousarray(in_memory.reshape(given.shape))}
         due = expect(replace(probe.case, **misread), claims)[quantity]
         if (compare(getattr(probe.outcome, quantity), due).ratio > 1).any():
             return ""
     return f"{array} is read in the order of memory, whatever its strides: "
-
-
-def _in_memory_order(array: AnyArray, layout: Layout) -> AnyArray:
-    laid = place(array, layout)
-    return np.ascontiguousarray(laid.ravel(order="K").reshape(array.shape))

@@ -84,7 +84,6 @@ def case_of(
     *,
     training: bool,
     salt: int = 0,
-    values: str = "normal",
     expanded: bool = False,
 ) -> Case:
     """One case, with scalars within the claims.
@@ -106,7 +105,6 @@ def case_of(
             training=training,
             momentum=momentum,
             eps=eps,
-            values=values,
             dy="absent" if mode not in claims.gradients else "expanded" if expanded else "random",
             precise=True,
             salt=salt,

@@ -20,7 +20,6 @@ from bnconform_reference.dialect import Dialect
 from bnconform_reference.double_double import Array
 from bnconform_reference.precision import GRADES, Grade
 
-QUANTITIES = ("y", *STATISTICS, *GRADIENTS)
 LENGTHS = (5, 33, 1025)
 VALUES = ("normal", "sorted", "outlier", "two_valued")
 
@@ -54,7 +53,7 @@ def _cases(probe: Probe) -> list[Case]:
             dy_layout=layout,
         )
         for n in (LENGTHS[::2] if interpreted else LENGTHS)
-        for ratio in (*ratios(probe.dtype),)
+        for ratio in ratios(probe.dtype)
         for values in VALUES
     ]
     return [build(recipe) for recipe in recipes]

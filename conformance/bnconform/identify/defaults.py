@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bnconform.identify.answers import Answer
 from bnconform_adapters.claims import Claims
-from bnconform_adapters.contract import AdapterError
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.layer_defaults import LayerDefaults, layer_defaults
 from bnconform_adapters.registry import find
 

@@ -148,9 +148,9 @@ def got(outcome: Outcome, name: str, case: Case) -> NDArray[Any]:
     return array
 
 
-def predicted(case: Case, name: str, claims: Claims | None = None) -> Quantity:
-    """Expected values of a case in PyTorch's dialect or in that of the claims, with errors for any arithmetic."""
-    return expect(case, claims or Claims(grade=WIDEST))[name]
+def predicted(case: Case, name: str) -> Quantity:
+    """Expected values of a case in PyTorch's dialect, with errors for any arithmetic."""
+    return expect(case, Claims(grade=WIDEST))[name]
 
 
 def finite(*arrays: Array | None) -> bool:

@@ -278,6 +278,5 @@ class Caller:
 
     def _other_memory(self, evidence: Evidence) -> str:
         """Return the memory layout of the compared arrays, if the steps do not show it."""
-        given = [one for of in (evidence.got, evidence.expected) if of for one in of.given]
-        layouts = [other_memory(case, self._steps) for one in given if (case := evidence.case_of(one))]
+        layouts = [other_memory(case, self._steps) for one in evidence.compared if (case := evidence.case_of(one))]
         return next(filter(None, layouts), "")

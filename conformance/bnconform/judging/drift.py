@@ -10,7 +10,7 @@ from bnconform.judging.oracle import Quantity, column, forward_pass, precision_o
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Case, parameter_dtype
 from bnconform_reference.debiasing import debiased_momentum, debiased_running_bound
-from bnconform_reference.double_double import Array, DoubleDouble, Real, exactly, high
+from bnconform_reference.double_double import Array, Real, exactly, high
 from bnconform_reference.error_bounds import running_bound, stored_variance_bound
 from bnconform_reference.precision import UNIT_ROUNDOFF
 from bnconform_reference.running_statistics import stored_variance, update
@@ -59,12 +59,8 @@ def trajectory(steps: Sequence[Case], claims: Claims) -> Iterator[dict[str, Quan
                 else running_bound(old, high(batch), bound, case.momentum, precision)
             )
             allowed[name] = (1 - weight) * allowed[name] + step + 6 * u * allowed[name]
-            state[name] = update(_exact(state[name]) if found.exact else state[name], batch, weight)
+            state[name] = update(exactly(state[name]) if found.exact else state[name], batch, weight)
         yield {name: Quantity(column(state[name]), allowed[name][:, 0].copy()) for name in _STATISTICS}
 
 
 _STATISTICS = ("running_mean", "running_var")
-
-
-def _exact(value: Real) -> DoubleDouble:
-    return value if isinstance(value, DoubleDouble) else exactly(value)

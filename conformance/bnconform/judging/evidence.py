@@ -103,10 +103,15 @@ class Evidence:
     signed_zeros: bool = True
 
     @property
+    def compared(self) -> tuple[object, ...]:
+        """Objects in `got` and `expected`, in order."""
+        return tuple(one for of in (self.got, self.expected) if of for one in of.given)
+
+    @property
     def about(self) -> tuple[CallLog, ...]:
         """Logs that `got` and `expected` refer to, in order; the last log if they refer to none."""
-        named = {id(log) for of in (self.got, self.expected) if of for one in of.given if (log := self._log_of(one))}
-        return tuple(log for log in self.logs if id(log) in named) or self.logs[-1:]
+        named = {place.log for one in self.compared if (place := find(one, self.logs))}
+        return tuple(log for i, log in enumerate(self.logs) if i in named) or self.logs[-1:]
 
     def case_of(self, given: object) -> Case | None:
         """Return the case of the call that gave an Outcome, or an array of an Outcome."""
@@ -115,10 +120,6 @@ class Evidence:
             return None
         log = self.logs[place.log]
         return log.cases[log.order[place.position] if log.order else place.position]
-
-    def _log_of(self, given: object) -> CallLog | None:
-        place = find(given, self.logs)
-        return None if place is None else self.logs[place.log]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bnconform.cases.build import build
 from bnconform.cases.recipe import Recipe
 from bnconform.cases.shapes import at_least_two_values
 from bnconform.cases.spaces import Space
-from bnconform.cases.strategies import SALTS, Signature, recipes
+from bnconform.cases.strategies import SALTS, STATE, OfSpace, Signature, recipes
 from bnconform.judging.expected_state import ExpectedState
 from bnconform.judging.judge import Judge
 from bnconform_adapters.calls import LayerCalls
@@ -30,17 +30,10 @@ LONGEST = 8
 CACHED = 64
 """Cached state machines: one per implementation, or one per pool of an implementation that compiles."""
 
-PARAMETERS = ("weight", "bias", "running_mean", "running_var")
-
 
 @dataclass(frozen=True)
-class Histories:
+class Histories(OfSpace):
     """Source of calls of one layer in any order; each call is judged at once, so no strategy draws them alone."""
-
-    space: Space
-
-    def why_not(self, claims: Claims) -> str | None:
-        return self.space.why_not(claims)
 
     def explore(
         self,
@@ -108,7 +101,7 @@ def _machine(
             salt = self._recipe.salt + SALTS * (len(self._steps) + 1)
             case = replace(build(replace(self._recipe, shape=shape, training=training, salt=salt)), before=before)
             if before == "nothing":
-                return replace(case, **{name: getattr(self._loaded, name) for name in PARAMETERS})
+                return replace(case, **{name: getattr(self._loaded, name) for name in STATE})
             if before == "reset":
                 case = replace(case, weight=self._loaded.weight, bias=self._loaded.bias, **self._initial())
             self._loaded = case
@@ -149,8 +142,7 @@ def _machine(
         def refuse_channels(self, training: bool) -> None:
             """A call with one channel too many, which must raise."""
             shape = self._recipe.shape
-            wide = self._next((shape[0], shape[1] + 1, *shape[2:]), training=training)
-            self._call(wide)
+            self._call(self._next((shape[0], shape[1] + 1, *shape[2:]), training=training))
 
         @precondition(lambda self: claims.dialect.one_value == "raises")
         @rule()

@@ -71,18 +71,9 @@ class Tally:
 
     def cell(self) -> dict[str, Any]:
         """Return the tally as fields of a cell of the record."""
-        return {
-            "drawn": dict(self.drawn),
-            "cases": self.cases,
-            "mistrusted": self.mistrusted,
-            "elements": self.elements,
-            "unbounded": self.unbounded,
-            "overflowing": self.overflowing,
-            "worst_ratio": self.worst_ratio,
-            "worst_ulp": self.worst_ulp,
-            "worst_case": self.worst[0].origin if self.worst else "",
-            "grade": self.measured_grade or "",
-        }
+        others = ("worst", "broken_after", "grades")
+        held = {name: value for name, value in vars(self).items() if name not in others} | {"drawn": dict(self.drawn)}
+        return held | {"worst_case": self.worst[0].origin if self.worst else "", "grade": self.measured_grade or ""}
 
     @property
     def mostly_mistrusted(self) -> bool:

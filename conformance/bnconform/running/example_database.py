@@ -14,7 +14,8 @@ from hypothesis.database import (
     ReadOnlyDatabase,
 )
 
-from bnconform_adapters.contract import AdapterError, describe_error
+from bnconform_adapters.contract import describe_error
+from bnconform_adapters.errors import AdapterError
 
 
 def open_database(where: str | None) -> ExampleDatabase | None:

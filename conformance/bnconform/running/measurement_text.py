@@ -9,7 +9,8 @@ from typing import Any
 from bnconform.cases.fixed_cases import AXES, Handed, Kind, fixed_case
 from bnconform.judging.findings import describe_steps
 from bnconform.running.measurement import measure_point
-from bnconform_adapters.contract import Adapter, UserError
+from bnconform_adapters.contract import Adapter
+from bnconform_adapters.errors import UserError
 
 LEAST: dict[Kind, int] = {"conditioning": 0, "length": 2, "drift": 1}
 MOST: dict[Kind, float] = {"conditioning": 1e18, "length": 1e6, "drift": 1e4}

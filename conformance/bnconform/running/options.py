@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from bnconform_adapters.errors import UserError
+
 if TYPE_CHECKING:
     from bnconform_adapters.worker.limits import CallOptions
 
@@ -32,7 +34,7 @@ LONGEST_PART = 4
 """Loading a file or its first call may take at most 1/4 of a budget."""
 
 
-class OptionError(Exception):
+class OptionError(UserError):
     """An option has a bad value; the message is one line that says what to pass."""
 
 
@@ -211,10 +213,7 @@ class RunOptions:
             usual_budget=option("budget") == USUAL_BUDGET,
             examples=_examples(f"{prefix}examples", option("examples")),
             level=option("level") or "more",
-            slow=option("slow"),
-            identify=option("identify"),
-            measure=option("measure"),
-            diagnose=option("diagnose"),
+            **{name: option(name) for name in ("slow", "identify", "measure", "diagnose")},
         )
 
     @property
@@ -250,10 +249,6 @@ class RunOptions:
         found = [f"{prefix}in-process"] if self.in_process else []
         found += [] if self.time_limit is None else [f"{prefix}time-limit={self.time_limit:g}"]
         return found + ([] if self.examples is None else [f"{prefix}examples={self.examples}"])
-
-    def with_seed(self, seed: int) -> RunOptions:
-        """Return the same options with a seed."""
-        return replace(self, seed=seed)
 
 
 def _limit(name: str, text: str | None) -> float | None:

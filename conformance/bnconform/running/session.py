@@ -18,7 +18,8 @@ from bnconform.running.budget import Plan, plan
 from bnconform.running.implementation import Implementation
 from bnconform.running.options import RunOptions
 from bnconform.running.profiles import CI_SEED, why_unknown
-from bnconform_adapters.contract import Adapter, AdapterError
+from bnconform_adapters.contract import Adapter
+from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.registry import REGISTRY, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
@@ -61,7 +62,7 @@ class Session:
                 f"--bn-report: cannot make {options.report}: {error.strerror}; pass another name"
             ) from None
         drawn = CI_SEED if options.profile == "ci" else SystemRandom().randrange(10**6)
-        self.options = options if options.seed is not None else options.with_seed(drawn)
+        self.options = options if options.seed is not None else replace(options, seed=drawn)
         self.scripts = options.report is not None
         """Whether findings get a script."""
         self.database: ExampleDatabase | None = None
@@ -88,7 +89,7 @@ class Session:
 
     @seed.setter
     def seed(self, seed: int) -> None:
-        self.options = self.options.with_seed(seed)
+        self.options = replace(self.options, seed=seed)
 
     def plan(self, implementation: Implementation) -> Plan:
         """Return the plan of an implementation's examples; the first call measures it."""
@@ -116,7 +117,8 @@ class Session:
         implementations = []
         for spec in dict.fromkeys(specs):
             if is_file(spec):
-                adapter = self._candidate(spec)
+                calls = self.options.calls
+                adapter: Adapter = load(spec) if calls.in_process else WorkerAdapter(spec, Limits.of(spec, calls))
                 implementations.append(Implementation(adapter.name, spec, None, adapter))
                 continue
             entry = find(spec)
@@ -127,11 +129,6 @@ class Session:
         if twice := [name for name in names if names.count(name) > 1]:
             raise AdapterError(f"two adapters are called {twice[0]!r}; rename one of the files")
         return implementations
-
-    def _candidate(self, spec: str) -> Adapter:
-        if self.options.in_process:
-            return load(spec)
-        return WorkerAdapter(spec, Limits.of(spec, self.options.calls))
 
     def close(self) -> None:
         """End the workers."""
@@ -195,6 +192,7 @@ class Session:
 
     def results(self) -> Results:
         """Return the results of the run as a record."""
+        from bnconform_reports.records.merging import group_by
         from bnconform_reports.records.schema import Results
 
         return Results.of_run(
@@ -210,17 +208,11 @@ class Session:
             identities=self._identities,
             measures=self._measures,
             requirements=[(r.id, r.level, r.statement) for r in BY_ID.values()],
-            due=self._due_by_name(),
+            due={name: [id for id, _ in pairs] for name, pairs in group_by(self._due, lambda pair: pair[1]).items()},
             abouts=self._abouts,
             profile=self.options.profile,
             seed=self.seed,
         )
-
-    def _due_by_name(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for requirement, name in self._due:
-            found.setdefault(name, []).append(requirement)
-        return found
 
     @cached_property
     def _identities(self) -> dict[str, dict[str, Any]]:

@@ -6,17 +6,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bnconform.running.failures import SUITE_FAILED, save_text
-from bnconform.running.options import DIAGNOSE, OPTIONS, PREFIX, USUAL_BUDGET, OptionError, RunOptions, words
+from bnconform.running.options import (
+    DIAGNOSE,
+    LEVELS,
+    OPTIONS,
+    PREFIX,
+    USUAL_BUDGET,
+    Level,
+    OptionError,
+    RunOptions,
+    words,
+)
 from bnconform_adapters.registry import is_file
 
 if TYPE_CHECKING:
@@ -101,15 +110,21 @@ def vet(
         if status == PYTEST_USAGE_ERROR:
             print(f"bnconform: {printed.strip().removeprefix('ERROR: ').replace(PREFIX, '--')}", file=sys.stderr)
             return USAGE_ERROR
-        if status not in JUDGED or not record.is_file():
+        results = results_of(record, status, options.deciding)
+        if results is None:
             return _without_record(specs, status, printed)
-        from bnconform_reports.first_line import explains_failure
-        from bnconform_reports.records.reading import read
+        return _print_pages(results, options, specs, record, json_path, verbose=verbose)
 
-        results = read(record)
-        if status and not explains_failure(results, options.deciding):
-            return _without_record(specs, status, printed)
-        return _print_pages(Page(results, options, verbose), specs, record, json_path)
+
+def results_of(record: Path, status: int, deciding: Sequence[Level] = LEVELS) -> Results | None:
+    """Read the record of a run; return None if there is none, or if it does not explain pytest's exit status."""
+    from bnconform_reports.first_line import explains_failure
+    from bnconform_reports.records.reading import read
+
+    if status not in JUDGED or not record.is_file():
+        return None
+    results = read(record)
+    return results if not status or explains_failure(results, deciding) else None
 
 
 def _check_options(words: Sequence[str]) -> None:
@@ -177,16 +192,12 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
         return child.wait(), output.read_text(errors="replace")
 
 
-class Show(Protocol):
-    """Function that shows one verdict: requirement, implementation, verdict, number and total."""
-
-    def __call__(self, news: dict[str, Any]) -> None:
-        """Show the verdict."""
-
-
 @contextmanager
-def _progress() -> Iterator[Show]:
-    """Show a bar on stderr and a line for every broken law; show nothing if stderr is not a terminal."""
+def _progress() -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Provide a function that shows one verdict: requirement, implementation, verdict, number and total.
+
+    It shows a bar on stderr and a line for every broken law; nothing if stderr is not a terminal.
+    """
     if not sys.stderr.isatty():
         yield lambda news: None
         return
@@ -212,23 +223,9 @@ def _plain(news: dict[str, Any]) -> None:
         print(f"BREAKS {news['requirement']} {news['implementation']}", file=sys.stderr)
 
 
-@dataclass(frozen=True)
-class Page:
-    """Contents of a run's verdict pages.
-
-    Attributes
-    ----------
-    results : Results
-    options : RunOptions
-    verbose : bool
-    """
-
-    results: Results
-    options: RunOptions
-    verbose: bool = False
-
-
-def _print_pages(page: Page, specs: Sequence[str], record: Path, json_path: str | None) -> int:
+def _print_pages(
+    results: Results, options: RunOptions, specs: Sequence[str], record: Path, json_path: str | None, *, verbose: bool
+) -> int:
     """Print the pages; return the exit status."""
     from bnconform_reports.first_line import cells_of, exit_status
     from bnconform_reports.vet_page import lines
@@ -238,14 +235,14 @@ def _print_pages(page: Page, specs: Sequence[str], record: Path, json_path: str 
     elif json_path is not None:
         Path(json_path).write_text(record.read_text())
     statuses = []
-    for name, spec in zip(page.results.implementations, dict.fromkeys(specs), strict=True):
-        cells = cells_of(page.results, name)
-        statuses.append(exit_status(page.results, name, page.options.deciding))
+    for name, spec in zip(results.implementations, dict.fromkeys(specs), strict=True):
+        cells = cells_of(results, name)
+        statuses.append(exit_status(results, name, options.deciding))
         if json_path != "-":
-            causes = page.results.abouts.get(name, {}).get("causes", [])
-            command = " ".join([f"bnconform vet {quote(spec)}", *page.options.words("--")])
-            traceback = _traceback(cells, page.options)
-            _print(list(lines(page.results, name, causes, command, traceback=traceback, verbose=page.verbose)))
+            causes = results.abouts.get(name, {}).get("causes", [])
+            command = " ".join([f"bnconform vet {quote(spec)}", *options.words("--")])
+            traceback = _traceback(cells, options)
+            _print(list(lines(results, name, causes, command, traceback=traceback, verbose=verbose)))
     return max(statuses)
 
 

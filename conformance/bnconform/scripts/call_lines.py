@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -49,8 +48,7 @@ class Calls:
 
     def _trimmed(self, log: CallLog) -> CallLog:
         """Return the log up to the last outcome that is compared."""
-        of = [of for of in (self._evidence.got, self._evidence.expected) if of is not None]
-        given = [one for each in of for one in each.given]
+        given = self._evidence.compared
         places = [place for one in given if (place := find(one, (log,)))]
         if log.what != "steps" or any(one is log for one in given) or not places:
             return log
@@ -74,7 +72,7 @@ class Calls:
             for j, earlier in enumerate(self._cases[:i], 1):
                 if len(changed := _differing(earlier, case)) < len(given):
                     base, given = j, changed
-            fields_of = [(name, _indented(_value(getattr(case, name)))) for name in _ordered(given)]
+            fields_of = [(one.name, _text(getattr(case, one.name))) for one in fields(Case) if one.name in given]
             if base:
                 changes = ", ".join(f'"{name}": {value}' for name, value in fields_of)
                 lines.append(f"case_{i + 1} = Case(**vars(case_{base}) | {{{changes}}})")
@@ -149,13 +147,6 @@ def _differing(a: Case, b: Case) -> dict[str, None]:
     return found
 
 
-def _ordered(names: Mapping[str, None]) -> list[str]:
-    return [one.name for one in fields(Case) if one.name in names]
-
-
-def _value(value: Any) -> str:
-    return literal(value) if isinstance(value, np.ndarray) else repr(value)
-
-
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n    ")
+def _text(value: Any) -> str:
+    """Return a field's value as Python text, indented like the field."""
+    return (literal(value) if isinstance(value, np.ndarray) else repr(value)).replace("\n", "\n    ")

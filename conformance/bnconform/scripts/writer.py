@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from textwrap import wrap
@@ -125,7 +125,8 @@ class _Writer:
         elif settings:
             settings = ["", *settings]
         settings = ["import os", *settings, ""] if settings else []
-        head = [f'"""{self._head()}"""', "", *settings, *_sorted_imports(imports), ""]
+        imports = sorted(set(imports), key=lambda line: (line.startswith("from"), line))
+        head = [f'"""{self._head()}"""', "", *settings, *imports, ""]
         return "\n".join([*head, *(f"\n{text}\n" for text in definitions), "", cases, "", body, ""])
 
     def _simpler(self) -> list[str]:
@@ -202,7 +203,3 @@ def _set(name: str, value: str) -> list[str]:
         f'    os.environ["{name}"] = "{value}"  # read when a process starts',
         "    os.execv(sys.executable, [sys.executable, *sys.argv])",
     ]
-
-
-def _sorted_imports(lines: Sequence[str]) -> list[str]:
-    return sorted(set(lines), key=lambda line: (line.startswith("from"), line))

@@ -101,8 +101,7 @@ class InGroups:
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
         dx, dweight, dbias = self._inner.backward(self._cut(dy))
         members, channels, _ = dy.shape
-        sums = (vector.reshape(members, channels, self._groups).sum(axis=2) for vector in (dweight, dbias))
-        dweight, dbias = sums
+        dweight, dbias = (one.reshape(members, channels, self._groups).sum(axis=2) for one in (dweight, dbias))
         return dx.reshape(dy.shape), dweight, dbias
 
     def use_population(self, rows: Array) -> None:

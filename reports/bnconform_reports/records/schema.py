@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from bnconform_adapters.contract import UserError
+from bnconform.training.experiments.facts import plain
+from bnconform_adapters.errors import UserError
 
 SCHEMA = "bnconform.results/3"
 RUNS_SCHEMA = "bnconform.runs/3"
@@ -178,7 +178,7 @@ class Results:
 
     def as_data(self) -> dict[str, Any]:
         """The record as JSON data; infinities and NaN become strings, because JSON has none."""
-        data: dict[str, Any] = _plain(asdict(self))
+        data: dict[str, Any] = plain(asdict(self), repr)
         return data
 
     def write(self, path: Path) -> None:
@@ -226,13 +226,3 @@ def write_json(data: Any, path: Path) -> None:
     """Write JSON data to a file; create its folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    return value

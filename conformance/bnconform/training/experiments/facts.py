@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
@@ -124,7 +124,7 @@ class Experiment:
 
     def as_data(self) -> dict[str, Any]:
         """The experiment as JSON data; None stands for a number that is not finite."""
-        data: dict[str, Any] = _plain(asdict(self))
+        data: dict[str, Any] = plain(asdict(self), lambda value: None)
         for fact, told in zip(self.facts, data["facts"], strict=True):
             told["verdict"] = fact.verdict
         return data
@@ -135,12 +135,13 @@ def line(label: str, subject: str, x: Sequence[float], values: ArrayLike) -> Lin
     return Line(label, subject, [float(at) for at in x], [Interval.of(each) for each in np.asarray(values)])
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any, stand_in: Callable[[float], Any]) -> Any:
+    """Data as JSON has it: lists for tuples, and a stand-in for each number that is not finite."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item, stand_in) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+        return [plain(item, stand_in) for item in value]
+    return stand_in(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _short(value: float) -> float:

@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnconform.cases.digits import Digits, held_out, to_train_on
+from bnconform.judging.due import GRADIENTS, STATISTICS, due_shape
 from bnconform.training.alternatives import ALTERNATIVES
 from bnconform.training.network import Architecture, Array, MakeNorm, Network, accuracy, initial
 from bnconform.training.norms import ImplementationNorm, Settings
 from bnconform.training.recurrent import Recurrent
 from bnconform_adapters.calls import LayerCalls
-from bnconform_adapters.contract import Adapter, Case, Outcome, UserError
-
-
-class ExperimentError(UserError):
-    """An implementation cannot take part."""
+from bnconform_adapters.contract import Adapter, Case, Outcome
+from bnconform_adapters.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def implementation(adapter: Adapter) -> Subject:
 
     Raises
     ------
-    ExperimentError
+    UserError
         It does not claim what training needs.
     """
     claims = adapter.claims
@@ -97,7 +95,7 @@ def implementation(adapter: Adapter) -> Subject:
         if not there
     ]
     if missing:
-        raise ExperimentError(f"{adapter.name} cannot be trained with: it does not claim {', '.join(missing)}")
+        raise UserError(f"{adapter.name} cannot be trained with: it does not claim {', '.join(missing)}")
 
     def make(members: int, settings: Settings) -> MakeNorm:
         def make_norm(channels: int, spatial: tuple[int, ...]) -> ImplementationNorm:
@@ -106,9 +104,9 @@ def implementation(adapter: Adapter) -> Subject:
             def call(case: Case) -> Outcome:
                 outcome = life.call(case)
                 if outcome.error is not None:
-                    raise ExperimentError(f"{adapter.name} raised in training: {outcome.error}")
+                    raise UserError(f"{adapter.name} raised in training: {outcome.error}")
                 if unfit := _unfit(case, outcome):
-                    raise ExperimentError(f"{adapter.name} cannot be trained with: {unfit}; bnconform vet shows more")
+                    raise UserError(f"{adapter.name} cannot be trained with: {unfit}; bnconform vet shows more")
                 return outcome
 
             own = replace(settings, dtype="float32" if dtype == "float32" else "float64")
@@ -121,14 +119,8 @@ def implementation(adapter: Adapter) -> Subject:
 
 def _unfit(case: Case, outcome: Outcome) -> str | None:
     """Names of results that a call lacks or gives in another shape."""
-    vector = (case.channels,)
-    due = {"y": case.x.shape}
-    if case.training:
-        due |= {"running_mean": vector, "running_var": vector}
-    if case.dy is not None:
-        due |= {"dx": case.x.shape, "dweight": vector, "dbias": vector}
-    for name, shape in due.items():
-        array = getattr(outcome, name)
+    for name in ("y", *(STATISTICS if case.training else ()), *(() if case.dy is None else GRADIENTS)):
+        array, shape = getattr(outcome, name), due_shape(case, name)
         if array is None or array.shape != shape:
             return f"{name} is missing" if array is None else f"{name} has shape {array.shape}, not {shape}"
     return None
