@@ -88,6 +88,8 @@ def _modes(claims: Claims) -> Iterator[str]:
             if mode not in claims.modes:
                 word = name.replace("_", " ")
                 yield f"{word} in {mode}, but no {mode} mode; claim the mode, or leave {word} in {mode} out"
+    if not claims.tracked and (claims.untracked or "inference" in claims.modes):
+        yield "tracked = False is for a layer without running statistics; claim modes = ['training'] and no untracked"
     for mode in claims.second_order:
         if mode not in claims.gradients:
             yield f"second order in {mode}, but no gradients in {mode}; claim them, or leave second order in {mode} out"

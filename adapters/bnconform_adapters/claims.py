@@ -54,6 +54,13 @@ class Claims:
         Accumulation grade, see :data:`bnconform_reference.precision.Grade`.
     untracked : bool
         Whether it works without running statistics; inference then uses the batch's own.
+    tracked : bool
+        Whether it has running statistics; False for a layer that always uses the batch's own.
+    parameter_gradients : bool
+        Whether it returns dweight and dbias; False for a layer whose weight and bias are constants.
+    interleaved : bool
+        Whether a backward pass may come after later forward passes of the same layer; False for an object that keeps
+        the values of its last forward pass only.
     strided_statistics : bool
         Whether running statistics may be non-contiguous views, which it updates.
     gradient_subsets : bool
@@ -113,6 +120,9 @@ class Claims:
     momentum_min: float = 0.0
     grade: Grade = "NW"
     untracked: bool = False
+    tracked: bool = True
+    parameter_gradients: bool = True
+    interleaved: bool = True
     strided_statistics: bool = False
     gradient_subsets: bool = False
     empty_batches: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.claims import Claims, Layout
@@ -50,6 +50,14 @@ def arrays_of(stated: Statements) -> Arrays:
     AdapterError
         The kind is unknown, or its package or device is missing.
     """
+    if stated.channel_axis() == -1:
+        found = _arrays_of(stated)
+        contiguous: tuple[Layout, ...] = ("contiguous",)
+        return replace(found, claims=replace(found.claims, layouts=contiguous), layouts=contiguous)
+    return _arrays_of(stated)
+
+
+def _arrays_of(stated: Statements) -> Arrays:
     kind, device = stated.chosen("ARRAYS", "numpy", ("numpy", "torch", "jax")), stated.chosen("DEVICE", "cpu")
     if kind == "torch":
         check_torch_device(device, stated.path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bnconform_adapters.candidate.class_file import class_candidate
 from bnconform_adapters.candidate.functions import functions_candidate, functions_of
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.contract import Adapter, describe_error
@@ -17,8 +18,8 @@ from bnconform_adapters.errors import AdapterError
 def load_candidate(path: Path, name: str | None = None) -> Adapter:
     """Load a candidate from a file, or from an object called `name` in it.
 
-    The forms are tried in this order: functions; KernelBench's form, if the file has get_inputs or get_init_inputs; the
-    class ModelNew, or the only torch.nn.Module whose constructor takes num_features.
+    The forms are tried in this order: a class with LAYER; functions; KernelBench's form, if the file has get_inputs or
+    get_init_inputs; the class ModelNew, or the only torch.nn.Module whose constructor takes num_features.
 
     Raises
     ------
@@ -36,6 +37,8 @@ def load_candidate(path: Path, name: str | None = None) -> Adapter:
     title = f"{path.name}:{name}" if name else path.name
     where = f"{path}:{name}" if name else str(path)
     stated = Statements(str(path), offered, module)
+    if stated.mapping("LAYER"):
+        return class_candidate(title, where, stated)
     if functions := functions_of(offered):
         if name is None and hasattr(module, "ModelNew"):
             raise AdapterError(

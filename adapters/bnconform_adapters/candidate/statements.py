@@ -13,10 +13,8 @@ from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.plain.kernel_file import KernelFile
 from bnconform_reference.dialect import Dialect
 
-NOT_OF_FUNCTIONS = frozenset(
-    {"modes", "gradients", "second_order", "forward_mode", "fixed_eps", "fixed_momentum", "cumulative", "debiased"}
-)
-"""Claims that a file of functions cannot state: they follow from its functions, which get eps and count no batches."""
+NOT_OF_FUNCTIONS = frozenset({"modes", "gradients", "second_order", "forward_mode", "cumulative", "debiased"})
+"""Claims that a file of functions cannot state: they follow from its functions, which count no batches."""
 _MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode", "shards"}
 _NEVER = {"dialect", "population", "own_process", "largest"}
 _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
@@ -58,6 +56,19 @@ class Statements(KernelFile):
             known = f"pass one of {', '.join(alternatives)}" if alternatives else f"pass a string such as {default!r}"
             raise AdapterError(f"{name} in {self.path} is {word!r}; {known}")
         return word
+
+    def channel_axis(self) -> int:
+        """Return the axis on which the file's code has the channels of x: 1 or -1.
+
+        Raises
+        ------
+        AdapterError
+            CHANNEL_AXIS is another value.
+        """
+        axis: int = self.stated("CHANNEL_AXIS", 1)
+        if axis not in (1, -1):
+            raise AdapterError(f"CHANNEL_AXIS in {self.path} is {axis!r}; pass 1, or -1 for x of (N, *spatial, C)")
+        return axis
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         """Return a stated dict, or an empty one.

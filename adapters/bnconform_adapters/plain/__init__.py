@@ -16,6 +16,9 @@ CANDIDATES = {
     "plain.candidate_numpy": (),
     "plain.candidate_torch": ("torch",),
     "plain.candidate_jax": ("jax", "jaxlib"),
+    "plain.candidate_class_numpy": (),
+    "plain.candidate_class_torch": ("torch",),
+    "plain.candidate_class_jax": ("jax", "jaxlib"),
     "plain.candidate_module": ("torch",),
     "plain.candidate_kernelbench": ("torch",),
 }

@@ -5,10 +5,12 @@ from copy import deepcopy
 
 import numpy as np
 
+from bnconform_adapters.plain.channels import ChannelAxis
 from bnconform_adapters.plain.kernel_file import cannot_tell, kernel_file
 
 STATISTICS = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dweight", "dbias")
+OF_X = ("x", "dy", "y", "dx", "ddx", "ddy", "y_tangent")
 
 
 def functions(file):
@@ -26,7 +28,7 @@ def values(found, names, function):
     return found
 
 
-class FunctionsLayer:
+class FunctionsLayer(ChannelAxis):
     """Parameters and statistics that a caller stores between calls. A subclass defines the kind of arrays."""
 
     def settings(self, case):
@@ -56,7 +58,7 @@ class FunctionsLayer:
             return self.forward_pass(case)
 
     def forward_pass(self, case):
-        kernel, x_given = self.kernel, self.placed(case.x, case.layout)
+        kernel, x_given = self.kernel, self.placed(self.outward(case.x), case.layout)
         x, weight, bias = (self.handed_over(one, case) for one in (x_given, self.weight, self.bias))
         mean, var, saved, new = self.mean, self.var, None, (None, None)
         if case.training:
@@ -66,7 +68,7 @@ class FunctionsLayer:
         else:
             y = kernel.forward_inference(x, weight, bias, mean, var, eps=case.eps)
         results = {"running_mean": self.mean, "running_var": self.var, "y": y}
-        results = {name: self.copied(one, name) for name, one in results.items()}
+        results = {name: self.returned(one, name) for name, one in results.items()}
         moved = {"running_mean": (mean, new[0]), "running_var": (var, new[1])}
         backward = "backward" if case.training else "backward_inference"
 
@@ -74,7 +76,7 @@ class FunctionsLayer:
             outputs = {name: one for name, (old, one) in moved.items() if one is not old}
             outputs, dy_given = outputs | {"y": y}, None
             if case.dy is not None and callable(getattr(kernel, backward, None)):
-                dy_given = self.placed(case.dy, case.dy_layout)
+                dy_given = self.placed(self.outward(case.dy), case.dy_layout)
                 dy = self.handed_over(dy_given, case)
                 if case.training:
                     gradients = kernel.backward(dy, saved)
@@ -96,20 +98,29 @@ class FunctionsLayer:
 
         return finish
 
+    def returned(self, found, name):
+        """Copy an array as NumPy's, with channels on axis 1; None stays None."""
+        copied = self.copied(found, name)
+        return self.inward(copied) if name in OF_X else copied
+
     def gradients_of(self, outputs):
         """Copy dx, dweight and dbias; the last two only if the parameter is present."""
-        found = {name: self.copied(outputs.get(name), name) for name in GRADIENTS}
+        found = {name: self.returned(outputs.get(name), name) for name in GRADIENTS}
         there = {"dx": True, "dweight": self.weight is not None, "dbias": self.bias is not None}
         return {name: one if there[name] else None for name, one in found.items()}
 
     def left_as(self, given):
         """Copy the inputs as they are now."""
-        return {f"{name} after": self.copied(one, name) for name, one in given.items() if one is not None}
+        return {f"{name} after": self.returned(one, name) for name, one in given.items() if one is not None}
 
 
 def contracted_with(layer, case):
     """Return ddx, in x's layout, ddweight and ddbias; None for an absent parameter, zeros for a missing vector."""
-    given = ((case.x, case.ddx, case.layout), (case.weight, case.ddweight, ""), (case.bias, case.ddbias, ""))
+    given = (
+        (layer.outward(case.x), layer.outward(case.ddx), case.layout),
+        (case.weight, case.ddweight, ""),
+        (case.bias, case.ddbias, ""),
+    )
     return [
         None if like is None else layer.placed(np.zeros_like(like) if one is None else one, layout or "contiguous")
         for like, one, layout in given
@@ -120,13 +131,13 @@ def double_backward(build, case, file=None):
     """Call forward_training of a new layer, then double_backward with the saved values."""
     layer = build(case, file)
     with layer.settings(case):
-        kernel, x = layer.kernel, layer.placed(case.x, case.layout)
+        kernel, x = layer.kernel, layer.placed(layer.outward(case.x), case.layout)
         arguments = x, layer.weight, layer.bias, layer.mean, layer.var
         found = kernel.forward_training(*arguments, momentum=case.momentum, eps=case.eps)
         *_, saved = values(found, ("y", *STATISTICS, "saved"), "forward_training")
-        dy, vectors = layer.placed(case.dy, case.dy_layout), contracted_with(layer, case)
+        dy, vectors = layer.placed(layer.outward(case.dy), case.dy_layout), contracted_with(layer, case)
         found = values(kernel.double_backward(*vectors, dy, saved), ("ddy", "dx", "dweight"), "double_backward")
-        found = {name: layer.copied(one, name) for name, one in zip(("ddy", "dx", "dweight"), found)}
+        found = {name: layer.returned(one, name) for name, one in zip(("ddy", "dx", "dweight"), found)}
         found["dweight"] = None if case.weight is None else found["dweight"]
         return found | given_after(layer, x, vectors) | layer.left_as({"dy": dy})
 
@@ -135,9 +146,9 @@ def tangent(build, case, file=None):
     """Call jvp for a new layer."""
     layer = build(case, file)
     with layer.settings(case):
-        x, vectors = layer.placed(case.x, case.layout), contracted_with(layer, case)
+        x, vectors = layer.placed(layer.outward(case.x), case.layout), contracted_with(layer, case)
         found = layer.kernel.jvp(x, layer.weight, layer.bias, *vectors, eps=case.eps)
-        return {"y_tangent": layer.copied(found, "y_tangent")} | given_after(layer, x, vectors)
+        return {"y_tangent": layer.returned(found, "y_tangent")} | given_after(layer, x, vectors)
 
 
 def given_after(layer, x, vectors):
@@ -151,7 +162,7 @@ def over_devices(build, *cases, file=None):
     layers = [build(case, file) for case in cases]
     kernel, passed, results = layers[0].kernel, [], []
     with layers[0].settings(cases[0]):
-        inputs = [layer.placed(case.x, case.layout) for layer, case in zip(layers, cases)]
+        inputs = [layer.placed(layer.outward(case.x), case.layout) for layer, case in zip(layers, cases)]
         partials = [kernel.partial_statistics(x) for x in inputs]
         for layer, case, x in zip(layers, cases, inputs):
             given = x, layer.weight, layer.bias, layer.mean, layer.var, deepcopy(partials)
@@ -160,8 +171,12 @@ def over_devices(build, *cases, file=None):
             passed.append(saved)
             moved = [old if one is None else one for old, one in zip((layer.mean, layer.var), new)]
             found = dict(zip((*STATISTICS, "y"), (*moved, y)))
-            results.append({name: layer.copied(one, name) for name, one in found.items()})
-        dys = [layer.placed(case.dy, case.dy_layout) for layer, case in zip(layers, cases) if case.dy is not None]
+            results.append({name: layer.returned(one, name) for name, one in found.items()})
+        dys = [
+            layer.placed(layer.outward(case.dy), case.dy_layout)
+            for layer, case in zip(layers, cases)
+            if case.dy is not None
+        ]
         sums = [kernel.partial_gradients(dy, saved) for dy, saved in zip(dys, passed)]
         for layer, dy, saved, result in zip(layers, dys, passed, results):
             found = values(kernel.backward_merged(dy, saved, deepcopy(sums)), GRADIENTS, "backward_merged")

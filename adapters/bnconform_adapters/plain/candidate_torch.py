@@ -2,41 +2,12 @@
 
 from functools import partial
 
-import torch
-
+from bnconform_adapters.plain.arrays_torch import TorchArrays
 from bnconform_adapters.plain.called_functions import FunctionsLayer, double_backward, over_devices, tangent
-from bnconform_adapters.plain.calling import shared
-from bnconform_adapters.plain.kernel_file import wrong_kind
-from bnconform_adapters.plain.torch_device import device_of
-from bnconform_adapters.torch.tensors import array, laid_out, on_one_storage, tensor, tensor_overrun
 
 
-class Layer(FunctionsLayer):
+class Layer(TorchArrays, FunctionsLayer):
     """Torch tensors that a caller stores between calls."""
-
-    def placed(self, given, layout):
-        return laid_out(given, layout, device_of(self.file))
-
-    def written(self, old, new):
-        """Overwrite the tensor."""
-        return None if old is None else old.detach().copy_(tensor(new.copy()))
-
-    def copied(self, found, name):
-        """Convert a tensor that a function returned as `name` to NumPy; None stays None."""
-        if found is None:
-            return None
-        if not isinstance(found, torch.Tensor):
-            raise wrong_kind(found, "torch.Tensor", name)
-        device = device_of(self.file)
-        if found.device.type != torch.device(device).type:
-            raise TypeError(f"returned a tensor on {found.device} where x is on {device}, as {name}")
-        return array(found)
-
-    def shared(self, outputs, inputs):
-        return shared(outputs, inputs, on_one_storage)
-
-    def overrun(self, given):
-        return tensor_overrun(given)
 
 
 second_order = partial(double_backward, Layer)

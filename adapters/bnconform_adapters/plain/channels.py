@@ -1,5 +1,7 @@
 """Convert axes for layers whose channels are last."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -11,3 +13,19 @@ def channels_last(array):
 def channels_second(array):
     """Convert an array of any framework from (N, *spatial, C) to NumPy's (N, C, *spatial)."""
     return np.ascontiguousarray(np.moveaxis(np.asarray(array), -1, 1))
+
+
+class ChannelAxis:
+    """Axis on which a file's code has the channels of x: 1, or -1 if the file states CHANNEL_AXIS = -1."""
+
+    file: Any
+
+    def outward(self, array):
+        """Move the channels to the file's axis; None stays None."""
+        last = array is not None and self.file.stated("CHANNEL_AXIS", 1) == -1
+        return channels_last(array) if last else array
+
+    def inward(self, array):
+        """Move the channels of a NumPy array back to axis 1; None stays None."""
+        last = array is not None and self.file.stated("CHANNEL_AXIS", 1) == -1
+        return channels_second(array) if last else array

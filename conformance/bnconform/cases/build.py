@@ -53,6 +53,7 @@ def build(recipe: Recipe) -> Case:
         eps=recipe.eps,
         layout=recipe.layout,
         dy_layout=recipe.dy_layout,
+        wanted=recipe.wanted,
         origin=recipe.describe(),
     )
     return case if recipe.cotangents == "absent" else replace(case, **_cotangents(recipe, case, rng))

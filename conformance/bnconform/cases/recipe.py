@@ -8,6 +8,8 @@ from hashlib import blake2b
 from bnconform_adapters.claims import Layout, Parameters
 from bnconform_reference.precision import DtypeName
 
+GRADIENTS = "dx dweight dbias"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -32,6 +34,8 @@ class Recipe:
         Number that distinguishes cases of equal choices.
     cotangents : str
         Kind of ddx, ddweight and ddbias: "absent", "all", or the one that is present.
+    wanted : str
+        Field of the Case.
     """
 
     shape: tuple[int, ...]
@@ -52,6 +56,7 @@ class Recipe:
     precise: bool = False
     salt: int = 0
     cotangents: str = field(default="absent", repr=False)
+    wanted: str = field(default=GRADIENTS, repr=False)
 
     @property
     def channels(self) -> int:

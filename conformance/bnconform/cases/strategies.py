@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 from hypothesis import strategies as st
 
 from bnconform.cases.build import build, ratios
-from bnconform.cases.recipe import Recipe
+from bnconform.cases.recipe import GRADIENTS, Recipe
 from bnconform.cases.shapes import (
     INTERPRETED_CHANNELS,
     WIDE_CHANNELS,
@@ -143,12 +143,13 @@ def _recipe(tape: Tape, space: Space, claims: Claims, pool: tuple[Signature, ...
         spread=choose("spread", space.spreads),
         weight=choose("weight", space.weights),
         bias=choose("bias", space.biases),
-        statistics=choose("statistics", space.statistics),
+        statistics=choose("statistics", space.statistics if claims.tracked else ("absent",)),
         dy=dy,
         layout=choose("layout", layouts),
         dy_layout=dy_layout,
         precise=choose("precise", space.precise),
         salt=tape.salt(),
+        wanted=GRADIENTS if claims.parameter_gradients else "dx",
         cotangents=choose(
             "cotangents",
             tuple(c for c in space.cotangents if c != "ddweight" or signature.parameters in ("both", "weight")),

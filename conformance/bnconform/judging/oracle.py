@@ -97,7 +97,8 @@ def expect_at(
             if case.training and case.running_mean is not None:
                 expected |= _statistics(case, claims.dialect, batches, forward, bounds, precision)
             if backward is not None:
-                expected |= _gradients(case, backward, bounds, precision)
+                gradients = _gradients(case, backward, bounds, precision)
+                expected |= {name: gradients[name] for name in case.wanted.split() if name in gradients}
             found[grade] = expected
         return found
 

@@ -25,13 +25,13 @@ def test_dx_flows_through_both_statistics(judge: Judge, case: Case) -> None:
     judge.agrees(case, judge.run(case), ["dx"])
 
 
-@requirement("G2", given=Cases(replace(ALL_DY, parameters=("both", "weight"))))
+@requirement("G2", given=Cases(replace(ALL_DY, parameters=("both", "weight"), needs=("parameter_gradients",))))
 def test_dweight_sums_dy_times_xhat(judge: Judge, case: Case) -> None:
     """dweight = sum(dy * xhat) within the allowed error."""
     judge.agrees(case, judge.run(case), ["dweight"])
 
 
-@requirement("G3", given=Cases(replace(ALL_DY, parameters=("both", "bias"))))
+@requirement("G3", given=Cases(replace(ALL_DY, parameters=("both", "bias"), needs=("parameter_gradients",))))
 def test_dbias_sums_dy(judge: Judge, case: Case) -> None:
     """dbias = sum(dy) within the allowed error."""
     judge.agrees(case, judge.run(case), ["dbias"])
@@ -129,7 +129,11 @@ def test_gradients_asked_for_alone_or_again_are_the_same(judge: Judge, case: Cas
             judge.near(name, getattr(alone, name), getattr(first, name), 2 * expected[name].allowed)
 
 
-@requirement("G9", given=Sequences(TRAINING_GRADIENTS, kinds=("training",), longest=4), share=0.5)
+@requirement(
+    "G9",
+    given=Sequences(replace(TRAINING_GRADIENTS, needs=("interleaved",)), kinds=("training",), longest=4),
+    share=0.5,
+)
 def test_interleaved_backward_passes_do_not_mix(judge: Judge, *steps: Case) -> None:
     """After several forward passes, backward passes in either order give each pass its own gradients."""
     apart = judge.run_steps(steps)

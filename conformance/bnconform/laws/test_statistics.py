@@ -28,6 +28,7 @@ WITH_INFERENCE = replace(TRAINING, also=("inference",))
             statistics=("random", "new", "small_variance"),
             weights=("random", "negative", "zero"),
             spreads=("unit", "varied", "tiny"),
+            needs=("tracked",),
         )
     ),
 )
@@ -39,7 +40,14 @@ def test_running_statistics_blend_old_and_new(judge: Judge, case: Case) -> None:
 @requirement(
     "S2",
     given=Cases(
-        replace(TRAINING, n=(2, 3, 4), ratios=(1.0, 0.0), values=("normal", "two_valued"), momenta=(0.1, 0.3, 0.9, 1.0))
+        replace(
+            TRAINING,
+            n=(2, 3, 4),
+            ratios=(1.0, 0.0),
+            values=("normal", "two_valued"),
+            momenta=(0.1, 0.3, 0.9, 1.0),
+            needs=("tracked",),
+        )
     ),
 )
 def test_stored_variance_has_the_declared_divisor(judge: Judge, case: Case) -> None:

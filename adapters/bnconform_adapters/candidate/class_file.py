@@ -1,0 +1,122 @@
+"""Candidate files with any class whose objects are called on arrays; the file's dict LAYER names the parts.
+
+All keys of LAYER are optional::
+
+    build            class, or function that returns an object; default: the class that PATH.py:NAME names.
+                     It gets the number of channels, if it has an argument without a default, and those of eps (or
+                     epsilon), momentum (or decay), affine, bias, track_running_stats, dtype, device that it has.
+    weight, bias, running_mean, running_var
+                     names of the object's parts: "gamma", "bn.gamma", or "params.gamma" of a dict; None: it has none.
+                     The usual names are found without it. Each part has C values, of any shape.
+    shape            shape of a part that is no array before the first call, such as (1, -1, 1, 1)
+    lazy             True: parts are made at the first call
+    mode             "train()": methods train and eval; ".NAME": an attribute; "NAME=": an argument of forward;
+                     "grad": training where gradients are recorded. With other values than True and False:
+                     (".NAME", "train", "test"). The usual ones are found without it.
+    forward          name of the method; default: forward, or else the call itself. It returns y, or (y, *saved).
+    backward         name of the method backward(dy, *saved); it returns dx, or (dx, dweight, dbias)
+    dweight, dbias   names of the parts that have the gradients after a backward method that returns only dx
+    counters         values of counters in a layer that was trained before, {"step": 1000}; as a tuple, the value in a
+                     new layer first, {"step": (0, 1000)}
+
+Without a method backward, torch's autograd or jax.vjp differentiates y. ``ARRAYS`` states the kind of arrays, and
+``CHANNEL_AXIS = -1`` that x has shape (N, *spatial, C).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from bnconform_adapters.candidate.adapter import Candidate
+from bnconform_adapters.candidate.arrays import arrays_of
+from bnconform_adapters.candidate.module_file import built
+from bnconform_adapters.candidate.statements import Statements
+from bnconform_adapters.claims import Claims, Mode, Parameters, with_values
+from bnconform_adapters.errors import AdapterError
+from bnconform_reference.dialect import Dialect
+
+KEYS = (
+    *("build", "weight", "bias", "running_mean", "running_var", "shape", "lazy", "mode", "forward", "backward"),
+    *("dweight", "dbias", "counters"),
+)
+CHANNELS = 3
+"""Number of channels of the object that is built to look at it."""
+USUAL = {"eps": 1e-5, "momentum": 0.1}
+
+
+def class_candidate(title: str, where: str, stated: Statements) -> Candidate:
+    """Return the adapter of a file with LAYER.
+
+    Raises
+    ------
+    AdapterError
+        The object cannot be built, a part is missing, or a statement of the file is wrong.
+    """
+    table = stated.mapping("LAYER")
+    for key in table:
+        if key not in KEYS:
+            close = get_close_matches(str(key), KEYS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
+            raise AdapterError(f"LAYER in {stated.path} has an unknown key {key!r}; {hint}")
+    if not callable(table.get("build", stated.tested)):
+        raise AdapterError(f"LAYER in {stated.path} has no build; add 'build': the class, or pass PATH.py:CLASS")
+    arrays = arrays_of(stated)
+    plain_code = arrays.plain_code.replace("candidate_", "candidate_class_")
+    form = import_module(f"bnconform_adapters.{plain_code}")
+    called = import_module("bnconform_adapters.plain.called_object")
+    layer = built(lambda: form.Layer(called.trial(CHANNELS), file=stated), f"{where}: a layer of {CHANNELS} channels")
+    for key in ("weight", "bias", "running_mean", "running_var"):
+        if table.get(key) is not None and key not in layer.names:
+            raise AdapterError(f"LAYER in {stated.path} has {key} = {table[key]!r}, but the object has no such part")
+    takes = called.settings_of(called.builder(stated))[1]
+    claims = _base_claims(arrays.claims, layer, takes, explicit=callable(layer.method("backward")), arrays=arrays)
+    stated_claims = stated.mapping("CLAIMS")
+    claims = stated.claims(claims, arrays.layouts)
+    for name, found in _fixed(layer.object, takes).items():
+        if f"fixed_{name}" not in stated_claims:
+            if name == "momentum" and claims.dialect.momentum_weighs == "old":
+                found = 1.0 - found
+            claims = with_values(claims, {f"fixed_{name}": found})
+    stated.refuse_contradictions(claims)
+    return Candidate.of(title, claims, plain_code, stated, f"objects of {type(layer.object).__name__}")
+
+
+def _base_claims(claims: Claims, layer: Any, takes: dict[str, str], *, explicit: bool, arrays: Any) -> Claims:
+    """Return what follows from the object: its parts, its settings and its backward method."""
+    names = set(layer.names)
+    always: Parameters = "both" if {"weight", "bias"} <= names else "weight" if "weight" in names else "neither"
+    always = "bias" if always == "neither" and "bias" in names else always
+    both = layer.mode()[0] and "running_mean" in names
+    modes: tuple[Mode, ...] = ("training", "inference") if both else ("training",)
+    automatic = not arrays.plain_code.endswith("numpy") and layer.mode()[0] != "grad"
+    gradients: tuple[Mode, ...] = modes if automatic and not explicit else ("training",)
+    if not explicit and arrays.plain_code.endswith("numpy"):
+        gradients = ()
+    return replace(
+        claims,
+        dialect=Dialect(cumulative=False),
+        modes=modes,
+        gradients=gradients,
+        parameters=(always, "neither") if "affine" in takes and always == "both" else (always,),
+        untracked="track_running_stats" in takes,
+        tracked="running_mean" in names,
+        interleaved=not explicit,
+        strided_statistics=False,
+        bitwise=False,
+    )
+
+
+def _fixed(built_object: Any, takes: dict[str, str]) -> dict[str, float]:
+    """Return eps and momentum of an object whose builder does not take them: its attribute, or else torch's default."""
+    from bnconform_adapters.plain.called_object import SETTINGS, part_or_none
+
+    found = {}
+    for name, usual in SETTINGS.items():
+        if name not in takes:
+            own = [part_or_none(built_object, one) for one in usual]
+            numbers = [float(one) for one in own if isinstance(one, int | float) and not isinstance(one, bool)]
+            found[name] = numbers[0] if numbers else USUAL[name]
+    return found
