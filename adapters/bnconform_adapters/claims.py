@@ -15,6 +15,7 @@ Layout: TypeAlias = Literal["contiguous", "channels_last", "transposed", "sliced
 Parameters: TypeAlias = Literal["both", "weight", "bias", "neither"]
 Mode: TypeAlias = Literal["training", "inference"]
 Cost: TypeAlias = Literal["cheap", "compiles per shape", "interpreted"]
+ZeroChannels: TypeAlias = Literal["empty", "raises", "either"]
 Split: TypeAlias = Literal["equal", "unequal", "empty"]
 
 
@@ -67,6 +68,9 @@ class Claims:
         Whether a caller can ask for some of dx, dweight and dbias only.
     empty_batches : bool
         Whether to test training on a batch without samples; the dialect says what must happen.
+    zero_channels : str
+        Result for an x without channels: "empty" for a y without channels, "raises" for an exception, or "either",
+        which a candidate file claims unless it states another.
     checks_arguments : bool
         Whether wrong shapes and a negative eps raise. False for a raw kernel behind a wrapper that checks: the suite
         then passes correct arguments only.
@@ -129,6 +133,7 @@ class Claims:
     population: bool = False
     shards: tuple[Split, ...] = ()
     devices: int = 4
+    zero_channels: ZeroChannels = "empty"
     checks_arguments: bool = True
     refuses_with: tuple[str, ...] = ()
     own_process: bool = False

@@ -133,7 +133,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     Requirement("X1", "a NaN or an infinity stays in its channel, and is visible there", "IEEE 754", "robust"),
     Requirement("X2", "training on one value per channel behaves as declared", _DIALECT, "robust", ("one_value",)),
     Requirement("X3", "training on an empty batch behaves as declared", _DIALECT, "robust", ("empty_batch",)),
-    Requirement("X4", "zero channels give an empty result", _FORMULA, "robust"),
+    Requirement("X4", "zero channels give an empty result or raise, as declared", _FORMULA, "robust"),
     Requirement("X5", "sizes at block edges and channel counts that are not powers of two work", _FORMULA, "robust"),
     Requirement("X6", "elements may lie further apart than a 32-bit index reaches", _FORMULA, "robust"),
     Requirement("P1", "x, dy, weight and bias are bitwise unchanged", _PURE, "robust"),

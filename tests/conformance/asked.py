@@ -41,6 +41,7 @@ def unclaimed(case: Case, claims: Claims, derivative: str = "", *, shard: bool =
     layouts, rank = set(claims.layouts), case.x.ndim
     if rank == 2 and "channels_last" in layouts:
         layouts.add("contiguous")
+    usual = Case.wanted if claims.parameter_gradients else "dx"
     asked = {
         mode: mode in claims.modes,
         case.dtype: case.dtype in claims.dtypes,
@@ -50,9 +51,11 @@ def unclaimed(case: Case, claims: Claims, derivative: str = "", *, shard: bool =
         "strided parameters": case.parameters_layout == "contiguous" or "sliced" in layouts,
         "strided statistics": case.statistics_layout == "contiguous" or claims.strided_statistics,
         "these parameters": PARAMETERS[case.weight is not None, case.bias is not None] in claims.parameters,
-        "no running statistics": case.running_mean is not None or claims.untracked,
+        "no running statistics": case.running_mean is not None or claims.untracked or not claims.tracked,
+        "running statistics": case.running_mean is None or claims.tracked,
         f"gradients in {mode}": case.dy is None or mode in claims.gradients,
-        "some gradients alone": case.dy is None or case.wanted == Case.wanted or claims.gradient_subsets,
+        "some gradients alone": case.dy is None or case.wanted == usual or claims.gradient_subsets,
+        "gradients of parameters": case.dy is None or case.wanted == "dx" or claims.parameter_gradients,
         f"{derivative} in {mode}": not derivative or mode in getattr(claims, derivative),
         "an empty batch": bool(case.values_per_channel) or not case.training or claims.empty_batches or shard,
         f"eps {case.eps}": _is_eps(case.eps, claims),

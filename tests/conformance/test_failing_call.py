@@ -28,6 +28,7 @@ UNCHECKED = (
 )
 NO_CHANNELS_RAISE = (
     ("    if n == 1:\n", "    if x.shape[1] == 0:\n        raise ValueError('no channels')\n    if n == 1:\n"),
+    ('CLAIMS = {"dtypes"', 'CLAIMS = {"zero_channels": "empty", "dtypes"'),
 )
 INFERENCE_IN_HALF = (
     (

@@ -1,5 +1,7 @@
 """Faults at special values and degenerate sizes: NaN, infinity, one value, none, no channel."""
 
+from typing import ClassVar
+
 import numpy as np
 from batch_norm_steps import BatchNormSteps
 from rows_and_columns import Saved
@@ -143,6 +145,8 @@ class EmptyShapeLost(BatchNormSteps):
 
 @specimen
 class NoChannelsRaises(BatchNormSteps):
+    CLAIMS: ClassVar = {"zero_channels": "empty"}
+
     def batch_mean(self, rows):
         rows[0]  # the first channel's address
         return super().batch_mean(rows)

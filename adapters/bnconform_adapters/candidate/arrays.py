@@ -30,11 +30,12 @@ class Arrays:
     layouts: tuple[Layout, ...]
 
 
-NUMPY = Arrays("plain.candidate_numpy", Claims(strided_statistics=True), Claims().layouts)
+NUMPY = Arrays("plain.candidate_numpy", Claims(strided_statistics=True, zero_channels="either"), Claims().layouts)
 JAX = Arrays(
     "plain.candidate_jax",
     Claims(
         layouts=("contiguous",),
+        zero_channels="either",
         bitwise=False,  # XLA's vector loops and their tails round differently
         cost="compiles per shape",  # also without jit: JAX compiles every primitive
     ),
@@ -63,6 +64,7 @@ def _arrays_of(stated: Statements) -> Arrays:
         check_torch_device(device, stated.path)
         claims = Claims(
             layouts=layouts_on(device),
+            zero_channels="either",
             strided_statistics=True,
             bitwise=False,  # torch's own vector loops and their tails round differently
         )

@@ -7,7 +7,8 @@ All keys of LAYER are optional::
                      epsilon), momentum (or decay), affine, bias, track_running_stats, dtype, device that it has.
     weight, bias, running_mean, running_var
                      names of the object's parts: "gamma", "bn.gamma", or "params.gamma" of a dict; None: it has none.
-                     The usual names are found without it. Each part has C values, of any shape.
+                     The usual names are found without it. Each part has C values, of any shape. A tuple names copies:
+                     the first is read, all are written.
     shape            shape of a part that is no array before the first call, such as (1, -1, 1, 1)
     lazy             True: parts are made at the first call
     mode             "train()": methods train and eval; ".NAME": an attribute; "NAME=": an argument of forward;
@@ -16,6 +17,7 @@ All keys of LAYER are optional::
     forward          name of the method; default: forward, or else the call itself. It returns y, or (y, *saved).
     backward         name of the method backward(dy, *saved); it returns dx, or (dx, dweight, dbias)
     dweight, dbias   names of the parts that have the gradients after a backward method that returns only dx
+    zero_grad        name of the method that clears gradients which backward adds up
     counters         values of counters in a layer that was trained before, {"step": 1000}; as a tuple, the value in a
                      new layer first, {"step": (0, 1000)}
 
@@ -40,7 +42,7 @@ from bnconform_reference.dialect import Dialect
 
 KEYS = (
     *("build", "weight", "bias", "running_mean", "running_var", "shape", "lazy", "mode", "forward", "backward"),
-    *("dweight", "dbias", "counters"),
+    *("dweight", "dbias", "zero_grad", "counters"),
 )
 CHANNELS = 3
 """Number of channels of the object that is built to look at it."""

@@ -102,6 +102,7 @@ def adapter(
         parameters=_parameters(state, names),
         untracked="track_running_stats" in names,
         gradient_subsets=True,
+        zero_channels="either",
         bitwise=False,  # torch's own vector loops and their tails round differently
     )
     claims = stated.claims(replace(base, **forms_own), LAYOUTS)

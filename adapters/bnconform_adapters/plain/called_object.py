@@ -48,6 +48,11 @@ def set_part(owner, path, value):
         setattr(owner, last, value)
 
 
+def paths(stated):
+    """Return the parts that LAYER names for a vector: one, or a tuple of copies."""
+    return stated if isinstance(stated, tuple) else (stated,)
+
+
 def builder(file):
     """Return the function or class that builds the object."""
     build = file.stated("LAYER", {}).get("build", file.tested)
@@ -116,7 +121,7 @@ class ObjectLayer(ChannelAxis):
         """Return the object's own names of weight, bias and statistics; what it does not have is left out."""
         found: dict[str, str] = {}
         for name in VECTORS:
-            usual = [self.table[name]] if name in self.table else USUAL_NAMES[name]
+            usual = paths(self.table[name]) if name in self.table else USUAL_NAMES[name]
             own = [path for path in usual if path is not None and part_or_none(self.object, path) is not None]
             found |= {name: own[0]} if own else {}
         return found
@@ -129,7 +134,8 @@ class ObjectLayer(ChannelAxis):
         """Give the object the case's parameters and statistics, and set its counters."""
         for name, path in self.names.items():
             if (array := getattr(case, name)) is not None:
-                self.put(path, array)
+                for one in paths(self.table.get(name, path)):
+                    self.put(one, array)
         for path, value in self.table.get("counters", {}).items():
             new, trained = value if isinstance(value, tuple) else (value, value)
             set_part(self.object, path, new if case.before == "reset" else trained)
@@ -187,6 +193,8 @@ class ObjectLayer(ChannelAxis):
 
     def by_method(self, dy, saved):
         """Call the object's backward method; it returns all gradients, or LAYER names the parts that have them."""
+        if zero_grad := self.table.get("zero_grad"):
+            getattr(self.object, zero_grad)()
         found = self.method("backward")(dy, *saved)
         if isinstance(found, (tuple, list)):
             names = ("dx", *(f"d{name}" for name in ("weight", "bias") if name in self.names))

@@ -9,7 +9,7 @@ import numpy as np
 
 from bnconform.cases.fixed_cases import CHANNELS
 from bnconform.identify.answers import Answer, Decision, Pairs, decide, shortest_decimal, worst_ratio
-from bnconform.identify.probe import WIDEST, Probe, few, got, predicted
+from bnconform.identify.probe import WIDEST, Probe, Unanswered, few, got, predicted
 from bnconform.judging.oracle import Quantity, forward_pass
 from bnconform_adapters.contract import AnyArray, Case, Outcome
 from bnconform_reference.dialect import PYTORCH
@@ -106,6 +106,8 @@ def averaging(probe: Probe) -> Averaging:
         A step raised, or gave no statistics.
     """
     probe.need("training")
+    if not probe.claims.tracked:
+        raise Unanswered("it has no running statistics")
     steps = []
     for momentum in (0.25, 0.1):
         for rows in (PAIRS, TRIPLES):

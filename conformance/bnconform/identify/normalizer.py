@@ -100,8 +100,8 @@ class Normalizer:
 def _kinds(seen: _Seen, mode: Mode) -> dict[str, tuple[Array, Array]]:
     """Alternatives for the centre and the variance, by name."""
     case, batch, zero = seen.case, seen.variance, np.zeros(CHANNELS)
-    assert case.running_mean is not None
-    assert case.running_var is not None
+    if case.running_mean is None or case.running_var is None:
+        return {"biased": (zero, batch), UNBIASED: (zero, 2 * batch)}
     running = case.running_mean.astype(np.float64), case.running_var.astype(np.float64)
     if mode == "inference":
         return {
@@ -191,8 +191,8 @@ def _shown(seen: list[_Seen], mode: Mode) -> str:
     told = []
     for one, channel in ((seen[-2 if len(seen) > 1 else -1], 1), (seen[-1], 2)):
         x, y = (few(array[1].ravel()[channel : channel + 1]) for array in (one.case.x, one.y))
-        assert one.case.running_var is not None
-        by = f", running_var {few(one.case.running_var[channel : channel + 1])}" if mode == "inference" else ""
+        running_var = one.case.running_var if mode == "inference" else None
+        by = "" if running_var is None else f", running_var {few(running_var[channel : channel + 1])}"
         told.append(f"x = -/+{x}{by}, eps {one.case.eps:g} gives y = {y}")
     return "; ".join(told)
 

@@ -79,6 +79,10 @@ class Probe:
         for name in ("weight", "bias"):
             if self._parameters not in ("both", name):
                 values[name] = None
+        if not self.claims.tracked:
+            values |= {"running_mean": None, "running_var": None}
+        if not self.claims.parameter_gradients:
+            values["wanted"] = "dx"
         x = from_channel_rows(np.asarray(rows, np.float64), self.shape(rows.shape[1])).astype(DTYPES[dtype])
         layout = self.claims.plain_layout(self._rank)
         return Case(x=x, layout=layout, dy_layout=layout, **values)

@@ -120,7 +120,7 @@ def test_empty_batch(judge: Judge, case: Case) -> None:
 
 @requirement("X4", given=Cases(replace(WITH_GRADIENTS, ratios=(1.0,), values=("normal",))), share=0.1)
 def test_zero_channels(judge: Judge, case: Case) -> None:
-    """x without channels gives a y without channels, in both modes."""
+    """x without channels gives a y without channels, or raises, as declared, in both modes."""
 
     def none(array: AnyArray | None) -> AnyArray | None:
         return None if array is None else array[:0]
@@ -141,7 +141,13 @@ def test_zero_channels(judge: Judge, case: Case) -> None:
     for mode in modes:
         if mode in judge.claims.modes:
             dy = empty.dy if mode in judge.claims.gradients else None
-            outcome = judge.run(replace(empty, training=mode == "training", dy=dy))
+            call = replace(empty, training=mode == "training", dy=dy)
+            outcome = judge.attempt(call)
+            if judge.claims.zero_channels == "raises":
+                judge.refused(outcome, "x without channels")
+            if outcome.error is not None and judge.claims.zero_channels != "empty":
+                continue
+            judge.answered(call, outcome)
             if outcome.y is None:
                 judge.missing("y")
             if outcome.y.shape != empty.x.shape:

@@ -57,7 +57,8 @@ def measure(adapter: Adapter) -> dict[str, Any]:
         points = [measure_point(adapter, "conditioning", ratio) for ratio in RATIOS if ratio < room]
         points += [measure_point(adapter, "length", float(n)) for n in LENGTHS]
         slow = adapter.claims.cost == "interpreted"
-        points += _drift(adapter, tuple(k for k in STEPS if not slow or k <= FEW_STEPS))
+        if adapter.claims.tracked:
+            points += _drift(adapter, tuple(k for k in STEPS if not slow or k <= FEW_STEPS))
     return {"dtype": handed.dtype, "handed": asdict(handed), "points": points}
 
 
