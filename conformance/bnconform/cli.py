@@ -40,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("bnconform: stopped", file=sys.stderr)
-        return STOPPED
+        return getattr(stop, "status", STOPPED)
     except UserError as error:
         print(f"bnconform: {error}", file=sys.stderr)
         return USAGE_ERROR

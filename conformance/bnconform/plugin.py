@@ -260,7 +260,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if _SESSION not in config.stash or hasattr(config, "workerinput") or config.option.collectonly:
         return
-    failed = config.stash[_SESSION].close_gaps() or config.stash[_SESSION].unjudged()
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    failed = config.stash[_SESSION].close_gaps(stopped=interrupted) or config.stash[_SESSION].unjudged()
     if failed and session.exitstatus in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     config.stash[_SESSION].finish()

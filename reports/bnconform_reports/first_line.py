@@ -31,13 +31,16 @@ def first_line(results: Results, implementation: str) -> str:
     texts = {level: _level_text(level, found) for level, found in levels.items() if found}
     rest = _rest(cells)
     if suite_failed(cells) or (unjudged and not broken):
-        why = "bnconform failed on" if suite_failed(cells) else "the time budget was over before"
+        stopped = any("run was stopped" in cell.reason for cell in unjudged)
+        over = "the run was stopped before" if stopped else "the time budget was over before"
+        why = "bnconform failed on" if suite_failed(cells) else over
         head = f"{implementation} NOT JUDGED: {why} {len(unjudged)} of {len(cells)} laws"
         return "; ".join([head, *([", ".join(texts.values())] if texts else []), *rest])
     if not texts:
         reason = next((cell.reason for cell in cells if cell.reason), "no requirement was asked for")
         return f"{implementation} is NOT JUDGED: {reason}"
     sound = levels["core"] and not any(cell.is_new for level in ARITHMETIC for cell in levels[level])
+    sound = sound and not any(_level(results, cell) in ARITHMETIC for cell in unjudged)
     if broken and sound and not any(ended_process(cell) for cell in broken):
         arithmetic = ", ".join(texts[level] for level in ARITHMETIC if level in texts)
         beyond = [_beyond(level, levels[level]) for level in LEVELS if level not in ARITHMETIC and levels[level]]
@@ -75,8 +78,9 @@ def cells_of(results: Results, implementation: str) -> list[Cell]:
 
 
 def suite_failed(cells: Iterable[Cell]) -> bool:
-    """True if the suite itself failed on a law; a time budget that is over does not count."""
-    return any(cell.verdict == "not judged" and "time budget" not in cell.reason for cell in cells)
+    """True if the suite itself failed on a law; a time budget that is over, or a stopped run, does not count."""
+    excused = ("time budget", "run was stopped")
+    return any(cell.verdict == "not judged" and not any(why in cell.reason for why in excused) for cell in cells)
 
 
 def ended_process(cell: Cell) -> bool:

@@ -43,7 +43,14 @@ ROOMS_IN_ORDER: dict[str, tuple[str, ...]] = {
     "bnconform_reports": ("records", "pictures", "sections", ""),
 }
 """Rooms in the order of imports; "" is the rest of the package's top."""
-STARTERS = {"numpy_functions.py", "torch_functions.py", "jax_functions.py", "torch_module.py", "kernelbench.py"}
+STARTERS = {
+    "numpy_functions.py",
+    "torch_functions.py",
+    "jax_functions.py",
+    "any_class.py",
+    "torch_module.py",
+    "kernelbench.py",
+}
 """Files that users copy; their names are those of the forms."""
 
 

@@ -20,7 +20,7 @@ from bnconform_adapters.registry import load
 
 FOREIGN = Path(__file__).parent / "foreign"
 FORMS = tuple(form for form in STARTERS if form != "numpy")  # test_candidates.py has that one
-NEEDS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "module": "torch", "kernelbench": "torch"}
+NEEDS = {"numpy": "numpy", "class": "numpy", "torch": "torch", "jax": "jax", "module": "torch", "kernelbench": "torch"}
 ORDINARY = Recipe(shape=(3, 2, 4, 4), dy="random", layout="channels_last", dy_layout="transposed")
 
 

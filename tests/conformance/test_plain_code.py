@@ -24,7 +24,7 @@ from bnconform_adapters.contract import Adapter, Case, Outcome
 from bnconform_adapters.registry import REGISTRY, load
 
 OUTPUTS = ("y", "running_mean", "running_var", "dx", "dweight", "dbias", "ddy", "y_tangent")
-NEEDS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "module": "torch", "kernelbench": "torch"}
+NEEDS = {"numpy": "numpy", "class": "numpy", "torch": "torch", "jax": "jax", "module": "torch", "kernelbench": "torch"}
 FOREIGN = Path(__file__).parent / "foreign"
 SHAPES = {2: (5, 3), 3: (4, 3, 2), 4: (3, 2, 3, 2), 5: (2, 3, 2, 1, 2)}
 """Of few sizes, since some implementations compile for each."""
@@ -91,6 +91,7 @@ def test_names_are_defined_once(module: str) -> None:
 
 FORMS = {
     "numpy": "plain.candidate_numpy",
+    "class": "plain.candidate_class_numpy",
     "torch": "plain.candidate_torch",
     "jax": "plain.candidate_jax",
     "module": "plain.candidate_module",

@@ -32,4 +32,3 @@ class BatchNorm(nn.Module):
 ARRAYS = "torch"
 LAYER = {"build": BatchNorm, "mode": "grad"}
 CLAIMS = {"ranks": [4], "stored_variance": "biased", "one_value": "zero_variance", "empty_batches": False}
-CLAIMS |= {"checks_arguments": False}

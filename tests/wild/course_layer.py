@@ -40,4 +40,4 @@ LAYER = {
     "dbias": "dbeta",
 }
 CLAIMS = {"momentum_weighs": "old", "stored_variance": "biased", "one_value": "zero_variance", "fixed_eps": 1e-6}
-CLAIMS |= {"dtypes": ["float64"], "ranks": [2], "empty_batches": False, "checks_arguments": False}
+CLAIMS |= {"dtypes": ["float64"], "ranks": [2], "empty_batches": False}

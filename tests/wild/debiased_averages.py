@@ -35,4 +35,4 @@ LAYER = {
     "counters": {"counter": (0, 1 << 30)},
 }
 CLAIMS = {"momentum_weighs": "old", "stored_variance": "biased", "one_value": "zero_variance", "debiased": True}
-CLAIMS |= {"initial_variance": 0.0, "momentum_min": 2.0**-20, "empty_batches": False, "checks_arguments": False}
+CLAIMS |= {"initial_variance": 0.0, "momentum_min": 2.0**-20, "empty_batches": False}

@@ -23,4 +23,4 @@ class BatchNormalization:
 # For bnconform:
 LAYER = {"build": BatchNormalization, "lazy": True, "forward": "forward_pass"}
 CLAIMS = {"momentum_weighs": "old", "stored_variance": "biased", "one_value": "zero_variance", "dtypes": ["float64"]}
-CLAIMS |= {"ranks": [2], "empty_batches": False, "checks_arguments": False}
+CLAIMS |= {"ranks": [2], "empty_batches": False}

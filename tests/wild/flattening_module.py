@@ -35,4 +35,4 @@ class BatchNorm(nn.Module):
 # For bnconform:
 ARRAYS = "torch"
 LAYER = {"build": BatchNorm, "weight": "scale", "bias": "shift", "running_mean": "exp_mean", "running_var": "exp_var"}
-CLAIMS = {"stored_variance": "biased", "one_value": "zero_variance", "empty_batches": False, "checks_arguments": False}
+CLAIMS = {"stored_variance": "biased", "one_value": "zero_variance", "empty_batches": False}

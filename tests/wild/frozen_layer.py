@@ -21,4 +21,3 @@ class FrozenBatchNorm2d(torch.nn.Module):
 ARRAYS = "torch"
 LAYER = {"build": FrozenBatchNorm2d}
 CLAIMS = {"modes": ["inference"], "gradients": ["inference"], "parameter_gradients": False, "ranks": [4]}
-CLAIMS |= {"checks_arguments": False}

@@ -43,4 +43,4 @@ LAYER |= {"weight": "parameters.scaler", "bias": "parameters.intercept"}
 LAYER |= {"running_mean": "parameters.running_mean", "running_var": "parameters.running_var"}
 LAYER |= {"dweight": "gradients.scaler", "dbias": "gradients.intercept"}
 CLAIMS = {"momentum_weighs": "old", "stored_variance": "biased", "one_value": "zero_variance", "dtypes": ["float64"]}
-CLAIMS |= {"ranks": [2], "empty_batches": False, "checks_arguments": False}
+CLAIMS |= {"ranks": [2], "empty_batches": False}

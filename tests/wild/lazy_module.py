@@ -32,4 +32,4 @@ class LazyNorm(torch.nn.Module):
 ARRAYS = "torch"
 LAYER = {"build": LazyNorm, "lazy": True}
 CLAIMS = {"momentum_weighs": "old", "stored_variance": "biased", "one_value": "zero_variance"}
-CLAIMS |= {"empty_batches": False, "checks_arguments": False}
+CLAIMS |= {"empty_batches": False}

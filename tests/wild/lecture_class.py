@@ -25,4 +25,4 @@ class BatchNorm1d:
 # For bnconform:
 ARRAYS = "torch"
 LAYER = {"build": BatchNorm1d}
-CLAIMS = {"ranks": [2], "empty_batches": False, "checks_arguments": False}
+CLAIMS = {"ranks": [2], "empty_batches": False}

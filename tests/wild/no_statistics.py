@@ -20,4 +20,4 @@ class BatchStandardize(torch.nn.Module):
 # For bnconform:
 ARRAYS = "torch"
 LAYER = {"build": BatchStandardize}
-CLAIMS = {"one_value": "zero_variance", "empty_batches": False, "checks_arguments": False}
+CLAIMS = {"one_value": "zero_variance", "empty_batches": False}

@@ -26,4 +26,4 @@ class BatchNorm2d(torch.nn.Module):
 # For bnconform:
 ARRAYS = "torch"
 LAYER = {"build": BatchNorm2d}
-CLAIMS = {"ranks": [4], "one_value": "zero_variance", "empty_batches": False, "checks_arguments": False}
+CLAIMS = {"ranks": [4], "one_value": "zero_variance", "empty_batches": False}

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from bnconform.running.all_laws import laws
 from bnconform.running.example_database import open_database
 from bnconform.running.options import RunOptions
 from bnconform.running.session import Session
+from bnconform.running.stopping import stoppable
 from bnconform_adapters.errors import AdapterError, UserError
 from bnconform_adapters.registry import is_file
 
@@ -75,7 +72,7 @@ def campaign(options: CampaignOptions) -> int:
             workers = _workers(options, orders)
             ended: BaseException | None = None
             try:
-                with shown(options.budget) as show, _stopped_by_sigterm():
+                with shown(options.budget) as show, stoppable():
                     run(journal, pairs, names, orders, workers, options.budget, show)
             except (KeyboardInterrupt, AdapterError) as error:
                 ended = error
@@ -89,19 +86,6 @@ def campaign(options: CampaignOptions) -> int:
     if ended is not None:
         print("stopped; the same command continues", file=sys.stderr)
     return status if ended is None else STOPPED
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C: batch systems and service managers end programs with SIGTERM."""
-    if threading.current_thread() is not threading.main_thread():  # only that may set a handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _absolute(spec: str) -> str:

@@ -46,6 +46,26 @@ def count(text: str) -> int:
     return int(text)
 
 
+OF_PYTEST = {
+    "--hypothesis-profile": "examples of each law: quick, default, ci or thorough",
+    "--hypothesis-seed": "equal seeds give equal cases",
+    "-n": "number of processes, with pytest-xdist",
+}
+"""Options with a value that pytest takes; a parser that does not know them would read the value as a file."""
+
+
+def add_pytest_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that a run passes on to pytest."""
+    for name, text in OF_PYTEST.items():
+        parser.add_argument(name, metavar="VALUE", help=text)
+
+
+def pytest_words(parsed: argparse.Namespace) -> list[str]:
+    """Return the options of :func:`add_pytest_options` as pytest takes them."""
+    values = {name: getattr(parsed, name.strip("-").replace("-", "_")) for name in OF_PYTEST}
+    return [word for name, value in values.items() if value is not None for word in (name, value)]
+
+
 def add_call_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a subcommand that calls a candidate file itself."""
     parser.add_argument("--in-process", action="store_true", help="call your file in this process, not in a worker")

@@ -11,6 +11,7 @@ STARTERS = {
     "numpy": "numpy_functions.py",
     "torch": "torch_functions.py",
     "jax": "jax_functions.py",
+    "class": "any_class.py",
     "module": "torch_module.py",
     "kernelbench": "kernelbench.py",
 }
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--form",
         choices=STARTERS,
         default=next(iter(STARTERS)),
-        help="functions on arrays of one kind, a torch.nn.Module, or a KernelBench file (default: %(default)s)",
+        help="functions on arrays of one kind, a class of any kind, a module that replaces torch.nn.BatchNorm, or a "
+        "KernelBench file (default: %(default)s)",
     )
 
 

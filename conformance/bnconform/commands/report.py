@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bnconform.commands.arguments import add_pytest_options, pytest_words
 from bnconform.running.failures import SUITE_FAILED
 from bnconform.running.options import OPTIONS, PREFIX, words
 
@@ -16,8 +17,6 @@ HELP = "write a page from results; without results, run the implementations firs
 PASSES_ON = True
 OF_A_RUN = tuple(option for option in OPTIONS if option.name not in ("report", "identify", "measure", "level"))
 """Options of a run that this command accepts."""
-OF_PYTEST = ("--hypothesis-profile", "--hypothesis-seed", "-n")
-"""Options with a value for pytest; if this parser did not know them, it would read their value as a file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the page")
     for option in OF_A_RUN:
         parser.add_argument(f"--{option.name}", **option.settings)
-    for name in OF_PYTEST:
-        parser.add_argument(name, metavar="VALUE", help="option of pytest, for the run")
+    add_pytest_options(parser)
 
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
@@ -36,10 +34,7 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     from bnconform_reports.report_folder import prepare, write_report
 
     arguments = [*words({option.field: getattr(parsed, option.field) for option in OF_A_RUN}, OF_A_RUN)]
-    for name in OF_PYTEST:
-        value = getattr(parsed, name.strip("-").replace("-", "_"))
-        arguments += [] if value is None else [name, value]
-    arguments += rest
+    arguments += [*pytest_words(parsed), *rest]
     if parsed.results and arguments:
         option = arguments[0].replace(PREFIX, "--")
         raise UserError(f"{option} is for a run, but results are given; leave one out")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bnconform.commands.arguments import SPEC
+from bnconform.commands.arguments import SPEC, add_pytest_options, pytest_words
 from bnconform.running.options import ADAPTER, OPTIONS
 
 HELP = "test implementations, bundled or your own files"
@@ -22,11 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option in OPTIONS:
         if option is not ADAPTER:
             parser.add_argument(f"--{option.name}", **option.settings)
+    add_pytest_options(parser)
 
 
 def run(parsed: argparse.Namespace, rest: list[str]) -> int:
-    """Vet the implementations; `rest` are options for pytest."""
+    """Vet the implementations; `rest` are other options for pytest."""
     from bnconform.running.vetting import vet
 
     given = {option.field: getattr(parsed, option.field) for option in OPTIONS if option is not ADAPTER}
-    return vet(parsed.spec, given, rest, json_path=parsed.json, junit=parsed.junit, verbose=parsed.verbose)
+    more = [*pytest_words(parsed), *rest]
+    return vet(parsed.spec, given, more, json_path=parsed.json, junit=parsed.junit, verbose=parsed.verbose)

@@ -28,6 +28,7 @@ from bnconform_adapters.worker.wire import from_claims
 if TYPE_CHECKING:
     from bnconform_reports.records.schema import Results
 
+STOPPED = "the run was stopped before this law was judged"
 NO_VERDICT = "bnconform ended before this law gave a verdict"
 DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
 """Limit of the search for the probable cause: 30 s, and 1/6 of a budget."""
@@ -64,6 +65,7 @@ class Session:
         drawn = CI_SEED if options.profile == "ci" else SystemRandom().randrange(10**6)
         self.options = options if options.seed is not None else replace(options, seed=drawn)
         self.scripts = options.report is not None
+        self._stopped = False
         """Whether findings get a script."""
         self.database: ExampleDatabase | None = None
         """Database of failures, which are tried first."""
@@ -166,13 +168,17 @@ class Session:
             self._abouts[rest["implementation"]] = about
         self.cells.append(rest)
 
-    def close_gaps(self) -> int:
-        """Add a cell for every missing verdict; return the number of laws that were not judged."""
+    def close_gaps(self, *, stopped: bool = False) -> int:
+        """Add a cell for every missing verdict; return the number of laws that were not judged.
+
+        If the run was `stopped`, that is the reason, and nobody waits for probable causes.
+        """
+        self._stopped = stopped
         came = {(cell["requirement"], cell["implementation"]) for cell in self.cells}
         for requirement, implementation in self._due:
             if (requirement, implementation) not in came:
                 cell = {"requirement": requirement, "implementation": implementation, "verdict": "not judged"}
-                self.cells.append(cell | {"reason": NO_VERDICT})
+                self.cells.append(cell | {"reason": STOPPED if stopped else NO_VERDICT})
         return sum(cell["verdict"] == "not judged" for cell in self.cells)
 
     def unjudged(self) -> list[str]:
@@ -241,7 +247,7 @@ class Session:
     def finish(self) -> None:
         """Write results.json, if the options name a report folder."""
         if self.options.report is not None and self.cells:
-            if self.options.diagnose:
+            if self.options.diagnose and not self._stopped:
                 self._diagnose()
             self.results().write(self.options.report / "results.json")
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -26,6 +29,7 @@ from bnconform.running.options import (
     RunOptions,
     words,
 )
+from bnconform.running.stopping import Stopped, stoppable
 from bnconform_adapters.registry import is_file
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ NEAR = 0.8
 PYTEST_USAGE_ERROR = 4
 PLAIN = ("-s", "--pdb", "--trace", "--capture=no")
 """Options of pytest for a person at a debugger: pytest's output is then shown unchanged."""
+BETWEEN_LINES = 15.0
+"""Seconds between two lines of progress, if stderr is not a terminal."""
 PROGRESS = "BNCONFORM_PROGRESS"
 """Environment variable with the file descriptor to which the plugin writes every verdict at once."""
 
@@ -79,7 +85,8 @@ def vet(
     -------
     int
         0 if all conform, 1 if one does not, 2 for a file that cannot be loaded or an option that pytest does not know,
-        3 if the suite itself failed.
+        3 if the suite itself failed, 130 or 143 if SIGINT or SIGTERM stopped the run: the page then has the verdicts so
+        far.
 
     Raises
     ------
@@ -96,6 +103,8 @@ def vet(
     command = [sys.executable, "-m", "pytest", str(LAWS), *APART]
     command += [f"{PREFIX}adapter={spec}" for spec in specs]
     command += [f"{PREFIX}{DIAGNOSE.name}", *words(given), *more, *([f"--junitxml={junit}"] if junit else [])]
+    from bnconform_reports.records.reading import read
+
     with TemporaryDirectory() as folder:
         report = options.report or Path(folder)
         if options.report is None:
@@ -106,7 +115,12 @@ def vet(
             if status == 0 and not record.is_file():
                 return _without_record(specs, status, "pytest ended before it judged anything")
             return status if status in JUDGED else USAGE_ERROR
-        status, printed = _run(command)
+        status, printed, stopped = _run(command)
+        if stopped is not None:
+            if not record.is_file():
+                raise stopped
+            _print_pages(read(record), options, specs, record, json_path, verbose=verbose)
+            return stopped.status
         if status == PYTEST_USAGE_ERROR:
             print(f"bnconform: {printed.strip().removeprefix('ERROR: ').replace(PREFIX, '--')}", file=sys.stderr)
             return USAGE_ERROR
@@ -175,31 +189,50 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _SETTINGS}
 
 
-def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Run pytest and show its progress; return its status and its output."""
+def _run(command: Sequence[str]) -> tuple[int, str, Stopped | None]:
+    """Run pytest and show its progress; return its status, its output, and the signal that stopped it, if any."""
     here, there = os.pipe()
     with TemporaryDirectory() as folder:  # a file, so that the child never waits for a reader
         output = Path(folder) / "output"
         with output.open("w") as file:
             environment = _environment() | {PROGRESS: str(there)}
-            child = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[there], env=environment, text=True
+            child = subprocess.Popen(  # in a session of its own, so that a terminal's Ctrl-C reaches it once, from here
+                command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                pass_fds=[there],
+                env=environment,
+                text=True,
+                start_new_session=True,
             )
         os.close(there)
-        with os.fdopen(here) as verdicts, _progress() as show:
-            for line in verdicts:
-                show(json.loads(line))
-        return child.wait(), output.read_text(errors="replace")
+        stopped = None
+        with stoppable(), os.fdopen(here) as verdicts:
+            try:
+                with _progress() as show:
+                    for line in verdicts:
+                        show(json.loads(line))
+                child.wait()
+            except Stopped as stop:
+                stopped = stop
+                child.send_signal(signal.SIGINT)  # it writes the record of the verdicts so far
+                try:
+                    child.wait()
+                except Stopped:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    raise
+        return child.returncode, output.read_text(errors="replace"), stopped
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[dict[str, Any]], None]]:
     """Provide a function that shows one verdict: requirement, implementation, verdict, number and total.
 
-    It shows a bar on stderr and a line for every broken law; nothing if stderr is not a terminal.
+    It shows a bar on stderr and a line for every broken law. If stderr is not a terminal, it shows a line every 15 s.
     """
     if not sys.stderr.isatty():
-        yield lambda news: None
+        with _lines_of_progress() as show_line:
+            yield show_line
         return
     try:
         from rich.console import Console
@@ -216,6 +249,31 @@ def _progress() -> Iterator[Callable[[dict[str, Any]], None]]:
                 bar.console.print(f"[red]BREAKS[/red] {news['requirement']} {news['implementation']}")
 
         yield show
+
+
+@contextmanager
+def _lines_of_progress() -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Provide a function that takes verdicts; print a line on stderr every 15 s, also while none comes."""
+    state: dict[str, Any] = {"text": "loading"}
+    broken: list[str] = []
+    ended, start = threading.Event(), time.monotonic()
+
+    def show(news: dict[str, Any]) -> None:
+        broken.extend([news["requirement"]] if news["new"] else [])
+        found = f"; broken: {' '.join(broken)}" if broken else ""
+        state["text"] = f"{news['number']} of {news['total']} laws judged{found}"
+
+    def tell() -> None:
+        while not ended.wait(BETWEEN_LINES):
+            print(f"bnconform: {time.monotonic() - start:.0f} s: {state['text']}", file=sys.stderr, flush=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield show
+    finally:
+        ended.set()
+        teller.join()
 
 
 def _plain(news: dict[str, Any]) -> None:
