@@ -37,7 +37,6 @@ def test_verdicts_so_far_are_printed(by: signal.Signals, tmp_path: Path) -> None
     child.send_signal(by)
     out, _ = child.communicate(timeout=LONGEST_WAIT)
     assert child.returncode == 128 + by, out
-    assert (
-        out.splitlines()[0] == "kernel.py NOT JUDGED: the run was stopped before 1 of 2 laws; core 1 of 1; 1 not judged"
-    )
+    why = "the run was stopped before 1 of 2 laws"
+    assert out.splitlines()[0] == f"kernel.py NOT JUDGED: {why}; core 1 of 1; 1 not judged"
     assert "X2: the run was stopped before this law was judged" in out

@@ -6,13 +6,16 @@ to know of it, in at most 12 lines.
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 from suite_runs import judge
 
+from bnconform.identify.measured_claims import measured_claims, write_claims
 from bnconform.running.all_laws import laws
 from bnconform_adapters.registry import load
+from bnconform_adapters.worker.client import opened
 
 HERE = Path(__file__).parent
 BROKEN = {
@@ -23,13 +26,15 @@ BROKEN = {
 }
 """Laws that the wrong ones break; all others conform."""
 FILES = sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("test_"))
+KNOWN = {"activation_in_place": {"S3"}}
+"""Laws that torch itself breaks: with momentum None it counts batches that it refuses, see the ledger."""
 MARK = "# For bnconform:\n"
 MOST_LINES = 12
 
 
-def broken_laws(name: str) -> dict[str, str]:
+def broken_laws(path: Path) -> dict[str, str]:
     """Judge all laws on a file; return the broken ones, with what is wrong."""
-    spec = str(HERE / f"{name}.py")
+    spec = str(path)
     adapter = load(spec)
     claimed = [id for id, law in laws().items() if law.source.why_not(adapter.claims) is None]
     found = {id: judge(adapter, id, profile="quick", spec=spec)[0] for id in claimed}
@@ -39,13 +44,13 @@ def broken_laws(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", [name for name in FILES if name not in BROKEN])
 def test_correct_one_conforms(name: str) -> None:
     """No law that it claims is broken."""
-    assert broken_laws(name) == {}
+    assert broken_laws(HERE / f"{name}.py") == {}
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_wrong_one_breaks_the_law_that_names_its_fault(name: str) -> None:
     """The laws that name the fault are broken."""
-    assert set(BROKEN[name]) <= set(broken_laws(name))
+    assert set(BROKEN[name]) <= set(broken_laws(HERE / f"{name}.py"))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -53,3 +58,22 @@ def test_table_is_short(name: str) -> None:
     """What the suite needs to know stands below a mark, in at most 12 lines."""
     lines = [line for line in (HERE / f"{name}.py").read_text().partition(MARK)[2].splitlines() if line]
     assert len(lines) <= MOST_LINES
+
+
+def without_claims(text: str) -> str:
+    """Return a file's text without its CLAIMS."""
+    lines = text.splitlines()
+    for node in reversed(ast.parse(text).body):
+        if isinstance(node, ast.Assign | ast.AugAssign) and ast.unparse(node).startswith("CLAIMS "):
+            del lines[node.lineno - 1 : node.end_lineno]
+    return "\n".join([*lines, ""])
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in BROKEN])
+def test_measured_claims_are_right(name: str, tmp_path: Path) -> None:
+    """A correct file without CLAIMS conforms to those that `bnconform identify --write` measures."""
+    path = tmp_path / f"{name}.py"
+    path.write_text(without_claims((HERE / f"{name}.py").read_text()))
+    with opened(str(path)) as adapter:
+        write_claims(path, measured_claims(adapter))
+    assert set(broken_laws(path)) <= KNOWN.get(name, set())

@@ -105,11 +105,18 @@ def _base_claims(claims: Claims, layer: Any, takes: dict[str, str], *, explicit:
         parameters=(always, "neither") if "affine" in takes and always == "both" else (always,),
         untracked="track_running_stats" in takes,
         tracked="running_mean" in names,
+        parameter_gradients=not _constant(layer),
         interleaved=not explicit,
         checks_arguments=False,  # the suite sets the object's vectors itself, so no call passes wrong ones
         strided_statistics=False,
         bitwise=False,
     )
+
+
+def _constant(layer: Any) -> bool:
+    """Return True if weight is a buffer of a torch module, as in a frozen layer."""
+    buffers = dict(layer.object.named_buffers()) if hasattr(layer.object, "named_buffers") else {}
+    return layer.names.get("weight") in buffers
 
 
 def _fixed(built_object: Any, takes: dict[str, str]) -> dict[str, float]:

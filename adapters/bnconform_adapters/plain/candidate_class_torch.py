@@ -22,14 +22,26 @@ class Layer(TorchArrays, ObjectLayer):
             return built
         return (built.double() if case.x.dtype == np.float64 else built).to(device_of(self.file))
 
+    def load(self, case):
+        super().load(case)
+        for name, buffer in self.object.named_buffers() if isinstance(self.object, torch.nn.Module) else ():
+            if name.endswith("num_batches_tracked"):
+                buffer.zero_()
+
+    def is_registered(self, found):
+        """Return True for a parameter or buffer of a module."""
+        module = self.object if isinstance(self.object, torch.nn.Module) else torch.nn.Module()
+        return any(one is found for one in (*module.parameters(), *module.buffers()))
+
     def put(self, path, array):
-        """Overwrite a tensor of the same dtype, which a module may have registered; replace any other."""
+        """Overwrite a tensor that a module has registered; replace any other."""
         old, new = part(self.object, path), tensor(array.copy())
-        if isinstance(old, torch.Tensor) and old.numel() == array.size and old.dtype == new.dtype:
+        if self.is_registered(old):
             with torch.no_grad():
-                old.detach_().copy_(new.reshape(old.shape))
+                old.copy_(new.reshape(old.shape))
         else:
-            shape = old.shape if np.size(old) == array.size else self.table.get("shape", (-1,))
+            same = isinstance(old, torch.Tensor) and old.numel() == array.size
+            shape = old.shape if same else self.table.get("shape", (-1,))
             set_part(self.object, path, new.reshape(shape).to(device_of(self.file)))
 
     def recording(self, case):

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bnconform.cases.recipe import GRADIENTS
 from bnconform_adapters.claims import Claims, Layout, Parameters
 from bnconform_adapters.contract import DTYPES, Case, parameter_dtype
 from bnconform_reference.channel_axes import from_channel_rows
@@ -50,10 +49,6 @@ class Handed:
         Statistics before the first step of drift.
     layout : str
         Memory layout of x and dy: contiguous if claimed.
-    tracked : bool
-        Whether there are running statistics.
-    wanted : str
-        Gradients to ask for.
     """
 
     dtype: DtypeName
@@ -65,8 +60,6 @@ class Handed:
     initial_mean: float
     initial_variance: float
     layout: Layout = "contiguous"
-    tracked: bool = True
-    wanted: str = GRADIENTS
 
     @classmethod
     def to(cls, claims: Claims) -> Handed:
@@ -82,8 +75,6 @@ class Handed:
             initial_mean=claims.dialect.initial_mean,
             initial_variance=claims.dialect.initial_variance,
             layout=claims.plain_layout(min(claims.ranks)),
-            tracked=claims.tracked,
-            wanted=GRADIENTS if claims.parameter_gradients else "dx",
         )
 
 
@@ -143,12 +134,11 @@ def _case(
         x=from_channel_rows(rows, shape).astype(DTYPES[handed.dtype]),
         weight=weight.astype(wide) if handed.parameters in ("both", "weight") else None,
         bias=bias.astype(wide) if handed.parameters in ("both", "bias") else None,
-        running_mean=np.full(CHANNELS, mean, wide) if handed.tracked else None,
-        running_var=np.full(CHANNELS, var, wide) if handed.tracked else None,
+        running_mean=np.full(CHANNELS, mean, wide),
+        running_var=np.full(CHANNELS, var, wide),
         momentum=handed.momentum,
         eps=handed.eps,
         layout=handed.layout,
         dy_layout=handed.layout,
-        wanted=handed.wanted,
         origin=origin,
     )

@@ -67,6 +67,10 @@ def measure_point(adapter: Adapter, kind: Kind, at: float) -> dict[str, Any]:
     if kind == "drift":
         return _drift(adapter, (int(at),))[-1]
     (case,) = fixed_case(kind, at, Handed.to(adapter.claims))
+    if not adapter.claims.tracked:
+        case = replace(case, running_mean=None, running_var=None)
+    if not adapter.claims.parameter_gradients:
+        case = replace(case, wanted="dx")
     point: dict[str, Any] = {"kind": kind, "at": at, "worst": {}}
     claims = replace(adapter.claims, grade=GRADE)
     try:
