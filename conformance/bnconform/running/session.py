@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,13 @@ from bnconform_adapters.registry import REGISTRY, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.wire import from_claims
+from bnconform_reference.dialect import Dialect
 
 if TYPE_CHECKING:
     from bnconform_reports.records.schema import Results
 
+CONVENTIONS = {"fixed_eps", "fixed_momentum", *(field.name for field in fields(Dialect))}
+"""Claims that are choices; that a dtype or a rank fails is none."""
 STOPPED = "the run was stopped before this law was judged"
 NO_VERDICT = "bnconform ended before this law gave a verdict"
 DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
@@ -265,7 +268,7 @@ class Session:
                 continue
             steps = [from_json(cell["witness"]) for cell in broken]
             single = tuple(case for cases in steps if len(cases) == 1 for case in cases)
-            self._abouts[one.name]["causes"] = diagnose(one.adapter, single, seconds)
+            self._abouts[one.name]["causes"] = diagnose(one.adapter, single, seconds) + _conventions(one)
 
     def print_summary(self, reporter: Any) -> None:
         """Print the matrix to pytest's terminal; with -v also the drawn cases and the known deviations."""
@@ -286,3 +289,18 @@ class Session:
             reporter.write_line(text, **markup)
         if self.options.report is not None:
             reporter.write_line(f"written: {self.options.report / 'results.json'}")
+
+
+def _conventions(implementation: Implementation) -> list[str]:
+    """Return a line on conventions of a file that differ from its claims; none if measuring them takes long."""
+    from bnconform.identify.measured_claims import measured_claims
+
+    spec, adapter = implementation.spec, implementation.adapter
+    if not is_file(spec) or adapter.claims.cost != "cheap":
+        return []
+    found = {name: value for name, value in measured_claims(adapter).items() if name in CONVENTIONS}
+    if not found:
+        return []
+    return [
+        f"or other conventions; if they are meant: CLAIMS = {found!r}, which bnconform identify {spec} --write adds"
+    ]
