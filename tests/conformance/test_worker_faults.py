@@ -137,7 +137,7 @@ def test_run_goes_on_after_crashes(tmp_path: Path) -> None:
     assert found.status == 1, found.out + found.err
     assert found.out.splitlines()[0] == "kernel.py CRASHES: core 1 of 2 (broken: F1), robust 0 of 1 (broken: E2)"
     assert "  call      crashed: SIGABRT (Aborted) in forward_training, kernel.py line" in found.out
-    assert found.err == ""
+    assert not [line for line in found.err.splitlines() if not line.startswith("bnconform: ")]  # progress, every 15 s
 
 
 def test_in_process_runs_without_a_worker(tmp_path: Path) -> None:
