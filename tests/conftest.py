@@ -15,15 +15,10 @@ settings.register_profile("unhurried", deadline=None)  # machines are shared: ti
 settings.load_profile("unhurried")
 
 LONG = (
-    *(
-        "test_fused_compiled.py",
-        "test_bundled.py",
-        "test_own_process.py",
-        "test_worker_faults.py",
-        "test_determinism.py",
-    ),
-    *("test_campaign.py", "test_plugin.py", "test_diagnosis.py", "test_fail_closed.py", "test_silent_greens.py"),
-    *("test_fused_autograd.py", "test_report_command.py", "test_budget.py", "test_replay.py", "test_recorded.py"),
+    *("test_bundled.py", "test_fused_compiled.py", "test_diagnosis.py", "test_fail_closed.py", "test_campaign.py"),
+    *("test_fused_accuracy.py", "test_worker_faults.py", "test_plugin.py", "test_forms.py", "test_wild.py"),
+    *("test_scripts_of_candidates.py", "test_silent_greens.py", "test_zoo.py", "test_foreign_projects.py"),
+    *("test_own_process.py", "test_vetting.py", "test_fused_memory.py", "test_fused_autograd.py"),
 )
 """Files that take longest; they begin, so that no worker of pytest-xdist is left alone with one at the end."""
 
