@@ -31,6 +31,7 @@ KNOWN = {"activation_in_place": {"S3"}}
 """Laws that torch itself breaks: with momentum None it counts batches that it refuses, see the ledger."""
 OF_CLAIMS = ("F1", "F3", "F4", "F5", "S1", "S2", "S3", "S4", "S9", "I1", "G1", "G2", "N2", "X2", "X3", "E1")
 """Laws that break if a claim is wrong."""
+ONE_ARRAY = "self.dweight, self.dbias = torch.stack([self.dweight, self.dbias]); return dx"
 MARK = "# For bnconform:\n"
 MOST_LINES, FEW = 12, 5
 
@@ -62,6 +63,41 @@ def test_table_is_short(name: str) -> None:
     """What the suite needs to know stands below a mark, in at most 12 lines."""
     lines = [line for line in (HERE / f"{name}.py").read_text().partition(MARK)[2].splitlines() if line]
     assert len(lines) <= MOST_LINES
+
+
+TORCH_CLASS = """
+import torch
+from torch.nn import functional
+
+class Layer:
+    def __init__(self, channels, eps, momentum):
+        self.settings, self.training = {"momentum": momentum, "eps": eps}, True
+        self.weight, self.bias = torch.ones(channels), torch.zeros(channels)
+        self.running_mean, self.running_var = torch.zeros(channels), torch.ones(channels)
+
+    def forward(self, x):
+        self.given = [one.detach().clone().requires_grad_() for one in (x, self.weight, self.bias)]
+        x, *affine = self.given
+        self.y = functional.batch_norm(
+            x, self.running_mean, self.running_var, *affine, training=self.training, **self.settings
+        )
+        return self.y.detach().clone()
+
+    def backward(self, dy):
+        dx, self.dweight, self.dbias = torch.autograd.grad(self.y, self.given, dy, retain_graph=True)
+        return dx
+
+ARRAYS, LAYER = "torch", {"build": Layer, "dweight": "dweight", "dbias": "dbias", "mode": ".training"}
+CLAIMS = {"dtypes": ["float32"], "gradients": ["training", "inference"]}
+"""
+
+
+@pytest.mark.parametrize(("last", "broken"), [("return dx", set()), (ONE_ARRAY, {"P4"})])
+def test_gradients_of_a_backward_method_share_no_memory(tmp_path: Path, last: str, broken: set[str]) -> None:
+    """P4 finds a dweight and a dbias that are views of one array; only gradients from autograd may be."""
+    path = tmp_path / "kernel.py"
+    path.write_text(TORCH_CLASS.replace("return dx", last))
+    assert set(broken_laws(path, ("P4", "G1", "G2"))) == broken
 
 
 def without_claims(text: str) -> str:

@@ -2,14 +2,15 @@
 
 import torch
 
-from bnconform_adapters.plain.calling import shared
 from bnconform_adapters.plain.kernel_file import wrong_kind
 from bnconform_adapters.plain.torch_device import device_of
-from bnconform_adapters.torch.tensors import array, laid_out, on_one_storage, tensor, tensor_overrun
+from bnconform_adapters.torch.tensors import array, laid_out, sharing, tensor, tensor_overrun
 
 
 class TorchArrays:
     """Conversions between a case's arrays and tensors on the file's device."""
+
+    composed = False
 
     def placed(self, given, layout):
         return laid_out(given, layout, device_of(self.file))
@@ -30,7 +31,7 @@ class TorchArrays:
         return array(found)
 
     def shared(self, outputs, inputs):
-        return shared(outputs, inputs, on_one_storage)
+        return sharing(outputs, inputs, self.composed)
 
     def overrun(self, given):
         return tensor_overrun(given)

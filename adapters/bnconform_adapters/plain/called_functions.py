@@ -58,7 +58,7 @@ class FunctionsLayer(ChannelAxis):
             return self.forward_pass(case)
 
     def forward_pass(self, case):
-        kernel, x_given = self.kernel, self.placed(self.outward(case.x), case.layout)
+        kernel, x_given = self.kernel, self.placed_outward(case.x, case.layout)
         x, weight, bias = (self.handed_over(one, case) for one in (x_given, self.weight, self.bias))
         mean, var, saved, new = self.mean, self.var, None, (None, None)
         if case.training:
@@ -76,7 +76,7 @@ class FunctionsLayer(ChannelAxis):
             outputs = {name: one for name, (old, one) in moved.items() if one is not old}
             outputs, dy_given = outputs | {"y": y}, None
             if case.dy is not None and callable(getattr(kernel, backward, None)):
-                dy_given = self.placed(self.outward(case.dy), case.dy_layout)
+                dy_given = self.placed_outward(case.dy, case.dy_layout)
                 dy = self.handed_over(dy_given, case)
                 if case.training:
                     gradients = kernel.backward(dy, saved)
@@ -131,11 +131,11 @@ def double_backward(build, case, file=None):
     """Call forward_training of a new layer, then double_backward with the saved values."""
     layer = build(case, file)
     with layer.settings(case):
-        kernel, x = layer.kernel, layer.placed(layer.outward(case.x), case.layout)
+        kernel, x = layer.kernel, layer.placed_outward(case.x, case.layout)
         arguments = x, layer.weight, layer.bias, layer.mean, layer.var
         found = kernel.forward_training(*arguments, momentum=case.momentum, eps=case.eps)
         *_, saved = values(found, ("y", *STATISTICS, "saved"), "forward_training")
-        dy, vectors = layer.placed(layer.outward(case.dy), case.dy_layout), contracted_with(layer, case)
+        dy, vectors = layer.placed_outward(case.dy, case.dy_layout), contracted_with(layer, case)
         found = values(kernel.double_backward(*vectors, dy, saved), ("ddy", "dx", "dweight"), "double_backward")
         found = {name: layer.returned(one, name) for name, one in zip(("ddy", "dx", "dweight"), found)}
         found["dweight"] = None if case.weight is None else found["dweight"]
@@ -146,7 +146,7 @@ def tangent(build, case, file=None):
     """Call jvp for a new layer."""
     layer = build(case, file)
     with layer.settings(case):
-        x, vectors = layer.placed(layer.outward(case.x), case.layout), contracted_with(layer, case)
+        x, vectors = layer.placed_outward(case.x, case.layout), contracted_with(layer, case)
         found = layer.kernel.jvp(x, layer.weight, layer.bias, *vectors, eps=case.eps)
         return {"y_tangent": layer.returned(found, "y_tangent")} | given_after(layer, x, vectors)
 
@@ -162,7 +162,7 @@ def over_devices(build, *cases, file=None):
     layers = [build(case, file) for case in cases]
     kernel, passed, results = layers[0].kernel, [], []
     with layers[0].settings(cases[0]):
-        inputs = [layer.placed(layer.outward(case.x), case.layout) for layer, case in zip(layers, cases)]
+        inputs = [layer.placed_outward(case.x, case.layout) for layer, case in zip(layers, cases)]
         partials = [kernel.partial_statistics(x) for x in inputs]
         for layer, case, x in zip(layers, cases, inputs):
             given = x, layer.weight, layer.bias, layer.mean, layer.var, deepcopy(partials)
@@ -173,9 +173,7 @@ def over_devices(build, *cases, file=None):
             found = dict(zip((*STATISTICS, "y"), (*moved, y)))
             results.append({name: layer.returned(one, name) for name, one in found.items()})
         dys = [
-            layer.placed(layer.outward(case.dy), case.dy_layout)
-            for layer, case in zip(layers, cases)
-            if case.dy is not None
+            layer.placed_outward(case.dy, case.dy_layout) for layer, case in zip(layers, cases) if case.dy is not None
         ]
         sums = [kernel.partial_gradients(dy, saved) for dy, saved in zip(dys, passed)]
         for layer, dy, saved, result in zip(layers, dys, passed, results):

@@ -20,7 +20,6 @@ USUAL_NAMES = {
 MODE_ARGUMENTS = ("training", "train", "is_training", "train_flg")
 SETTINGS = {"eps": ("eps", "epsilon"), "momentum": ("momentum", "decay", "decay_rate")}
 OTHERS = ("affine", "bias", "track_running_stats", "dtype", "device")
-PASSED_ON = {"dy", "dx", "dweight", "dbias"}
 
 
 def part(owner, path):
@@ -85,8 +84,8 @@ class ObjectLayer(ChannelAxis):
         with self.settings(case):
             self.object = self.built(case)
             self.names = self.own_names()
-            if len(self.names) < len(VECTORS) and self.is_lazy():
-                self.call(self.placed(self.outward(case.x), "contiguous"), case)
+            if len(self.names) < len(VECTORS) and self.table.get("lazy"):
+                self.call(self.placed_outward(case.x, "contiguous"), case)
                 self.names = self.own_names()
             self.load(case)
 
@@ -125,10 +124,6 @@ class ObjectLayer(ChannelAxis):
             own = [path for path in usual if path is not None and part_or_none(self.object, path) is not None]
             found |= {name: own[0]} if own else {}
         return found
-
-    def is_lazy(self):
-        """Return True if the object makes its parameters or statistics at the first call."""
-        return bool(self.table.get("lazy"))
 
     def load(self, case):
         """Give the object the case's parameters and statistics, and set its counters."""
@@ -204,7 +199,7 @@ class ObjectLayer(ChannelAxis):
 
     def forward(self, case):
         with self.settings(case):
-            x = self.placed(self.outward(case.x), case.layout)
+            x = self.placed_outward(case.x, case.layout)
             y, backward = self.begin(case, x)
             results = {"y": self.inward(self.copied(y, "y"))}
             results |= {name: self.vector(self.own(name), name) for name in ("running_mean", "running_var")}
@@ -219,7 +214,7 @@ class ObjectLayer(ChannelAxis):
         """Run the backward pass, and look at what the call left."""
         outputs, inputs = {"y": y}, {"x": x, "weight": self.own("weight"), "bias": self.own("bias")}
         if case.dy is not None:
-            inputs["dy"] = self.placed(self.outward(case.dy), case.dy_layout)
+            inputs["dy"] = self.placed_outward(case.dy, case.dy_layout)
             outputs |= backward(inputs["dy"])
         found = {name: self.vector(outputs.get(name), name) for name in ("dweight", "dbias")}
         found["dx"] = self.inward(self.copied(outputs.get("dx"), "dx"))
@@ -230,8 +225,7 @@ class ObjectLayer(ChannelAxis):
         }
         pairs = self.shared({name: one for name, one in outputs.items() if one is not None}, given)
         around = [name for name in ("x", "dy") if name in given and self.overrun(given[name])]
-        shares = [pair for pair in pairs if not set(pair.split(" and ")) <= PASSED_ON]
-        return found | after | {"shares": shares, "overrun": around}
+        return found | after | {"shares": pairs, "overrun": around}
 
     def vector(self, found, name):
         """Copy a vector of the object as a NumPy array of shape (C,); None stays None."""

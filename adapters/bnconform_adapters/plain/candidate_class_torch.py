@@ -50,6 +50,7 @@ class Layer(TorchArrays, ObjectLayer):
     def begin(self, case, x):
         if callable(self.method("backward")):
             return super().begin(case, x)
+        self.composed = True
         sources = differentiated(case, x, self.own("weight"), self.own("bias"))
         y, _ = self.call(x, case)
 

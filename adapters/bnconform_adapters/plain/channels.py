@@ -1,7 +1,5 @@
 """Convert axes for layers whose channels are last."""
 
-from typing import Any
-
 import numpy as np
 
 
@@ -18,8 +16,6 @@ def channels_second(array):
 class ChannelAxis:
     """Axis on which a file's code has the channels of x: 1, or -1 if the file states CHANNEL_AXIS = -1."""
 
-    file: Any
-
     def outward(self, array):
         """Move the channels to the file's axis; None stays None."""
         last = array is not None and self.file.stated("CHANNEL_AXIS", 1) == -1
@@ -29,3 +25,7 @@ class ChannelAxis:
         """Move the channels of a NumPy array back to axis 1; None stays None."""
         last = array is not None and self.file.stated("CHANNEL_AXIS", 1) == -1
         return channels_second(array) if last else array
+
+    def placed_outward(self, array, layout):
+        """Return x or dy as the file's code gets it; None stays None."""
+        return self.placed(self.outward(array), layout)

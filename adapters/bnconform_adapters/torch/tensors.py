@@ -109,16 +109,18 @@ def rest_of_call(case, sources, inputs, y, running_mean, running_var, composed=F
         if dy is not None:
             found = torch.autograd.grad(y, list(sources.values()), dy, allow_unused=True, retain_graph=True)
             outputs |= dict(zip(sources, found))
-        pairs = [
-            pair
-            for pair in shared(outputs, given, on_one_storage)
-            if not (composed and set(pair.split(" and ")) <= HANDED_ON)
-        ]
+        pairs = sharing(outputs, given, composed)
         around = [name for name in ("x", "dy") if name in given and tensor_overrun(given[name])]
         gradients = {name: array(outputs[name]) for name in sources}
         return results | gradients | left_as(given) | {"shares": pairs, "overrun": around}
 
     return finish
+
+
+def sharing(outputs, given, composed):
+    """Return pairs that share memory; gradients of `composed` operations may, as autograd hands them on."""
+    pairs = shared(outputs, given, on_one_storage)
+    return [pair for pair in pairs if not (composed and set(pair.split(" and ")) <= HANDED_ON)]
 
 
 def on_one_storage(one, two):
