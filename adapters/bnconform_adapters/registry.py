@@ -66,6 +66,12 @@ def is_file(spec: str) -> bool:
     return spec.endswith(".py") or ".py:" in spec
 
 
+def path_of(spec: str) -> tuple[Path, str]:
+    """Return the path of a user's ``PATH.py[:NAME]``, and NAME or an empty string."""
+    path, _, name = spec.partition(".py:")
+    return Path(f"{path.removesuffix('.py')}.py"), name
+
+
 def own_process(spec: str) -> bool:
     """Return True if an implementation needs a separate process: a file, or a framework that disturbs the others.
 
@@ -94,6 +100,6 @@ def load(spec: str) -> Adapter:
     if is_file(spec):
         from bnconform_adapters.candidate import load_candidate
 
-        path, _, attribute = spec.partition(".py:")
-        return load_candidate(Path(spec if spec.endswith(".py") else f"{path}.py"), attribute or None)
+        path, name = path_of(spec)
+        return load_candidate(path, name or None)
     return create(find(spec))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from suite_runs import judge
@@ -117,3 +118,21 @@ def test_measured_claims_are_right(name: str, tmp_path: Path) -> None:
     with opened(str(path)) as adapter:
         write_claims(path, measured_claims(adapter))
     assert set(broken_laws(path, OF_CLAIMS)) <= KNOWN.get(name, set())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("CLAIMS: dict = {'grade': 'NU', 'dtypes': ['float32']}", {"grade": "NW", "dtypes": ["float32"]}),
+        ("CLAIMS = {\n    'grade': 'NU',\n}", {"grade": "NW"}),
+        ("ARRAYS, CLAIMS = 'torch', {'dtypes': ['float32']}", {"grade": "NW", "dtypes": ["float32"]}),
+        ("CLAIMS = dict(dtypes=['float32'])", {"grade": "NW", "dtypes": ["float32"]}),
+        ("", {"grade": "NW"}),
+    ],
+)
+def test_measured_claims_are_added_to_those_of_the_file(tmp_path: Path, before: str, after: dict[str, object]) -> None:
+    """A new entry replaces an old one; the other entries of CLAIMS stay."""
+    path = tmp_path / "kernel.py"
+    path.write_text(before)
+    write_claims(path, {"grade": "NW"})
+    assert run_path(str(path))["CLAIMS"] == after

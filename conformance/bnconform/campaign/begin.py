@@ -23,7 +23,7 @@ from bnconform.running.options import RunOptions
 from bnconform.running.session import Session
 from bnconform.running.stopping import stoppable
 from bnconform_adapters.errors import AdapterError, UserError
-from bnconform_adapters.registry import is_file
+from bnconform_adapters.registry import is_file, path_of
 
 STOPPED = 130
 
@@ -91,8 +91,8 @@ def campaign(options: CampaignOptions) -> int:
 def _absolute(spec: str) -> str:
     if not is_file(spec):
         return spec
-    path, colon, name = spec.partition(".py:")
-    return f"{Path(path + '.py').absolute()}:{name}" if colon else str(Path(spec).absolute())
+    path, name = path_of(spec)
+    return f"{path.absolute()}:{name}" if name else str(path.absolute())
 
 
 def _orders(options: CampaignOptions, session: Session, *, begun: bool) -> Orders:

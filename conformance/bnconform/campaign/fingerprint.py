@@ -10,9 +10,9 @@ import platform
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
 from bnconform.running.implementation import Implementation
+from bnconform_adapters.registry import path_of
 
 SUITE = ("bnconform", "numpy", "hypothesis", "pytest", "ml_dtypes")
 """Distributions that draw and judge, as a record lists them."""
@@ -31,10 +31,9 @@ def identity(one: Implementation) -> dict[str, str]:
     found = {"python": platform.python_version()} | {name: _version(name) for name in SUITE}
     if one.entry is not None:
         return found | one.entry.versions()
-    path = one.spec.partition(".py:")[0].removesuffix(".py") + ".py"
     frameworks = one.worker.frameworks if one.worker is not None else ()
     imported = {dist: _version(dist) for module in frameworks for dist in _distributions(module)}
-    return found | imported | {FILE: hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+    return found | imported | {FILE: hashlib.sha256(path_of(one.spec)[0].read_bytes()).hexdigest()}
 
 
 def difference(there: Mapping[str, str | None], campaign: Mapping[str, str]) -> str:

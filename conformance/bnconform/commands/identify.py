@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bnconform.commands.arguments import SPEC, add_call_options, call_options
 
@@ -24,13 +23,13 @@ def run(parsed: argparse.Namespace, rest: list[str]) -> int:
     from bnconform.identify import as_text, identify
     from bnconform.identify.measured_claims import measured_claims, write_claims
     from bnconform_adapters.errors import UserError
-    from bnconform_adapters.registry import is_file
+    from bnconform_adapters.registry import is_file, path_of
     from bnconform_adapters.worker.client import opened
 
     if parsed.write:
         if not is_file(parsed.spec):
             raise UserError(f"--write is for a file; {parsed.spec} is bundled")
-        path = Path(parsed.spec.partition(".py:")[0].removesuffix(".py") + ".py")
+        path, _ = path_of(parsed.spec)
         with opened(parsed.spec, call_options(parsed)) as adapter:
             found = measured_claims(adapter)
         print(f"{path}: {write_claims(path, found)}" if found else f"{path}: the claims agree with what was measured")

@@ -69,7 +69,14 @@ def debiasing(probe: Probe, found: Averaging) -> Answer:
     if decision.value == "none" and "inference" in probe.claims.modes and last.error is None:
         value = _at_inference(inference, last, 1 - (1 - weight) ** STEPS) or value
     return Answer(
-        field, value, shown, decision.status, claimed=claimed, agrees=value == claimed if decision.value else None
+        field,
+        value,
+        shown,
+        decision.status,
+        claimed=claimed,
+        agrees=value == claimed if decision.value else None,
+        # Where the first steps are divided, the old statistics must have a weight below 1.
+        stated={"debiased": True, "momentum_min": 2.0**-20} if value == DEBIASED else None,
     )
 
 
@@ -135,7 +142,8 @@ def initial_statistics(probe: Probe) -> Answer:
             continue
         uniform = (found == found[:, :1]).all()
         value = " and ".join(few(row[:1] if uniform else row) for row in found)
-        return Answer(field, value, way, claimed=claimed, agrees=value == claimed)
+        stated = {"initial_mean": float(found[0, 0]), "initial_variance": float(found[1, 0])} if uniform else None
+        return Answer(field, value, way, claimed=claimed, agrees=value == claimed, stated=stated)
     tried = probe.attempt(ways["a layer built without given ones"][0])[0]
     why = trouble(tried) if tried.error else "no statistics come back from a layer that is given none"
     return Answer(field, "", f"given by the caller; {why}", "not measurable")
