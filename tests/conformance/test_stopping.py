@@ -10,7 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
-from suite_runs import replaced, starter
+from suite_runs import command, replaced, starter
+
+from bnconform.running.all_laws import laws
+from bnconform.running.examiner import Examiner
+from bnconform.running.options import RunOptions
+from bnconform.running.session import Session
+from bnconform_reports.records.reading import read
+from bnconform_reports.records.schema import Results
 
 WAITS = (
     (
@@ -40,3 +47,49 @@ def test_verdicts_so_far_are_printed(by: signal.Signals, tmp_path: Path) -> None
     why = "the run was stopped before 1 of 2 laws"
     assert out.splitlines()[0] == f"kernel.py NOT JUDGED: {why}; core 1 of 1; 1 not judged"
     assert "X2: the run was stopped before this law was judged" in out
+
+
+def record_of(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Results:
+    """Return the record of a wrong file, while the search for the cause raises."""
+
+    def search(*arguments: object) -> list[str]:
+        raise error
+
+    monkeypatch.setattr("bnconform.running.session.probable_causes", search)
+    path = folder / "kernel.py"
+    path.write_text(starter().replace("+ column(bias", "- column(bias"))
+    session = Session(RunOptions((str(path),), profile="quick", seed=1, report=folder, diagnose=True))
+    (one,) = session.implementations
+    try:
+        with pytest.raises(pytest.fail.Exception):
+            Examiner(session, one, lambda cell: session.add(cell | {"about": session.about(one)})).examine(laws()["F1"])
+        session.finish()
+    finally:
+        session.close()
+    return read(folder / "results.json")
+
+
+def test_failing_search_for_the_cause_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record has the verdicts, and says that no cause was searched for because bnconform failed."""
+    results = record_of(tmp_path, monkeypatch, ValueError("no such case"))
+    assert [cell.verdict for cell in results.cells] == ["breaks"]
+    assert results.abouts["kernel.py"]["causes"] == [
+        "bnconform's search for the cause failed: ValueError: no such case"
+    ]
+
+
+def test_stopped_search_for_the_cause_keeps_the_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record was written before the search began."""
+    with pytest.raises(KeyboardInterrupt):
+        record_of(tmp_path, monkeypatch, KeyboardInterrupt())
+    assert [cell.verdict for cell in read(tmp_path / "results.json").cells] == ["breaks"]
+
+
+def test_older_record_in_the_folder_is_not_shown(tmp_path: Path) -> None:
+    """A run that ends before it judged anything leaves no page of an earlier run."""
+    (tmp_path / "kernel.py").write_text(starter())
+    options = ("--requirement=F1", "--hypothesis-profile=quick", "--report=out", "--in-process")
+    assert command("vet", "kernel.py", *options, cwd=tmp_path).status == 0
+    run = command("vet", "kernel.py", *options, "--collect-only", cwd=tmp_path)
+    assert "CONFORMS" not in run.out
+    assert not (tmp_path / "out" / "results.json").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from hypothesis.database import ExampleDatabase
 from bnconform.cases.kinds import histogram
 from bnconform.requirements import BY_ID
 from bnconform.running.budget import Plan, plan
+from bnconform.running.causes import probable_causes
 from bnconform.running.implementation import Implementation
 from bnconform.running.options import RunOptions
 from bnconform.running.profiles import CI_SEED, why_unknown
@@ -24,13 +25,10 @@ from bnconform_adapters.registry import REGISTRY, find, is_file, load
 from bnconform_adapters.worker.client import WorkerAdapter
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.wire import from_claims
-from bnconform_reference.dialect import Dialect
 
 if TYPE_CHECKING:
     from bnconform_reports.records.schema import Results
 
-CONVENTIONS = {"fixed_eps", "fixed_momentum", *(field.name for field in fields(Dialect))}
-"""Claims that are choices; that a dtype or a rank fails is none."""
 STOPPED = "the run was stopped before this law was judged"
 NO_VERDICT = "bnconform ended before this law gave a verdict"
 DIAGNOSIS, DIAGNOSIS_PART = 30.0, 6
@@ -68,8 +66,8 @@ class Session:
         drawn = CI_SEED if options.profile == "ci" else SystemRandom().randrange(10**6)
         self.options = options if options.seed is not None else replace(options, seed=drawn)
         self.scripts = options.report is not None
-        self._stopped = False
         """Whether findings get a script."""
+        self._stopped = False
         self.database: ExampleDatabase | None = None
         """Database of failures, which are tried first."""
         self.remembers_crashes = True
@@ -248,27 +246,27 @@ class Session:
         return [one for one in self.implementations if one.name in judged]
 
     def finish(self) -> None:
-        """Write results.json, if the options name a report folder."""
-        if self.options.report is not None and self.cells:
-            if self.options.diagnose and not self._stopped:
-                self._diagnose()
-            self.results().write(self.options.report / "results.json")
+        """Write results.json, if the options name a report folder: the verdicts first, then also probable causes."""
+        if self.options.report is None or not self.cells:
+            return
+        path = self.options.report / "results.json"
+        self.results().write(path)
+        if self.options.diagnose and not self._stopped:
+            self._diagnose()
+            self.results().write(path)
 
     def _diagnose(self) -> None:
-        """Find the probable causes of broken laws; skip implementations whose calls hang, since hangs take long."""
-        from bnconform.cases.case_file import from_json
-        from bnconform.diagnosis import diagnose
-
+        """Find the probable causes of broken laws."""
         budget = self.options.budget
         seconds = DIAGNOSIS if budget is None else min(DIAGNOSIS, budget / DIAGNOSIS_PART)
         for one in self.implementations:
-            own = (cell for cell in self.cells if cell["implementation"] == one.name and cell.get("finding"))
-            broken = [cell for cell in own if "known" not in cell]
-            if not broken or any(cell["finding"]["problem"].startswith("hung") for cell in broken):
-                continue
-            steps = [from_json(cell["witness"]) for cell in broken]
-            single = tuple(case for cases in steps if len(cases) == 1 for case in cases)
-            self._abouts[one.name]["causes"] = diagnose(one.adapter, single, seconds) + _conventions(one)
+            own = [cell for cell in self.cells if cell["implementation"] == one.name]
+            if any(cell.get("finding") for cell in own):
+                about = self._abouts[one.name]
+                try:
+                    about["causes"] = probable_causes(one, own, seconds, about["plan"]["call"])
+                except Exception as error:  # the verdicts stand without a cause
+                    about["causes"] = [f"bnconform's search for the cause failed: {type(error).__name__}: {error}"]
 
     def print_summary(self, reporter: Any) -> None:
         """Print the matrix to pytest's terminal; with -v also the drawn cases and the known deviations."""
@@ -289,18 +287,3 @@ class Session:
             reporter.write_line(text, **markup)
         if self.options.report is not None:
             reporter.write_line(f"written: {self.options.report / 'results.json'}")
-
-
-def _conventions(implementation: Implementation) -> list[str]:
-    """Return a line on conventions of a file that differ from its claims; none if measuring them takes long."""
-    from bnconform.identify.measured_claims import measured_claims
-
-    spec, adapter = implementation.spec, implementation.adapter
-    if not is_file(spec) or adapter.claims.cost != "cheap":
-        return []
-    found = {name: value for name, value in measured_claims(adapter).items() if name in CONVENTIONS}
-    if not found:
-        return []
-    return [
-        f"or other conventions; if they are meant: CLAIMS = {found!r}, which bnconform identify {spec} --write adds"
-    ]

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from bnconform.running.failures import SUITE_FAILED, save_text
 from bnconform.running.options import (
@@ -110,6 +110,7 @@ def vet(
         if options.report is None:
             command.append(f"{PREFIX}report={folder}")
         record = report / "results.json"
+        record.unlink(missing_ok=True)  # a run that is stopped early would show an older one
         if set(PLAIN) & set(more):
             status = subprocess.call(command, env=_environment())
             if status == 0 and not record.is_file():
@@ -191,23 +192,9 @@ def _environment() -> dict[str, str]:
 
 def _run(command: Sequence[str]) -> tuple[int, str, Stopped | None]:
     """Run pytest and show its progress; return its status, its output, and the signal that stopped it, if any."""
-    here, there = os.pipe()
     with TemporaryDirectory() as folder:  # a file, so that the child never waits for a reader
-        output = Path(folder) / "output"
-        with output.open("w") as file:
-            environment = _environment() | {PROGRESS: str(there)}
-            child = subprocess.Popen(  # in a session of its own, so that a terminal's Ctrl-C reaches it once, from here
-                command,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                pass_fds=[there],
-                env=environment,
-                text=True,
-                start_new_session=True,
-            )
-        os.close(there)
-        stopped = None
-        with stoppable(), os.fdopen(here) as verdicts:
+        output, stopped = Path(folder) / "output", None
+        with stoppable(), _child(command, output) as (child, verdicts):
             try:
                 with _progress() as show:
                     for line in verdicts:
@@ -216,12 +203,33 @@ def _run(command: Sequence[str]) -> tuple[int, str, Stopped | None]:
             except Stopped as stop:
                 stopped = stop
                 child.send_signal(signal.SIGINT)  # it writes the record of the verdicts so far
-                try:
-                    child.wait()
-                except Stopped:
-                    os.killpg(child.pid, signal.SIGKILL)
-                    raise
+                child.wait()
         return child.returncode, output.read_text(errors="replace"), stopped
+
+
+@contextmanager
+def _child(command: Sequence[str], output: Path) -> Iterator[tuple[subprocess.Popen[str], TextIO]]:
+    """Start pytest; provide its process and the lines of its verdicts. If it still runs at the end, kill it."""
+    here, there = os.pipe()
+    with os.fdopen(here) as verdicts, output.open("w") as file:
+        try:
+            child = subprocess.Popen(  # in a session of its own, so that a terminal's Ctrl-C reaches it once, from here
+                command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                pass_fds=[there],
+                env=_environment() | {PROGRESS: str(there)},
+                text=True,
+                start_new_session=True,
+            )
+        finally:
+            os.close(there)
+        try:
+            yield child, verdicts
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
 
 
 @contextmanager
