@@ -15,6 +15,8 @@ CONFORMS, BREAKS = 0, 1
 """Exit statuses; 2 means that something cannot be loaded or asked for."""
 ARITHMETIC: tuple[Level, ...] = ("core", "numerics")
 """Levels that say whether the numbers are right."""
+EXCUSES = {"time budget": "time budget was over", "run was stopped": "run was stopped"}
+"""Reasons for which a law is not judged although the suite works, by the words that a cell has for them."""
 _NAMES = {"core": "core", "numerics": "numerics", "robust": "robustness", "more": "further"}
 
 
@@ -31,9 +33,7 @@ def first_line(results: Results, implementation: str) -> str:
     texts = {level: _level_text(level, found) for level, found in levels.items() if found}
     rest = _rest(cells)
     if suite_failed(cells) or (unjudged and not broken):
-        stopped = any("run was stopped" in cell.reason for cell in unjudged)
-        over = "the run was stopped before" if stopped else "the time budget was over before"
-        why = "bnconform failed on" if suite_failed(cells) else over
+        why = "bnconform failed on" if suite_failed(cells) else f"the {_excuse(unjudged[0])} before"
         head = f"{implementation} NOT JUDGED: {why} {len(unjudged)} of {len(cells)} laws"
         return "; ".join([head, *([", ".join(texts.values())] if texts else []), *rest])
     if not texts:
@@ -79,8 +79,12 @@ def cells_of(results: Results, implementation: str) -> list[Cell]:
 
 def suite_failed(cells: Iterable[Cell]) -> bool:
     """True if the suite itself failed on a law; a time budget that is over, or a stopped run, does not count."""
-    excused = ("time budget", "run was stopped")
-    return any(cell.verdict == "not judged" and not any(why in cell.reason for why in excused) for cell in cells)
+    return any(cell.verdict == "not judged" and not _excuse(cell) for cell in cells)
+
+
+def _excuse(cell: Cell) -> str:
+    """Why a law was not judged, if it is not because the suite failed; else an empty string."""
+    return next((phrase for word, phrase in EXCUSES.items() if word in cell.reason), "")
 
 
 def ended_process(cell: Cell) -> bool:

@@ -13,29 +13,28 @@ from bnconform_adapters.torch import LAYOUTS, layouts_on
 
 @dataclass(frozen=True)
 class Arrays:
-    """Plain code, default claims and layouts for one kind of arrays.
+    """One kind of arrays, with default claims and layouts.
 
     Attributes
     ----------
-    plain_code : str
-        The module below `bnconform_adapters` that calls functions on these arrays.
+    kind : str
+        As `ARRAYS` states it; the modules of plain code have it in their names.
     claims : Claims
         Default claims of these functions, except modes and gradients.
     layouts : tuple of str
         Memory layouts that these arrays can have.
     """
 
-    plain_code: str
+    kind: str
     claims: Claims
     layouts: tuple[Layout, ...]
 
 
-NUMPY = Arrays("plain.candidate_numpy", Claims(strided_statistics=True, zero_channels="either"), Claims().layouts)
+NUMPY = Arrays("numpy", Claims(strided_statistics=True), Claims().layouts)
 JAX = Arrays(
-    "plain.candidate_jax",
+    "jax",
     Claims(
         layouts=("contiguous",),
-        zero_channels="either",
         bitwise=False,  # XLA's vector loops and their tails round differently
         cost="compiles per shape",  # also without jit: JAX compiles every primitive
     ),
@@ -64,11 +63,10 @@ def _arrays_of(stated: Statements) -> Arrays:
         check_torch_device(device, stated.path)
         claims = Claims(
             layouts=layouts_on(device),
-            zero_channels="either",
             strided_statistics=True,
             bitwise=False,  # torch's own vector loops and their tails round differently
         )
-        return Arrays("plain.candidate_torch", claims, LAYOUTS)
+        return Arrays("torch", claims, LAYOUTS)
     if kind == "jax":
         check_jax_device(device, stated.path)
         return JAX

@@ -28,15 +28,15 @@ Without a method backward, torch's autograd or jax.vjp differentiates y. ``ARRAY
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 from bnconform_adapters.candidate.adapter import Candidate
-from bnconform_adapters.candidate.arrays import arrays_of
-from bnconform_adapters.candidate.module_file import built
+from bnconform_adapters.candidate.arrays import Arrays, arrays_of
+from bnconform_adapters.candidate.module_file import CHANNELS, built
+from bnconform_adapters.candidate.module_state import USUAL, always_present, with_fixed_momentum
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.claims import Claims, Mode, Parameters, with_values
+from bnconform_adapters.claims import Claims, Mode
 from bnconform_adapters.errors import AdapterError
 from bnconform_reference.dialect import Dialect
 
@@ -44,9 +44,6 @@ KEYS = (
     *("build", "weight", "bias", "running_mean", "running_var", "shape", "lazy", "mode", "forward", "backward"),
     *("dweight", "dbias", "zero_grad", "counters"),
 )
-CHANNELS = 3
-"""Number of channels of the object that is built to look at it."""
-USUAL = {"eps": 1e-5, "momentum": 0.1}
 
 
 def class_candidate(title: str, where: str, stated: Statements) -> Candidate:
@@ -58,15 +55,11 @@ def class_candidate(title: str, where: str, stated: Statements) -> Candidate:
         The object cannot be built, a part is missing, or a statement of the file is wrong.
     """
     table = stated.mapping("LAYER")
-    for key in table:
-        if key not in KEYS:
-            close = get_close_matches(str(key), KEYS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
-            raise AdapterError(f"LAYER in {stated.path} has an unknown key {key!r}; {hint}")
+    stated.refuse_unknown("LAYER", KEYS)
     if not callable(table.get("build", stated.tested)):
         raise AdapterError(f"LAYER in {stated.path} has no build; add 'build': the class, or pass PATH.py:CLASS")
     arrays = arrays_of(stated)
-    plain_code = arrays.plain_code.replace("candidate_", "candidate_class_")
+    plain_code = f"plain.candidate_class_{arrays.kind}"
     form = import_module(f"bnconform_adapters.{plain_code}")
     called = import_module("bnconform_adapters.plain.called_object")
     layer = built(lambda: form.Layer(called.trial(CHANNELS), file=stated), f"{where}: a layer of {CHANNELS} channels")
@@ -79,24 +72,21 @@ def class_candidate(title: str, where: str, stated: Statements) -> Candidate:
     claims = stated.claims(claims, arrays.layouts)
     for name, found in _fixed(layer.object, takes).items():
         if f"fixed_{name}" not in stated_claims:
-            if name == "momentum" and claims.dialect.momentum_weighs == "old":
-                found = 1.0 - found
-            claims = with_values(claims, {f"fixed_{name}": found})
+            claims = replace(claims, fixed_eps=found) if name == "eps" else with_fixed_momentum(claims, found)
     stated.refuse_contradictions(claims)
     return Candidate.of(title, claims, plain_code, stated, f"objects of {type(layer.object).__name__}")
 
 
-def _base_claims(claims: Claims, layer: Any, takes: dict[str, str], *, explicit: bool, arrays: Any) -> Claims:
+def _base_claims(claims: Claims, layer: Any, takes: dict[str, str], *, explicit: bool, arrays: Arrays) -> Claims:
     """Return what follows from the object: its parts, its settings and its backward method."""
-    names = set(layer.names)
-    always: Parameters = "both" if {"weight", "bias"} <= names else "weight" if "weight" in names else "neither"
-    always = "bias" if always == "neither" and "bias" in names else always
+    names, always = layer.names, always_present(layer.names)
     both = layer.mode()[0] and "running_mean" in names
     modes: tuple[Mode, ...] = ("training", "inference") if both else ("training",)
-    automatic = not arrays.plain_code.endswith("numpy") and layer.mode()[0] != "grad"
-    gradients: tuple[Mode, ...] = modes if automatic and not explicit else ("training",)
-    if not explicit and arrays.plain_code.endswith("numpy"):
+    gradients: tuple[Mode, ...] = ("training",)
+    if not explicit and arrays.kind == "numpy":
         gradients = ()
+    elif not explicit and layer.mode()[0] != "grad":
+        gradients = modes
     return replace(
         claims,
         dialect=Dialect(cumulative=False),

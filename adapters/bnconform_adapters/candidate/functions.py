@@ -82,7 +82,7 @@ def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]],
     )
     claims = stated.claims(base, arrays.layouts, without=NOT_OF_FUNCTIONS)
     what = f"functions {', '.join(functions)}"
-    return Candidate.of(title, claims, arrays.plain_code, stated, what, misspelt(stated.tested))
+    return Candidate.of(title, claims, f"plain.candidate_{arrays.kind}", stated, what, misspelt(stated.tested))
 
 
 def misspelt(offered: Any) -> tuple[str, ...]:

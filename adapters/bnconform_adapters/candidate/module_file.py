@@ -8,13 +8,18 @@ the module's own value is fixed. With half types of x, parameters are float32, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import check_torch_device
-from bnconform_adapters.candidate.module_state import built_with, check_parameters
+from bnconform_adapters.candidate.module_state import (
+    always_present,
+    built_with,
+    check_parameters,
+    with_fixed_momentum,
+)
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.claim_rules import RANKS
 from bnconform_adapters.claims import Claims, Parameters
@@ -99,10 +104,9 @@ def adapter(
     base = Claims(
         dialect=Dialect(cumulative="momentum" in names),
         layouts=layouts_on(device),
-        parameters=_parameters(state, names),
+        parameters=_parameters(always_present(state), names),
         untracked="track_running_stats" in names,
         gradient_subsets=True,
-        zero_channels="either",
         bitwise=False,  # torch's own vector loops and their tails round differently
     )
     claims = stated.claims(replace(base, **forms_own), LAYOUTS)
@@ -121,19 +125,14 @@ def adapter(
     if "eps" not in names and "fixed_eps" not in stated_claims:
         claims = replace(claims, fixed_eps=built_with(module, "eps", where))
     if "momentum" not in names and "fixed_momentum" not in stated_claims:
-        momentum = built_with(module, "momentum", where)
-        weighs_old = claims.dialect.momentum_weighs == "old"
-        claims = replace(claims, fixed_momentum=1.0 - momentum if weighs_old else momentum)
+        claims = with_fixed_momentum(claims, built_with(module, "momentum", where))
     stated.refuse_contradictions(claims)
     assert stated.kind is not None
     return Candidate.of(title, claims, plain_code, stated, f"class {stated.kind.__name__}", remarks)
 
 
-def _parameters(state: Mapping[str, str], names: frozenset[str]) -> tuple[Parameters, ...]:
+def _parameters(always: Parameters, names: frozenset[str]) -> tuple[Parameters, ...]:
     """Return the possible sets of weight and bias."""
-    always: Parameters = "both" if {"weight", "bias"} <= set(state) else "weight" if "weight" in state else "neither"
-    if always == "neither" and "bias" in state:
-        always = "bias"
     if always != "both":
         return (always,)
     without: tuple[Parameters, ...] = ("neither",) if "affine" in names else ()

@@ -1,15 +1,29 @@
-"""Checks of a candidate module's parameters, and its eps and momentum."""
+"""Parameters, eps and momentum of a candidate layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
+from bnconform_adapters.claims import Claims, Parameters
 from bnconform_adapters.errors import AdapterError
 
-PARAMETERS = ("weight", "bias")
-# Defaults of torch.nn.BatchNorm, for modules without these attributes.
+PARAMETERS: tuple[Literal["weight", "bias"], ...] = ("weight", "bias")
 USUAL = {"eps": 1e-5, "momentum": 0.1}
+"""Defaults of torch.nn.BatchNorm, for layers without these attributes."""
+
+
+def always_present(names: Collection[str]) -> Parameters:
+    """Return which of weight and bias a module or an object has, by the names of its parts."""
+    own = tuple(name for name in PARAMETERS if name in names)
+    return "both" if len(own) == 2 else own[0] if own else "neither"
+
+
+def with_fixed_momentum(claims: Claims, momentum: float) -> Claims:
+    """Return the claims with the momentum that a layer has, which may weigh the old statistics."""
+    weighs_old = claims.dialect.momentum_weighs == "old"
+    return replace(claims, fixed_momentum=1.0 - momentum if weighs_old else momentum)
 
 
 def check_parameters(module: Any, state: Mapping[str, str], where: str, *, affine: bool) -> None:

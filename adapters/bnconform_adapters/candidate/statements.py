@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
@@ -83,6 +83,20 @@ class Statements(KernelFile):
             raise AdapterError(f"{name} in {self.path} is a {type(stated).__name__}; make it a dict")
         return stated
 
+    def refuse_unknown(self, name: str, known: Sequence[str]) -> None:
+        """Check the keys of a stated dict.
+
+        Raises
+        ------
+        AdapterError
+            A key is unknown.
+        """
+        for key in self.mapping(name):
+            if key not in known:
+                close = get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+                raise AdapterError(f"{name} in {self.path} has an unknown key {key!r}; {hint}")
+
     def claims(self, base: Claims, layouts: Iterable[Layout], *, without: frozenset[str] = frozenset()) -> Claims:
         """Return `base` changed by the file's CLAIMS.
 
@@ -99,14 +113,10 @@ class Statements(KernelFile):
             A key or a value is unknown, or the claims contradict one another.
         """
         stated, layouts = self.mapping("CLAIMS"), tuple(layouts)
-        known = (_CLAIMS | _DIALECT) - without
-        for key in stated:
-            if key not in known:
-                close = get_close_matches(str(key), known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-                raise AdapterError(f"CLAIMS in {self.path} has an unknown key {key!r}; {hint}")
+        self.refuse_unknown("CLAIMS", sorted((_CLAIMS | _DIALECT) - without))
         for key, value in stated.items():
             self._check(key, value, layouts)
+        base = replace(base, zero_channels="either")  # as torch documents it
         claims = with_values(base, {k: v for k, v in stated.items() if k in _CLAIMS})
         claims = replace(claims, dialect=replace(base.dialect, **{k: v for k, v in stated.items() if k in _DIALECT}))
         self.refuse_contradictions(claims)
