@@ -24,6 +24,7 @@ SPECIMENS = (
     Specimen("LastChannelVariance", "all channels past the first 16 share the 17th's variance", "", ("F1", "M5")),
     Specimen("DxTailOf64", "dx of the last incomplete block of 64 lacks its sums", "", ("G1", "X5")),
     Specimen("DweightWrapsAt128", "dweight[c] for c past 128 is dweight[c - 128]", "", ("M5",)),
+    Specimen("LongBatchTailOf8", "past 2048 samples, space past a multiple of 8 positions is left out", "", ("X5",)),
     Specimen("OneSampleOnly", "N = 1 is taken for rank N - 1: no division by n", "", ("F1",)),
 )
 
@@ -159,3 +160,13 @@ class OneSampleOnly(BatchNormSteps):
     def statistics(self, rows, x, *rest):
         mean, variance = super().statistics(rows, x, *rest)
         return (mean, variance * rows.shape[1]) if x.shape[0] == 1 else (mean, variance)
+
+
+@specimen
+class LongBatchTailOf8(BatchNormSteps):
+    def statistics(self, rows, x, *rest):
+        samples, positions = x.shape[0], rows.shape[1] // x.shape[0]
+        if samples > 2048 and positions > 8:
+            whole = positions - positions % 8
+            rows = rows.reshape(len(rows), samples, positions)[:, :, :whole].reshape(len(rows), -1)
+        return super().statistics(rows, x, *rest)

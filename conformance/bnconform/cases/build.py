@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnconform.cases.recipe import Recipe
-from bnconform.cases.regimes import REGIMES, Rows, digits
+from bnconform.cases.regimes import REGIMES, Rows, across_space, digits
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, parameter_dtype
 from bnconform_reference.channel_axes import from_channel_rows
 from bnconform_reference.precision import LARGEST, UNIT_ROUNDOFF, DtypeName
@@ -75,7 +75,12 @@ def _x(recipe: Recipe, rng: np.random.Generator) -> AnyArray:
     if recipe.values == "digits":
         return from_channel_rows(digits(rng, recipe.shape), recipe.shape).astype(dtype)
     channels, n = recipe.channels, recipe.values_per_channel
-    rows = readable(REGIMES[recipe.values](rng, channels, n), precise=recipe.precise)
+    if recipe.values == "across_space":
+        samples = recipe.shape[0]
+        rows = across_space(rng, channels, samples, n // max(samples, 1))
+    else:
+        rows = REGIMES[recipe.values](rng, channels, n)
+    rows = readable(rows, precise=recipe.precise)
     dead = recipe.values in ("constant", "one_dead")
     flat = np.ptp(rows, axis=1, keepdims=True) == 0 if n else np.zeros((channels, 1), bool)
     if not dead and n > 1:

@@ -1,7 +1,7 @@
 """Regimes of x: distributions of a channel's values before they are scaled and shifted.
 
 Each regime turns a generator and a shape into rows (C, n) of spread about 1 around 0. Only `digits` returns real data,
-unchanged.
+unchanged, and only `digits` and `across_space` depend on the axes of x.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ REGIMES: dict[str, Callable[[np.random.Generator, int, int], Rows]] = {
     "balanced": _balanced,
     "one_dead": _one_dead,
 }
+
+
+def across_space(rng: np.random.Generator, channels: int, samples: int, positions: int) -> Rows:
+    """Draw values that rise from position to position of the space, so that no position can be left out unseen."""
+    rising = _sorted(rng, channels, positions * samples).reshape(channels, positions, samples)
+    return np.ascontiguousarray(rising.swapaxes(1, 2)).reshape(channels, samples * positions)
 
 
 @cache

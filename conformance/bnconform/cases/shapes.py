@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
 Chooser: TypeAlias = Callable[[tuple[int, ...]], int]
-Kind: TypeAlias = Literal["small", "equal", "wide", "long", "bulk"]
+Kind: TypeAlias = Literal["small", "equal", "wide", "long", "bulk", "deep"]
 
 # Small n shows numerical faults, large n structural ones; large shapes cost more and are drawn rarely.
 KINDS: tuple[Kind, ...] = ("small", "small", "small", "small", "small", "small", "equal", "wide", "long")
@@ -26,6 +26,14 @@ BULK: dict[int, tuple[Shape, Shape, Shape]] = {
     1056: ((1056,), (32, 33), (4, 8, 33)),
     784: ((784,), (28, 28), (4, 7, 28)),
 }
+LONG_BATCHES = (2049, 4097, 2560)
+"""Large N for a space that is large, too."""
+SPACES: dict[int, tuple[Shape, Shape, Shape]] = {
+    9: ((9,), (3, 3), (1, 3, 3)),
+    35: ((35,), (5, 7), (1, 5, 7)),
+    12: ((12,), (2, 6), (2, 2, 3)),
+}
+"""Positions beside a large N, on one to three axes: more than 8, and no multiple of it."""
 
 
 def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WIDE_CHANNELS) -> Shape:
@@ -33,7 +41,7 @@ def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WID
 
     small: few values. equal: few values, along axes of equal length. wide: many channels of few values. bulk: many
     channels and more than 65536 elements. long: few channels, and n near a block edge, in N for rank 2 and along the
-    last axis otherwise.
+    last axis otherwise. deep: few channels, and both N and the space are large.
     """
     if kind == "equal":
         size = choose((3, 2, 5))
@@ -43,6 +51,9 @@ def shape_of(kind: Kind, rank: int, choose: Chooser, wide: tuple[int, ...] = WID
     if kind == "bulk":
         positions = choose((1056, 784))
         return (4, 64, *BULK[positions][rank - 3]) if rank > 2 else (4 * positions, 64)
+    if kind == "deep":
+        samples, channels = choose(LONG_BATCHES), choose((2, 1))
+        return (samples, channels, *(SPACES[choose((9, 35, 12))][rank - 3] if rank > 2 else ()))
     if kind == "long":
         channels = choose((2, 1, 3))
         length = choose(BLOCK_EDGES)

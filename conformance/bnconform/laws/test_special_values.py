@@ -191,6 +191,7 @@ PLACED = replace(WITH_GRADIENTS, values=("sorted", "two_valued"), ratios=(1.0, 0
             Cases(replace(PLACED, kinds=("long",))),
             Cases(replace(PLACED, n=(32769, 65537))),
             Cases(replace(PLACED, kinds=("bulk",))),
+            Cases(replace(PLACED, kinds=("deep",), values=("across_space", "sorted"))),
         )
     ),
     share=4.0,
