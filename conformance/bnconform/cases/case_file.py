@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bnconform.cases.described import described, words_of
 from bnconform_adapters.contract import DTYPES, AnyArray, Case
 from bnconform_adapters.errors import UserError
 
@@ -23,9 +24,11 @@ class CaseFileError(UserError):
 
 
 def encode(value: object) -> object:
-    """Encode an array as JSON data; return any other value unchanged."""
+    """Encode an array as JSON data, in words if it has them; return any other value unchanged."""
     if not isinstance(value, np.ndarray):
         return value
+    if words := words_of(value):
+        return {"drawn": {**words, "shape": list(words["shape"])}}
     little = value.astype(value.dtype.newbyteorder("<")) if value.dtype.name != "bfloat16" else value
     encoded: dict[str, Any] = {
         "dtype": value.dtype.name,
@@ -41,6 +44,8 @@ def decode(value: Any) -> Any:
     """Return the value that :func:`encode` encoded."""
     if not isinstance(value, dict):
         return value
+    if "drawn" in value:
+        return described(**value["drawn"] | {"shape": tuple(value["drawn"]["shape"])})
     dtype = DTYPES[value["dtype"]]
     return np.frombuffer(b64decode(value["bytes"], validate=True), dtype).reshape(value["shape"]).copy()
 

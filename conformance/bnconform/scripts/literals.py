@@ -1,7 +1,8 @@
-"""Arrays as Python text, bit for bit: as numbers if they are exact and short, else as bytes."""
+"""Arrays as Python text, bit for bit: in words if they have them, as numbers if exact and short, else as bytes."""
 
 from __future__ import annotations
 
+import json
 import zlib
 from base64 import b64encode
 from textwrap import wrap
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bnconform.cases.described import words_of
 from bnconform_adapters.contract import DTYPES, AnyArray
 
 READABLE = 64
@@ -28,6 +30,9 @@ def literal(array: AnyArray) -> str:
     dtype = "ml_dtypes.bfloat16" if array.dtype.name == "bfloat16" else f"np.{array.dtype.name}"
     dtype = dtype.replace("np.bool", "bool")
     shape = tuple(int(size) for size in array.shape)
+    if words := words_of(array):
+        numbers = ", ".join(json.dumps(words[name]) for name in ("values", "middle", "scale", "order", "seed"))
+        return f"drawn({shape}, {dtype}, {numbers})"
     if array.size == 0:
         return f"np.empty({shape}, {dtype})"
     if array.size <= READABLE and _comes_back(array):

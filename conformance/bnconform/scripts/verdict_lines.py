@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bnconform.cases.described import words_of
 from bnconform.judging.evidence import CallLog, Evidence, find
 from bnconform.judging.expression import Expression
 from bnconform.judging.findings import Finding
@@ -65,8 +66,13 @@ class Ending:
         result = self._calls.reference(got.given[0])
         if not place.key:
             keys = [key for key in ("shares", "overrun") if key in got.text]
-            result = f'{result}["{keys[0]}"]' if keys else f'{result}.get("error", {result}.get("y"))'
+            result = f'{result}["{keys[0]}"]' if keys else f'{result}.get("error", {self._y(result)})'
         return [f'print("now:       ", {result})']
+
+    def _y(self, result: str) -> str:
+        """Return the y of a result as Python text, or a word for one that is too large to print."""
+        large = any(words_of(case.x) for log in self._calls.logs for case in log.cases)
+        return '"a result"' if large else f'{result}.get("y")'
 
     def _close(self, got: Expression, expected: Expression | None) -> list[str]:
         evidence, index = self._evidence, self._finding.index

@@ -26,7 +26,7 @@ from bnconform.scripts.verdict_lines import Ending
 from bnconform_adapters import plain
 from bnconform_adapters.registry import Entry
 
-PARTS = ("plain.calling", "plain.verdict", "plain.textbook")
+PARTS = ("plain.calling", "plain.verdict", "plain.textbook", "plain.drawn_arrays")
 """Modules that a script may need besides the plain code that calls its subject."""
 
 READ_AT_START = ("GLIBC_TUNABLES",)
