@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from bnconform_adapters.own_input import OwnInput
 from bnconform_reference.dialect import PYTORCH, Dialect
 from bnconform_reference.precision import UNIT_ROUNDOFF, DtypeName, Grade
 
@@ -101,6 +102,8 @@ class Claims:
         Cost of a new shape: none, a compilation, or an interpreter for every call.
     largest : int or None
         Largest number of elements of a drawn x, if a run's time budget limits it; a candidate file cannot set it.
+    own : OwnInput or None
+        The x that a candidate file's get_inputs() makes, or the nearest one that fits into memory.
     """
 
     dialect: Dialect = PYTORCH
@@ -145,6 +148,7 @@ class Claims:
     default_momentum: float | None = None
     cost: Cost = "cheap"
     largest: int | None = None
+    own: OwnInput | None = None
 
     @property
     def any_eps(self) -> bool:

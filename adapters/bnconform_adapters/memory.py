@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 from bnconform_adapters.plain.calling import FAR, untouched
 
@@ -15,3 +18,18 @@ def far_memory() -> bool:
     except (OSError, ValueError, OverflowError):
         return False
     return True
+
+
+def free_memory(system: Path = Path("/")) -> int:
+    """Return the bytes of memory that programs can still take: the system's, or those of a container's limit.
+
+    `system` is the root of the file system, for tests.
+    """
+    free = []
+    with suppress(OSError, ValueError, IndexError, StopIteration):
+        lines = (system / "proc/meminfo").read_text().splitlines()
+        free.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable"))))
+    with suppress(OSError, ValueError):  # a container without a limit has the text "max"
+        limit, used = ((system / "sys/fs/cgroup" / name).read_text() for name in ("memory.max", "memory.current"))
+        free.append(max(0, int(limit) - int(used)))
+    return min(free, default=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)

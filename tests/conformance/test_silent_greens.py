@@ -80,7 +80,7 @@ def test_page_names_what_is_judged_and_what_is_nearly_called_so(tmp_path: Path) 
     assert "judged: functions forward_training, forward_inference; ranks 2 to 5" in found.out
     assert "note: backwards is not called; did you mean backward?" in found.out
     assert "note: inference_backward is not called; did you mean backward_inference?" in found.out
-    assert "asked: 1 of 71 laws; the others were not looked at" in found.out
+    assert "asked: 1 of 72 laws; the others were not looked at" in found.out
 
 
 def test_narrow_claims_are_said(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_scope_says_what_was_judged_and_what_was_not() -> None:
     claims = about(ranks=(2, 4), layouts=("contiguous",), gradients=("training",), dialect=Dialect(cumulative=False))
     results = run([*MET, UNCLAIMED], abouts={K: claims})
     judged, asked, unclaimed = scope(results, K, results.cells, verbose=False)
-    assert asked == "asked: 6 of 71 laws; the others were not looked at"
+    assert asked == "asked: 6 of 72 laws; the others were not looked at"
     assert judged == (
         "judged: ranks 2 and 4; float32; x contiguous; training and inference, gradients in training only; "
         "with and without weight and bias; momentum a number; 50 cases, 10 a law that holds"

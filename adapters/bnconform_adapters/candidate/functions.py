@@ -28,6 +28,8 @@ not claimed. double_backward returns the gradients of sum(ddx dx) + sum(ddweight
 and weight, for the dx, dweight and dbias of backward(dy, saved). jvp is forward mode of training. Both get None as the
 vector of a parameter that is None.
 
+``get_inputs()`` may return ``[x]``, as in KernelBench's form: X9 then judges the functions at its size.
+
 ``ARRAYS`` states the kind of arrays, ``DEVICE`` their device. No input requires gradients, since these functions
 compute them; results that require gradients are detached. JAX arrays are contiguous and cannot be updated in place.
 """
@@ -39,10 +41,17 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import arrays_of
+from bnconform_adapters.candidate.module_file import built
+from bnconform_adapters.candidate.own_inputs import SAMPLE, own_input
 from bnconform_adapters.candidate.statements import NOT_OF_FUNCTIONS, Statements
+from bnconform_adapters.claim_rules import RANKS
 from bnconform_adapters.claims import Mode
+from bnconform_adapters.errors import AdapterError
+from bnconform_adapters.own_input import OwnInput
 from bnconform_reference.dialect import Dialect
 
 OVER_DEVICES = ("partial_statistics", "forward_merged", "partial_gradients", "backward_merged")
@@ -80,9 +89,35 @@ def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]],
         forward_mode=("training",) if {"forward_training", "jvp"} <= set(functions) else (),
         shards=("equal", "unequal", "empty") if set(OVER_DEVICES) <= set(functions) else (),
     )
-    claims = stated.claims(base, arrays.layouts, without=NOT_OF_FUNCTIONS)
+    own, remarks = _own(stated)
+    claims = stated.claims(replace(base, own=own), arrays.layouts, without=NOT_OF_FUNCTIONS)
     what = f"functions {', '.join(functions)}"
-    return Candidate.of(title, claims, f"plain.candidate_{arrays.kind}", stated, what, misspelt(stated.tested))
+    remarks = (*misspelt(stated.tested), *remarks)
+    return Candidate.of(title, claims, f"plain.candidate_{arrays.kind}", stated, what, remarks)
+
+
+def _own(stated: Statements) -> tuple[OwnInput | None, tuple[str, ...]]:
+    """Return what the file's get_inputs() makes, and a remark on it; None if it has no such function.
+
+    Raises
+    ------
+    AdapterError
+        get_inputs() raises, or returns anything but one array of a claimable rank.
+    """
+    make = stated.stated("get_inputs", None)
+    if make is None:
+        return None, ()
+    inputs = list(built(make, f"{stated.path}: get_inputs()"))
+    if len(inputs) != 1 or getattr(inputs[0], "ndim", 0) not in RANKS:
+        raise AdapterError(f"{stated.path}: get_inputs() must return [x], with x of shape (N, C) or (N, C, *spatial)")
+    x = inputs[0]
+    axis, dtype = stated.channel_axis() % x.ndim, str(x.dtype).removeprefix("torch.")
+    shape = (x.shape[0], x.shape[axis], *(size for i, size in enumerate(x.shape) if i not in (0, axis)))
+    flat = x.reshape(-1)
+    values = flat[:: max(1, len(flat) // SAMPLE)]
+    sample = values.double().numpy(force=True) if hasattr(values, "numpy") else np.asarray(values, np.float64)
+    own, remark = own_input(shape, dtype, sample)
+    return own, (remark,) if remark else ()
 
 
 def misspelt(offered: Any) -> tuple[str, ...]:

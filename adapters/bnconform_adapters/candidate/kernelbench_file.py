@@ -1,22 +1,30 @@
 """Candidate files in KernelBench's form: Model or ModelNew, get_inputs() and get_init_inputs().
 
 The suite builds ``ModelNew(*get_init_inputs())``, with the case's number of channels in place of the first integer. eps
-and momentum are fixed by the module. The rank of x is that of get_inputs(). Gradients are claimed if y has a gradient:
-kernels of this benchmark often have a forward pass only.
+and momentum are fixed by the module. The rank of x is that of get_inputs(), and X9 judges the model at its size.
+Gradients are claimed if y has a gradient: kernels of this benchmark often have a forward pass only.
 
 Source of the form: Ouyang et al. 2025, "KernelBench: Can LLMs write efficient GPU kernels?".
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import check_torch_device
 from bnconform_adapters.candidate.module_file import CHANNELS, adapter, built
+from bnconform_adapters.candidate.own_inputs import SAMPLE, own_input
+from bnconform_adapters.candidate.short_axes import short_axes
 from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.claim_rules import RANKS
 from bnconform_adapters.errors import AdapterError
+from bnconform_adapters.own_input import LARGEST
 
 MODELS = ("ModelNew", "Model")
 """Class names; the first that the file has is used."""
@@ -44,14 +52,19 @@ def kernelbench_candidate(title: str, where: str, cls: Any, stated: Statements) 
         )
     stated.kind = cls
     module = built(lambda: model(stated, CHANNELS), f"{where}: {cls.__name__}(*get_init_inputs())")
-    rank = _rank(stated.module, where)
+    shape, dtype = _made(stated.module, where)
+    rank = len(shape)
     gradients = ("training", "inference") if _differentiable(module, rank, device) else ()
-    form = {"ranks": (rank,), "gradients": gradients}
-    return adapter(title, where, frozenset(), device, module, stated, "plain.candidate_kernelbench", **form)
+    own, remark = own_input(shape, dtype, _sample(stated.module, math.prod(shape)))
+    remarks = (remark,) if remark else ()
+    form = {"ranks": (rank,), "gradients": gradients, "own": own}
+    return adapter(
+        title, where, frozenset(), device, module, stated, "plain.candidate_kernelbench", remarks=remarks, **form
+    )
 
 
-def _rank(module: Any, where: str) -> int:
-    """Return the rank of x."""
+def _made(module: Any, where: str) -> tuple[tuple[int, ...], str]:
+    """Return the shape and the dtype of what get_inputs() makes."""
     import torch
 
     try:
@@ -64,7 +77,23 @@ def _rank(module: Any, where: str) -> int:
         raise AdapterError(
             f"{where}: get_inputs() returns {shown}; a batch norm takes one tensor (N, C) or (N, C, *spatial)"
         )
-    return int(inputs[0].ndim)
+    return tuple(inputs[0].shape), str(inputs[0].dtype).removeprefix("torch.")
+
+
+def _sample(module: Any, size: int) -> NDArray[Any]:
+    """Return some values of what get_inputs() makes, always the same ones; a large tensor is made with short axes."""
+    import torch
+
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        try:
+            with contextlib.nullcontext() if size <= LARGEST else short_axes():
+                (x,) = module.get_inputs()
+        except Exception:  # it does not work with short axes
+            x = torch.rand(SAMPLE)  # as KernelBench's own files do
+        values = x.detach().flatten()
+        steps = max(1, values.numel() // SAMPLE)
+        return np.asarray(values[::steps].to("cpu", torch.float64).numpy())
 
 
 def _differentiable(module: Any, rank: int, device: str) -> bool:

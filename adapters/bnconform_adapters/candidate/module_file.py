@@ -75,6 +75,7 @@ def adapter(
     module: Any,
     stated: Statements,
     plain_code: str,
+    remarks: tuple[str, ...] = (),
     **forms_own: Any,
 ) -> Candidate:
     """Return the adapter of a module class: one that replaces BatchNorm, or that of a KernelBench file.
@@ -88,6 +89,8 @@ def adapter(
         An instance, to inspect.
     plain_code : str
         The module of `bnconform_adapters` that calls this form.
+    remarks : tuple of str
+        Notes of the form.
     **forms_own
         Claims that follow from the form.
     """
@@ -110,9 +113,9 @@ def adapter(
         bitwise=False,  # torch's own vector loops and their tails round differently
     )
     claims = stated.claims(replace(base, **forms_own), LAYOUTS)
-    remarks: tuple[str, ...] = ()
     if "gradients" in forms_own and not forms_own["gradients"] and "gradients" not in stated_claims:
-        remarks = ("y has no gradient, so gradients are not claimed; CLAIMS = {'gradients': ['training']} claims them",)
+        how = "CLAIMS = {'gradients': ['training']} claims them"
+        remarks = (*remarks, f"y has no gradient, so gradients are not claimed; {how}")
     if "ranks" not in {*stated_claims, *forms_own}:
         refused, failing = failing_ranks(module, device)
         taken = tuple(rank for rank in RANKS if rank not in refused)

@@ -17,6 +17,7 @@ import numpy as np
 
 from bnconform_adapters.claims import Claims, with_values
 from bnconform_adapters.contract import DTYPES, AnyArray, Case, Outcome
+from bnconform_adapters.own_input import OwnInput
 from bnconform_reference.dialect import Dialect
 
 FAILED = 70
@@ -166,4 +167,5 @@ def from_claims(claims: Claims) -> dict[str, Any]:
 
 def to_claims(data: dict[str, Any]) -> Claims:
     """Convert the result of :func:`from_claims` back."""
-    return with_values(Claims(), data | {"dialect": Dialect(**data["dialect"])})
+    own = data["own"] and OwnInput(**data["own"] | {name: tuple(data["own"][name]) for name in ("shape", "made")})
+    return with_values(Claims(), data | {"dialect": Dialect(**data["dialect"]), "own": own})

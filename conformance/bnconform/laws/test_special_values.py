@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bnconform.cases.own_size import ORDERS, OwnSize
 from bnconform.cases.spaces import INFERENCE, TRAINING
 from bnconform.cases.strategies import AnyOf, Cases
 from bnconform.judging.expression import shown
@@ -210,4 +211,10 @@ def test_elements_may_be_far_apart(judge: Judge, case: Case) -> None:
     if not far_memory():
         judge.mistrust()
         return
+    judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))
+
+
+@requirement("X9", given=OwnSize(), share=0.01, least=len(ORDERS))
+def test_own_size(judge: Judge, case: Case) -> None:
+    """At the shape, the dtype and the distribution of get_inputs(), everything is right in both modes."""
     judge.agrees(case, judge.run(case), ("y", *STATISTICS, *GRADIENTS))

@@ -19,6 +19,7 @@ from bnconform_adapters.calls import run
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Adapter, Case
 from bnconform_adapters.exits import Exit
+from bnconform_adapters.own_input import LARGEST as OWN_LARGEST
 
 CALLS = 132
 """Calls that all laws make for one example of the profile, each law weighted by its share.
@@ -45,6 +46,10 @@ LARGEST = 1 << 20
 """Largest number of elements of any drawn x that has values."""
 LEAST_ELEMENTS = 64
 """Smallest bound on the elements of x: below it most laws could not draw their small shapes."""
+OWN_CALL, OWN_PART = 2.5, 36
+"""Seconds for a call at the size of a file's own inputs: a quarter of the usual time limit, and 1/36 of a budget."""
+OWN_CALLS = 3
+"""Number of times to repeat the large call then: the size follows from the shortest, and should not vary."""
 TOO_SLOW = 1.0
 """If a small call takes more seconds than this, no large call is timed."""
 
@@ -65,6 +70,8 @@ class Plan:
         Time budget in seconds.
     call : float or None
         Seconds of a small call, if measured.
+    own : int or None
+        Largest number of elements of a file's own inputs; None for no limit.
     """
 
     examples: Examples | None = None
@@ -72,6 +79,7 @@ class Plan:
     deadline: float = inf
     budget: float | None = None
     call: float | None = None
+    own: int | None = None
 
     @property
     def number(self) -> int | None:
@@ -80,6 +88,8 @@ class Plan:
 
     def claims(self, claims: Claims) -> Claims:
         """Return the claims for drawing examples, with the chosen pool and sizes."""
+        if self.own is not None and claims.own is not None:
+            claims = replace(claims, own=claims.own.fitted(self.own))
         if self.examples is None:
             return claims
         cost = "interpreted" if self.examples.interpreted else claims.cost
@@ -97,20 +107,19 @@ def plan(adapter: Adapter, profile: str, budget: float | None, examples: Example
     Parameters
     ----------
     adapter : Adapter
-        Implementation; called up to five times if there is a budget and no choice yet.
+        Implementation; called up to eight times if there is a budget and no choice yet.
     profile : str
         Profile; its number of examples is the maximum.
     budget : float or None
         Seconds for all laws; None takes the profile's number.
     examples : Examples or None
-        Earlier choice; nothing is measured if it is given.
+        Earlier choice; if it is given, nothing is measured but the largest affordable size of a file's own inputs.
     """
     most = examples_of(profile, adapter.claims.cost)
-    if budget is None:
-        return Plan(examples)
-    end = time.monotonic() + budget
-    if most is None or examples is not None:
-        return Plan(examples, SHRINKS, end, budget)
+    end = inf if budget is None else time.monotonic() + budget
+    if budget is None or most is None or examples is not None:
+        own = None if adapter.claims.own is None else _largest_own(*_costs(adapter)[:2], budget)
+        return Plan(examples, inf if budget is None else SHRINKS, end, budget, own=own)
     small, element, compiling = _costs(adapter)
     largest = _largest(small, element, budget)
     cut = min(1.0, (largest or ELEMENTS) / TYPICAL)
@@ -119,7 +128,14 @@ def plan(adapter: Adapter, profile: str, budget: float | None, examples: Example
         number = max(1, number // 2)
     slow = SLOW * number < most and adapter.claims.cost == "cheap"
     chosen = None if number == most and largest is None else Examples(number, slow, largest)
-    return Plan(chosen, max(LEAST_SHRINKS, round(SHRINKS * number / most)), end, budget, small)
+    return Plan(
+        chosen,
+        max(LEAST_SHRINKS, round(SHRINKS * number / most)),
+        end,
+        budget,
+        small,
+        _largest_own(small, element, budget),
+    )
 
 
 def _largest(small: float, element: float, budget: float) -> int | None:
@@ -128,6 +144,13 @@ def _largest(small: float, element: float, budget: float) -> int | None:
     if affordable >= LARGEST * element:
         return None
     return max(LEAST_ELEMENTS, 1 << int(log2(max(affordable / element, 1.0))))
+
+
+def _largest_own(small: float, element: float, budget: float | None) -> int | None:
+    """Return the largest affordable number of elements of a file's own inputs; None for no limit."""
+    seconds = OWN_CALL if budget is None else min(OWN_CALL, budget / OWN_PART)
+    affordable = max(seconds - small, 0.0)
+    return None if affordable >= OWN_LARGEST * element else int(affordable / element)
 
 
 def _estimate(examples: int, small: float, element: float, compiling: float) -> float:
@@ -151,8 +174,11 @@ def _costs(adapter: Adapter) -> tuple[float, float, float]:
         return small, small / LARGE, compiling
     large = _case(adapter.claims, LARGE)
     seconds, exit = _timed(adapter, large)
-    if adapter.claims.cost != "cheap" and not exit:
-        seconds, exit = _timed(adapter, large)
+    again = OWN_CALLS if adapter.claims.own is not None else adapter.claims.cost != "cheap"
+    for _ in range(again):
+        if not exit:
+            later, exit = _timed(adapter, large)
+            seconds = min(seconds, later) if adapter.claims.own is not None else later
     if exit not in ("", "hung"):
         return small, 0.0, compiling
     return small, max(0.0, seconds - small) / large.x.size, compiling

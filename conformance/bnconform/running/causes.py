@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from bnconform.running.budget import LARGEST
 from bnconform.running.implementation import Implementation
 from bnconform_adapters.registry import is_file
 from bnconform_reference.dialect import Dialect
@@ -40,7 +41,7 @@ def probable_causes(
     if not broken or any(cell["finding"]["problem"].startswith("hung") for cell in broken):
         return []
     steps = [from_json(cell["witness"]) for cell in broken]
-    single = tuple(case for cases in steps if len(cases) == 1 for case in cases)
+    single = tuple(case for cases in steps if len(cases) == 1 for case in cases if case.x.size <= LARGEST)
     affordable = one.adapter.claims.cost == "cheap" and MEASURING * (call or 0.0) <= seconds
     return diagnose(one.adapter, single, seconds) + (_conventions(one) if affordable else [])
 

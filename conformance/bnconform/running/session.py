@@ -155,6 +155,9 @@ class Session:
         planned = self._plans.get(implementation.name, Plan(self.options.examples))
         adapter = implementation.adapter
         remarks, what = list(getattr(adapter, "remarks", ())), getattr(adapter, "what", "")
+        own = planned.claims(adapter.claims).own
+        if own is not None and "X9" in (self.options.requirements or BY_ID):
+            remarks.append(f"X9 is judged at {own}")
         return {"claims": from_claims(adapter.claims), "plan": planned.as_data(), "remarks": remarks, "what": what}
 
     def expect(self, pairs: Iterable[tuple[str, str]]) -> None:
