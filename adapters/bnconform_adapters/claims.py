@@ -102,6 +102,8 @@ class Claims:
         Cost of a new shape: none, a compilation, or an interpreter for every call.
     largest : int or None
         Largest number of elements of a drawn x, if a run's time budget limits it; a candidate file cannot set it.
+    interpreter : bool
+        Whether a candidate file's kernels run in Triton's interpreter, which is not safe in threads.
     own : OwnInput or None
         The x that a candidate file's get_inputs() makes, or the nearest one that fits into memory.
     """
@@ -148,6 +150,7 @@ class Claims:
     default_momentum: float | None = None
     cost: Cost = "cheap"
     largest: int | None = None
+    interpreter: bool = False
     own: OwnInput | None = None
 
     @property

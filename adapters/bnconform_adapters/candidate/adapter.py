@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from bnconform_adapters.call_adapter import CallAdapter
+from bnconform_adapters.candidate.interpreter import interpreted, judged_in_interpreter
+from bnconform_adapters.candidate.statements import Statements
 from bnconform_adapters.claims import Claims
 from bnconform_adapters.plain.kernel_file import KernelFile
 
@@ -37,9 +39,12 @@ class Candidate(CallAdapter):
 
     @classmethod
     def of(
-        cls, name: str, claims: Claims, plain_code: str, file: KernelFile, what: str, remarks: tuple[str, ...] = ()
+        cls, name: str, claims: Claims, plain_code: str, file: Statements, what: str, remarks: tuple[str, ...] = ()
     ) -> Candidate:
         """Build the adapter of a loaded file."""
+        if interpreted():
+            claims, more = judged_in_interpreter(claims, file.path)
+            remarks = (*remarks, *more)
         form = import_module(f"bnconform_adapters.{plain_code}")
         calls: Any = {one: partial(getattr(form, one), file=file) for one in CALLS if hasattr(form, one)}
         return cls(name, claims, SimpleNamespace(**calls), (), plain_code, file, what, remarks)

@@ -16,7 +16,7 @@ from bnconform_reference.dialect import Dialect
 NOT_OF_FUNCTIONS = frozenset({"modes", "gradients", "second_order", "forward_mode", "cumulative", "debiased"})
 """Claims that a file of functions cannot state: they follow from its functions, which count no batches."""
 _MAY_BE_EMPTY = {"gradients", "second_order", "forward_mode", "shards"}
-_NEVER = {"dialect", "population", "own_process", "largest", "own"}
+_NEVER = {"dialect", "population", "own_process", "largest", "interpreter", "own"}
 _CLAIMS = {field.name for field in fields(Claims)} - _NEVER
 _DIALECT = {field.name for field in fields(Dialect)}
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bnconform_adapters.calls import LayerCalls, jvp, population, run_together, second_order, shards
+from bnconform_adapters.candidate.interpreter import interpreted
 from bnconform_adapters.contract import Adapter, Case, Finish, Outcome, describe_error
 from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.plain.calling import spoil_memory
@@ -66,11 +67,6 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
             for answer in worker.answers(request):
                 number += 1  # shows a fork: two processes send the same numbers
                 connection.sendall(_packed(answer, number))
-
-
-def interpreted() -> bool:
-    """Return True if this process runs Triton kernels in Triton's interpreter, seconds for a large call."""
-    return "triton" in sys.modules and os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def imported_early(spec: str) -> list[str]:

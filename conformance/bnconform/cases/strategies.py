@@ -231,6 +231,14 @@ class AnyOf:
         return st.one_of(*(s.strategy(claims, pool) for s in self.sources if s.why_not(claims) is None))
 
 
+@dataclass(frozen=True)
+class InThreads(AnyOf):
+    """Source of cases for calls from several threads, if the implementation does not run in Triton's interpreter."""
+
+    def why_not(self, claims: Claims) -> str | None:
+        return "Triton's interpreter is not safe in threads" if claims.interpreter else super().why_not(claims)
+
+
 def one_layer(cases: Steps) -> Steps:
     """Give all cases the first one's parameters and statistics: a layer has only one set."""
     first = cases[0]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bnconform.cases.spaces import FORWARD_MODE, INFERENCE, SECOND_ORDER, TRAINING
-from bnconform.cases.strategies import AnyOf, Cases
+from bnconform.cases.strategies import AnyOf, Cases, InThreads
 from bnconform.judging.expression import listed
 from bnconform.judging.judge import GRADIENTS, STATISTICS, Judge
 from bnconform.judging.law import requirement
@@ -95,7 +95,7 @@ def test_old_contents_of_memory_do_not_matter(judge: Judge, case: Case) -> None:
         judge.same_bits(name, getattr(spoilt, name), getattr(clean, name), "when memory held NaN before and when not")
 
 
-@requirement("P7", given=BOTH_MODES, share=0.2)
+@requirement("P7", given=InThreads((BOTH_MODES,)), share=0.2)
 def test_threads_do_not_mix(judge: Judge, case: Case) -> None:
     """Calls from four threads at once, with different data, give the same results as one after the other."""
     other = replace(case, x=-2 * case.x, dy=None if case.dy is None else 3 * case.dy)
