@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
+from bnconform_adapters import frameworks
 from bnconform_adapters.exits import corrupts_device, exit_of
+from bnconform_adapters.worker import serve
 from bnconform_adapters.worker.limits import LEAST_MEMORY, LEAST_SECONDS, MANY_TIMES, CallOptions, Limits
 
 
@@ -79,3 +84,34 @@ def test_leaving_is_a_fate() -> None:
     """SystemExit would end the caller's program; other exceptions are just raised."""
     assert exit_of(SystemExit(3), "SystemExit: 3") == "exited"
     assert exit_of(KeyboardInterrupt(), "KeyboardInterrupt") == ""
+
+
+def test_programs_of_jax_are_forgotten_when_they_take_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time that the process has grown by half of its limit, and never without JAX."""
+    mebibytes: Iterator[int] = iter((100, 1100, 1200, 150, 1100, 1300, 1250, 2000, 2400, 300))
+    monkeypatch.setattr(serve, "held_by", lambda pid: next(mebibytes) << 20)
+    forgotten: list[int] = []
+    monkeypatch.setattr(serve, "forget_compiled", lambda: forgotten.append(1))
+    monkeypatch.setitem(sys.modules, "jax", sys)
+    programs = serve._Programs()  # 100
+    counts = []
+    for _ in range(6):
+        programs.forget_some()
+        counts.append(len(forgotten))
+    assert counts == [0, 1, 1, 2, 2, 3]  # at 1100, 1200 then 150, 1100, 1300 then 1250, 2000, 2400 then 300
+    monkeypatch.delitem(sys.modules, "jax")
+    programs.forget_some()
+    assert len(forgotten) == 3
+
+
+def test_forgotten_programs_give_their_memory_back() -> None:
+    """JAX called without jit keeps a program for every operation and shape until it forgets them."""
+    jax = pytest.importorskip("jax")
+    frameworks.forget_compiled()
+    before = serve.held_by(serve.os.getpid())
+    for n in range(2, 60):
+        jax.numpy.sin(jax.numpy.ones((n, 3))).sum().block_until_ready()
+    after = serve.held_by(serve.os.getpid())
+    frameworks.forget_compiled()
+    assert after - before > 20 << 20
+    assert serve.held_by(serve.os.getpid()) - before < (after - before) / 2

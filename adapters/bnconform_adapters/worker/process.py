@@ -11,12 +11,12 @@ import time
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bnconform_adapters.contract import Outcome
 from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.exits import Exit
+from bnconform_adapters.memory import held_by
 from bnconform_adapters.worker.forkserver_client import ForkServer
 from bnconform_adapters.worker.limits import Limits
 from bnconform_adapters.worker.wire import FAILED, Frames, WireError, pack, to_outcome
@@ -49,19 +49,6 @@ class Lost(Exception):
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.text)
         self.ending = ending
-
-
-def held_by(pid: int) -> int:
-    """Return the private memory of a process in bytes; 0 if the system does not report it (only Linux does).
-
-    Private memory is resident memory minus memory shared with files, since frameworks map large libraries. A limit on
-    address space (RLIMIT_AS, RLIMIT_DATA) would stop correct kernels: torch and CUDA reserve far more than they use.
-    """
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_bytes().split()
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Process:

@@ -15,9 +15,12 @@ from bnconform_adapters.calls import LayerCalls, jvp, population, run_together, 
 from bnconform_adapters.candidate.interpreter import interpreted
 from bnconform_adapters.contract import Adapter, Case, Finish, Outcome, describe_error
 from bnconform_adapters.errors import AdapterError
+from bnconform_adapters.frameworks import forget_compiled
+from bnconform_adapters.memory import held_by
 from bnconform_adapters.plain.calling import spoil_memory
 from bnconform_adapters.registry import find, is_file, load
 from bnconform_adapters.stack import with_room
+from bnconform_adapters.worker.limits import MEMORY
 from bnconform_adapters.worker.wire import Frames, WireError, from_claims, from_outcome, pack, to_case
 
 CHUNK = 1 << 18
@@ -26,6 +29,8 @@ IMPORTED_EARLY = ("torch", "jax", "tensorflow")
 while they are unused."""
 SETTLED_EARLY = ("keras",)
 """Modules imported early for bundled implementations only: a file may choose the backend just before its import."""
+PROGRAMS = MEMORY // 2
+"""Bytes by which the process may grow until JAX forgets its programs: half of what ends the worker."""
 CAUGHT = BaseException
 """Exceptions that end a call in the worker: all. In the suite's process, Ctrl-C must end the run instead."""
 
@@ -60,13 +65,14 @@ def serve(connection: socket.socket, output: int, spec: str) -> None:
         "remarks": list(getattr(adapter, "remarks", ())),
     }
     connection.sendall(pack(about))
-    worker, frames, number = _Worker(adapter), Frames(), 0
+    worker, frames, number, programs = _Worker(adapter), Frames(), 0, _Programs()
     while data := connection.recv(CHUNK):
         frames.feed(data)
         while (request := frames.next()) is not None:
             for answer in worker.answers(request):
                 number += 1  # shows a fork: two processes send the same numbers
                 connection.sendall(_packed(answer, number))
+            programs.forget_some()
 
 
 def imported_early(spec: str) -> list[str]:
@@ -95,6 +101,19 @@ def _packed(answer: Outcome, number: int) -> bytes:
         return pack({"number": number, "outcome": from_outcome(answer)})
     except WireError as error:
         return _packed(Outcome(error=f"TypeError: returned {error}"), number)
+
+
+class _Programs:
+    """The programs that JAX has compiled in this process: 1.5 MiB for every operation and new shape, measured."""
+
+    def __init__(self) -> None:
+        self._held = held_by(os.getpid())
+
+    def forget_some(self) -> None:
+        """Free the programs if the process has grown by much; those that are needed are compiled again."""
+        if "jax" in sys.modules and held_by(os.getpid()) - self._held > PROGRAMS:
+            forget_compiled()
+            self._held = held_by(os.getpid())
 
 
 class _Worker:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 
 from bnconform.running.session import Session
 from bnconform_adapters.frameworks import forget_compiled
-from bnconform_adapters.worker.process import held_by
+from bnconform_adapters.memory import held_by
 
 MOST = 4
 """Number of cached sessions: one per recent implementation."""
