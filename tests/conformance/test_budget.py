@@ -56,6 +56,24 @@ def test_examples_follow_from_what_a_call_costs(
     assert found is None or str(found) == chosen
 
 
+@pytest.mark.parametrize(
+    ("compiling", "chosen"),
+    [
+        (0.01, ""),
+        (0.16, "21"),  # the JAX starter: 48 s
+        (0.31, "10"),  # without its jit
+        (0.6, "1"),  # a class in JAX
+    ],
+)
+def test_compiling_lowers_the_number(compiling: float, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs count for every example, and not a whole profile's for the first."""
+    costing(monkeypatch, 0.0026, 1e-9, compiling)
+    adapter = create(find("reference"))
+    adapter.claims = replace(adapter.claims, cost="compiles per shape")  # type: ignore[misc]
+    found = plan(adapter, "default", 90.0).examples
+    assert ("" if found is None else str(found)) == chosen
+
+
 def test_no_budget_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a budget, or with a number that was given, no call is made, and shrinking is not cut."""
     monkeypatch.setattr(budget, "_costs", lambda adapter: pytest.fail("was called"))
