@@ -90,18 +90,18 @@ def functions_candidate(title: str, functions: Mapping[str, Callable[..., Any]],
         shards=("equal", "unequal", "empty") if set(OVER_DEVICES) <= set(functions) else (),
     )
     own, remarks = _own(stated)
-    remarks = (*remarks, *_compiled(stated, arrays.plain_code))
+    remarks = (*remarks, *_compiled(stated, arrays.kind))
     claims = stated.claims(replace(base, own=own), arrays.layouts, without=NOT_OF_FUNCTIONS)
     what = f"functions {', '.join(functions)}"
     remarks = (*misspelt(stated.tested), *remarks)
     return Candidate.of(title, claims, f"plain.candidate_{arrays.kind}", stated, what, remarks)
 
 
-def _compiled(stated: Statements, plain_code: str) -> tuple[str, ...]:
+def _compiled(stated: Statements, kind: str) -> tuple[str, ...]:
     """Return a remark if the functions are called under jax.jit."""
-    if plain_code != "plain.candidate_jax":
+    if kind != "jax":
         return ()
-    from bnconform_adapters.plain.candidate_jax import kernel_of
+    from bnconform_adapters.plain.jitted_functions import kernel_of
 
     if kernel_of(stated) is stated.tested:
         return ()
