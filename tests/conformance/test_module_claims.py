@@ -40,7 +40,7 @@ def test_rank_on_which_a_module_fails_stays_claimed(error: str, tmp_path: Path) 
     assert broken is not None
     assert broken.finding.problem.startswith("raised ")
     (remark,) = adapter.remarks  # type: ignore[attr-defined]
-    assert remark.startswith("x of rank 3, 4, 5 raises ")
+    assert remark.startswith("x of rank 3, 4, 5 gives ")
     assert remark.endswith("; CLAIMS = {'ranks': [2]} claims less")
 
 
@@ -101,4 +101,4 @@ def test_vet_says_which_ranks_fail(tmp_path: Path) -> None:
     assert found.status == 1, found.out + found.err
     lines = found.out.splitlines()
     assert lines[0] == "kernel.py BREAKS: core 0 of 1 (broken: F1)"
-    assert any(line.startswith("note: x of rank 3, 4, 5 raises RuntimeError: ") for line in lines)
+    assert any(line.startswith("note: x of rank 3, 4, 5 gives RuntimeError: ") for line in lines)

@@ -110,6 +110,24 @@ def without_claims(text: str) -> str:
     return "\n".join([*lines, ""])
 
 
+@pytest.mark.parametrize(
+    ("name", "ranks", "remark"),
+    [
+        ("activation_in_place", (4,), "x of rank 2, 3, 5 was refused when tried: ValueError"),
+        ("course_layer", (2, 3, 4, 5), "x of rank 3, 4, 5 gives ValueError: operands could not be broadcast"),
+        ("frozen_layer", (2, 3, 4, 5), "x of rank 2 gives y of shape (1, 3, 4, 3) for x of shape (4, 3)"),
+        ("debiased_averages", (2, 3, 4, 5), ""),
+    ],
+)
+def test_ranks_are_tried(name: str, ranks: tuple[int, ...], remark: str, tmp_path: Path) -> None:
+    """Only a deliberate refusal narrows the ranks; another error or another shape of y gets a remark."""
+    path = tmp_path / f"{name}.py"
+    path.write_text(without_claims((HERE / f"{name}.py").read_text()))
+    adapter = load(str(path))
+    assert adapter.claims.ranks == ranks
+    assert any(one.startswith(remark) for one in adapter.remarks) if remark else adapter.remarks == ()
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name not in BROKEN])
 def test_measured_claims_are_right(name: str, tmp_path: Path) -> None:
     """A correct file without CLAIMS conforms to those that `bnconform identify --write` measures."""

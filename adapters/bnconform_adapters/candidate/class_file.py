@@ -28,14 +28,18 @@ Without a method backward, torch's autograd or jax.vjp differentiates y. ``ARRAY
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import Arrays, arrays_of
 from bnconform_adapters.candidate.module_file import CHANNELS, built
 from bnconform_adapters.candidate.module_state import USUAL, always_present, with_fixed_momentum
 from bnconform_adapters.candidate.statements import Statements
+from bnconform_adapters.candidate.tried_ranks import with_tried_ranks
 from bnconform_adapters.claims import Claims, Mode
 from bnconform_adapters.errors import AdapterError
 from bnconform_reference.dialect import Dialect
@@ -73,8 +77,20 @@ def class_candidate(title: str, where: str, stated: Statements) -> Candidate:
     for name, found in _fixed(layer.object, takes).items():
         if f"fixed_{name}" not in stated_claims:
             claims = replace(claims, fixed_eps=found) if name == "eps" else with_fixed_momentum(claims, found)
+    remarks: tuple[str, ...] = ()
+    if "ranks" not in stated_claims:
+        claims, remarks = with_tried_ranks(claims, partial(_called, form.Layer, stated))
     stated.refuse_contradictions(claims)
-    return Candidate.of(title, claims, plain_code, stated, f"objects of {type(layer.object).__name__}")
+    return Candidate.of(title, claims, plain_code, stated, f"objects of {type(layer.object).__name__}", remarks)
+
+
+def _called(layer: Any, stated: Statements, rank: int, mode: Mode) -> tuple[Any, Any]:
+    """Call a new object on a small x of some rank; return the shapes of x and y."""
+    from bnconform_adapters.plain.called_object import trial
+
+    x = np.linspace(-1, 2, 4 * CHANNELS * 2 ** (rank - 2), dtype=np.float32).reshape(4, CHANNELS, *[2] * (rank - 2))
+    case = trial(CHANNELS, x=x, training=mode == "training")
+    return x.shape, layer(case, file=stated).forward(case)()["y"].shape
 
 
 def _base_claims(claims: Claims, layer: Any, takes: dict[str, str], *, explicit: bool, arrays: Arrays) -> Claims:

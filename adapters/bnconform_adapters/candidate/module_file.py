@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bnconform_adapters.candidate.adapter import Candidate
@@ -21,15 +22,13 @@ from bnconform_adapters.candidate.module_state import (
     with_fixed_momentum,
 )
 from bnconform_adapters.candidate.statements import Statements
-from bnconform_adapters.claim_rules import RANKS
-from bnconform_adapters.claims import Claims, Parameters
+from bnconform_adapters.candidate.tried_ranks import with_tried_ranks
+from bnconform_adapters.claims import Claims, Mode, Parameters
 from bnconform_adapters.contract import describe_error
 from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.torch import LAYOUTS, layouts_on
 from bnconform_reference.dialect import Dialect
 
-DELIBERATE = (ValueError, AssertionError, NotImplementedError)
-"""Exceptions by which a module refuses an x of some rank on purpose."""
 CHANNELS = 3
 """Number of channels of the module that is built to inspect it."""
 
@@ -117,14 +116,8 @@ def adapter(
         how = "CLAIMS = {'gradients': ['training']} claims them"
         remarks = (*remarks, f"y has no gradient, so gradients are not claimed; {how}")
     if "ranks" not in {*stated_claims, *forms_own}:
-        refused, failing = failing_ranks(module, device)
-        taken = tuple(rank for rank in RANKS if rank not in refused)
-        if taken:  # a module that takes no rank is tested with all of them
-            claims = replace(claims, ranks=taken)
-            right = [rank for rank in taken if rank not in failing]
-            narrows = f"; CLAIMS = {{'ranks': {right}}} claims less" if right else ""
-            remarks = (*remarks, *_remarks(refused, "was refused when tried:", ""))
-            remarks = (*remarks, *_remarks(failing, "raises", narrows))
+        claims, more = with_tried_ranks(claims, partial(_called, module, device))
+        remarks = (*remarks, *more)
     if "eps" not in names and "fixed_eps" not in stated_claims:
         claims = replace(claims, fixed_eps=built_with(module, "eps", where))
     if "momentum" not in names and "fixed_momentum" not in stated_claims:
@@ -142,37 +135,9 @@ def _parameters(always: Parameters, names: frozenset[str]) -> tuple[Parameters, 
     return ("both", *without, *(("weight",) if "bias" in names else ()))
 
 
-def failing_ranks(module: Any, device: str) -> tuple[dict[int, str], dict[int, str]]:
-    """Find the ranks of x that a module refuses in both modes, and those on which it fails; return the errors by rank.
-
-    Only a deliberate refusal narrows the claims. If the module fails in another way, with a wrong view for example, the
-    rank stays claimed, and laws break on it.
-    """
-    refused: dict[int, str] = {}
-    failing: dict[int, str] = {}
-    for rank in RANKS:
-        errors = [error for training in (True, False) if (error := _error(module, rank, training, device))]
-        if len(errors) == 2:
-            kind = refused if all(isinstance(error, DELIBERATE) for error in errors) else failing
-            kind[rank] = describe_error(errors[0])
-    return refused, failing
-
-
-def _error(module: Any, rank: int, training: bool, device: str) -> Exception | None:
-    """Call the module and return its exception, or None."""
+def _called(module: Any, device: str, rank: int, mode: Mode) -> tuple[Any, Any]:
+    """Call the module on a small x of some rank; return the shapes of x and y."""
     import torch
 
     x = torch.rand(4, CHANNELS, *[2] * (rank - 2), device=device)
-    try:
-        module.train(training)(x)
-    except Exception as error:  # each module raises its own exceptions
-        return error
-    return None
-
-
-def _remarks(ranks: dict[int, str], verb: str, more: str) -> tuple[str, ...]:
-    """Return one sentence for each type of error, with its ranks."""
-    by_type: dict[str, list[int]] = {}
-    for rank, error in ranks.items():
-        by_type.setdefault(error.partition(":")[0], []).append(rank)
-    return tuple(f"x of rank {', '.join(map(str, found))} {verb} {ranks[found[0]]}{more}" for found in by_type.values())
+    return tuple(x.shape), tuple(module.train(mode == "training")(x).shape)
