@@ -17,7 +17,7 @@ from bnconform_reports.records.wording import problem
 from bnconform_reports.sections.scope import scope
 
 FULL = 2
-"""How many broken laws are shown with their whole case; the others get a line, or a place in one."""
+"""How many broken laws are shown with their whole case, core laws first; the others get a line, or a place in one."""
 WIDTH = 100
 """Columns of a line of ids."""
 STATISTICS = ("running_mean", "running_var")
@@ -73,7 +73,8 @@ def lines(
         for first, *others in groups:
             yield f"  {_brief(first)}  {results.requirements[first.requirement]['statement']}", ""
             yield from ((text, "") for text in _with_it(others))
-    explained = [first for first, *_ in groups if first.witness is not None and first.finding is not None][:FULL]
+    firsts = [first for first, *_ in groups if first.witness is not None and first.finding is not None]
+    explained = sorted(firsts, key=lambda cell: results.requirements[cell.requirement]["level"] != "core")[:FULL]
     seed = f"--hypothesis-profile={results.profile} --hypothesis-seed={results.seed}"
     for cell in explained:
         yield "", ""

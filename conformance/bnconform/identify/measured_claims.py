@@ -6,7 +6,7 @@ What a probe takes is compared with the oracle: it is not enough that nothing wa
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -32,6 +32,7 @@ SAMPLES = 64
 """Samples of a probe: enough that sums in a half type are seen."""
 OLD = (3.0, -2.0, 0.5)
 """Running mean before a probe."""
+OUTPUTS = ("y", "dx", "dweight", "dbias")
 _Assignment: TypeAlias = ast.Assign | ast.AugAssign | ast.AnnAssign
 FIELDS = ("modes", "gradients", "ranks", "dtypes", "parameters", "fixed_eps", "fixed_momentum")
 
@@ -47,6 +48,27 @@ def measured_claims(adapter: Adapter) -> dict[str, Any]:
         return dict(_measured(changed))
     finally:
         changed.claims = given
+
+
+def explains(adapter: Adapter, conventions: dict[str, Any], case: Case) -> bool:
+    """Return True if a result that is wrong by an adapter's claims is right with other conventions."""
+    if not case.values_per_channel or case.momentum is None:
+        return False
+    outcome = run(adapter, case)
+    outputs = {name: getattr(outcome, name) for name in (*OUTPUTS, "running_mean", "running_var")}
+    found = {name: one for name, one in outputs.items() if one is not None}
+    own, new = adapter.claims, with_conventions(adapter.claims, conventions)
+    turned = new.dialect.momentum_weighs != own.dialect.momentum_weighs  # the number then means the other weight
+    momentum = 1.0 - case.momentum if turned else case.momentum
+    other = replace(case, eps=new.fixed_eps or case.eps, momentum=new.fixed_momentum or momentum)
+    return not _as_expected(own, case, found) and _as_expected(new, other, found)
+
+
+def with_conventions(claims: Claims, stated: dict[str, Any]) -> Claims:
+    """Return the claims with entries of CLAIMS, some of which are fields of the dialect."""
+    dialect = {name: value for name, value in stated.items() if hasattr(claims.dialect, name)}
+    others = {name: value for name, value in stated.items() if name not in dialect}
+    return with_values(replace(claims, dialect=replace(claims.dialect, **dialect)), others)
 
 
 def write_claims(path: Path, found: dict[str, Any]) -> str:
@@ -167,11 +189,10 @@ def _taken(adapter: Adapter, case: Case, layout: Layout = "contiguous") -> bool:
     statistics = (outcome.running_mean, outcome.running_var)
     if case.training and any(one is not None and one.dtype != wide for one in statistics):
         return False
-    found = {"y": outcome.y, "dx": outcome.dx, "dweight": outcome.dweight, "dbias": outcome.dbias}
-    return _as_expected(adapter.claims, case, found)
+    return _as_expected(adapter.claims, case, {name: getattr(outcome, name) for name in OUTPUTS})
 
 
-def _as_expected(claims: Claims, case: Case, found: dict[str, AnyArray | None]) -> bool:
+def _as_expected(claims: Claims, case: Case, found: Mapping[str, AnyArray | None]) -> bool:
     """Return True if all outputs in `found` that the oracle gives for the case are within its loosest bounds."""
     due = expect(case, replace(claims, grade="NU"))
     return all(

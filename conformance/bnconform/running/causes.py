@@ -8,11 +8,16 @@ from typing import Any
 
 from bnconform.running.budget import LARGEST
 from bnconform.running.implementation import Implementation
+from bnconform_adapters.contract import Case
 from bnconform_adapters.registry import is_file
 from bnconform_reference.dialect import Dialect
 
 CONVENTIONS = {"fixed_eps", "fixed_momentum", *(field.name for field in fields(Dialect))}
 """Claims that are choices; that a dtype or a rank fails is none."""
+MOST = 3
+"""With more probable causes, none is named: they would be guesses."""
+ENOUGH = 2
+"""Wrong results that other conventions must explain: one may be right by chance, since the bounds are the loosest."""
 MEASURING = 300
 """Number of calls that measure the conventions of a file: 180 to 290 in the tests' gallery."""
 
@@ -43,14 +48,21 @@ def probable_causes(
     steps = [from_json(cell["witness"]) for cell in broken]
     single = tuple(case for cases in steps if len(cases) == 1 for case in cases if case.x.size <= LARGEST)
     affordable = one.adapter.claims.cost == "cheap" and MEASURING * (call or 0.0) <= seconds
-    return diagnose(one.adapter, single, seconds) + (_conventions(one) if affordable else [])
+    found = diagnose(one.adapter, single, seconds)
+    return (found if len(found) <= MOST else []) + (_conventions(one, single) if affordable else [])
 
 
-def _conventions(one: Implementation) -> list[str]:
-    """Return a line on conventions of a file that differ from its claims, if there are any."""
-    from bnconform.identify.measured_claims import measured_claims
+def _conventions(one: Implementation, witnesses: Sequence[Case]) -> list[str]:
+    """Return a line on conventions of a file that differ from its claims, if they explain a wrong result."""
+    from bnconform.identify.measured_claims import explains, measured_claims
 
     measured = measured_claims(one.adapter) if is_file(one.spec) else {}
     found = {name: value for name, value in measured.items() if name in CONVENTIONS}
+    if (
+        not found
+        or not witnesses
+        or sum(explains(one.adapter, found, case) for case in witnesses) < min(ENOUGH, len(witnesses))
+    ):
+        return []
     write = f"bnconform identify {one.spec} --write"
-    return [f"or other conventions; if they are meant: CLAIMS = {found!r}, which {write} adds"] if found else []
+    return [f"or other conventions; if they are meant: CLAIMS = {found!r}, which {write} adds"]
