@@ -28,7 +28,7 @@ def written(adapter: Adapter, law: str, spec: str, path: Path) -> Path:
 
 @cache
 def shown(framework: str, folder: Path) -> dict[Fault, list[tuple[int | str, str]]]:
-    """What the scripts of a framework's faults say of the faulty file, the starter, and what cannot be called."""
+    """Return what each script of a framework's faults says: of the faulty file, of the starter, and without a call."""
     faults, commands = [fault for fault in FAULTS if fault.framework == framework], []
     for fault in faults:
         form = fault.form

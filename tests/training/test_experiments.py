@@ -195,7 +195,7 @@ def test_noise_of_a_layer_without_batch_statistics_is_none() -> None:
 
 
 def test_range_of_rates_and_scales_is_wider() -> None:
-    """What is plain even in a few steps shows in the short version."""
+    """The short version shows the effects that a few steps suffice for."""
     for experiment in (*speed([subject()], SHORT), initial_scale([subject()], SHORT)):
         if experiment.id != "convergence":
             facts = {fact.what: fact.verdict for fact in experiment.facts}

@@ -61,7 +61,7 @@ def test_wrong_one_breaks_the_law_that_names_its_fault(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_table_is_short(name: str) -> None:
-    """What the suite needs to know stands below a mark, in at most 12 lines."""
+    """The lines below the mark tell the suite what it needs to know, in at most 12 lines."""
     lines = [line for line in (HERE / f"{name}.py").read_text().partition(MARK)[2].splitlines() if line]
     assert len(lines) <= MOST_LINES
 

@@ -70,7 +70,7 @@ CONTRADICTION = ("differs", "known", "undecided")
 
 @cache
 def identified(family: str, name: str) -> Identity:
-    """What is found out about a specimen; only where its arithmetic is in question is its grade measured at length."""
+    """Identify a specimen; its grade is measured at length only if its arithmetic is in question."""
     with pytest.MonkeyPatch.context() as patch:
         if family not in ("", "numerics"):
             patch.setattr(arithmetic, "LENGTHS", arithmetic.LENGTHS[:1])
@@ -89,7 +89,7 @@ def test_fault_is_named(family: str, name: str) -> None:
 
 @pytest.mark.parametrize(("family", "name"), STATED, ids=lambda part: part)
 def test_claims_to_correct(family: str, name: str) -> None:
-    """What CLAIMS should say is suggested where a claim can say it."""
+    """A difference that a claim can state is suggested as an entry of CLAIMS."""
     assert identified(family, name).stated() == STATED[family, name]
 
 
