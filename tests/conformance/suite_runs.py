@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from unittest.mock import patch
@@ -26,7 +26,7 @@ from bnconform.running.profiles import settings_for
 from bnconform.running.search import search
 from bnconform.running.watch import Watch
 from bnconform_adapters.contract import Adapter
-from bnconform_adapters.registry import REGISTRY, find
+from bnconform_adapters.registry import REGISTRY, Entry, find
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = (
@@ -48,6 +48,11 @@ def names_here(names: Iterable[str]) -> list[str]:
 def names_apart(names: Iterable[str]) -> list[str]:
     """Return the implementations that need a process of their own."""
     return [] if _ONLY in os.environ else [name for name in names if not _gets_along(name)]
+
+
+def of_this_process(entry: Entry) -> Entry:
+    """Return the entry; where this process is for it alone, as one that needs no other process."""
+    return replace(entry, environment=None) if os.environ.get(_ONLY) == entry.name else entry
 
 
 def _gets_along(name: str) -> bool:

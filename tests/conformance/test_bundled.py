@@ -5,7 +5,7 @@ What is asked of one implementation is asked in one process, since many take sec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,20 @@ from typing import Any
 import pytest
 from suite_runs import laws, run, run_scripts
 
+from bnconform.cases.build import build
+from bnconform.cases.recipe import Recipe
 from bnconform.deviations import ledger
 from bnconform.identify import Identity, identify
 from bnconform.judging.findings import Broken
 from bnconform.running.given_case import replay
 from bnconform.scripts.writer import Subject, script, script_name
-from bnconform_adapters.claims import Claims
+from bnconform_adapters.calls import jvp, second_order
+from bnconform_adapters.claims import Claims, Mode
+from bnconform_adapters.contract import Adapter, Outcome
 from bnconform_adapters.registry import REGISTRY, Entry, environment, find
 from bnconform_adapters.worker.client import opened
 
+MODES: tuple[Mode, ...] = ("training", "inference")
 UNSURE = ("undecided", "differs")
 CONTRACT = {
     "momentum weighs": "momentum_weighs",
@@ -47,11 +52,13 @@ SHOWN = tuple(entry for entry in DEVIATIONS if entry not in CRASHES)
 
 @dataclass(frozen=True)
 class Asked:
-    """What an implementation claims and is found to be, and how it breaks the laws of its entries in the ledger."""
+    """What an implementation claims and is found to be, how it breaks the laws of its entries in the ledger, and the
+    fields of the outcomes of its second order and forward mode, by mode."""
 
     claims: Claims
     identity: Identity
     broken: dict[str, Broken | None]
+    derivatives: dict[Mode, list[set[str]]]
 
 
 @cache
@@ -65,7 +72,19 @@ def asked(name: str) -> Asked:
             for entry in DEVIATIONS
             if entry.implementation == name
         }
-        return Asked(adapter.claims, identify(adapter), broken)
+        return Asked(adapter.claims, identify(adapter), broken, {mode: derivatives(adapter, mode) for mode in MODES})
+
+
+def derivatives(adapter: Adapter, mode: Mode) -> list[set[str]]:
+    """Results and errors of second order and of forward mode, where they are claimed."""
+    claims = adapter.claims
+    shape = (2, 3, *(1 for _ in range(claims.ranks[0] - 2)))
+    training = mode == "training"
+    case = build(Recipe(shape=shape, dtype=claims.dtypes[0], dy="random", cotangents="all", training=training))
+    found = [second_order(adapter, case)] if mode in claims.second_order else []
+    found += [jvp(adapter, case)] if mode in claims.forward_mode else []
+    names = [{field.name for field in fields(Outcome) if getattr(outcome, field.name) is not None} for outcome in found]
+    return [given & {"ddy", "dx", "dweight", "y_tangent", "error"} for given in names]
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +131,16 @@ def test_bundled_implementation_is_as_claimed(entry: Entry) -> None:
     for answer in found.answers:
         assert answer.evidence
         assert "\n" not in answer.evidence
+
+
+@pytest.mark.parametrize("entry", REGISTRY, ids=lambda entry: entry.name)
+def test_derivatives_are_given_where_they_are_claimed(entry: Entry) -> None:
+    """Second order and forward mode give every result where they are claimed, and no other field nor an error."""
+    claims, found = asked(entry.name).claims, asked(entry.name).derivatives
+    for mode in MODES:
+        expected = [{"ddy", "dx", "dweight"}] if mode in claims.second_order else []
+        expected += [{"y_tangent"}] if mode in claims.forward_mode else []
+        assert found[mode] == expected
 
 
 @pytest.mark.parametrize("entry", DEVIATIONS, ids=lambda entry: f"{entry.implementation}-{entry.requirement}")

@@ -12,7 +12,7 @@ import plain_torch_variants
 import pytest
 from plain_layers import PLAIN as LAYERS
 from plain_step import Plain
-from suite_runs import names_here
+from suite_runs import names_here, of_this_process
 
 from bnconform.deviations import ledger
 from bnconform_adapters.claim_rules import contradictions
@@ -119,7 +119,7 @@ def test_default_eps_and_momentum(plain: Plain) -> None:
 
 def test_defaults_are_read_from_the_framework(plain: Plain) -> None:
     """What is read for the report is what the framework's own signature says, and its statistics start as claimed."""
-    found = layer_defaults(find(plain.name))
+    found = layer_defaults(of_this_process(find(plain.name)))
     if found is None:
         assert plain.defaults() == (None, None)
         return

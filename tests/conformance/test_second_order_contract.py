@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,7 @@ from bnconform.judging.findings import describe_case
 from bnconform_adapters.calls import jvp, second_order
 from bnconform_adapters.candidate import Candidate, load_candidate
 from bnconform_adapters.claims import Mode
-from bnconform_adapters.contract import Case, Outcome
 from bnconform_adapters.registry import REGISTRY, create, load
-from bnconform_adapters.worker.client import opened
 
 CANDIDATE = """
 import numpy as np
@@ -155,22 +153,6 @@ def test_finding_prints_what_is_contracted_with() -> None:
     """ddx, ddweight and ddbias are among the lines of a case."""
     lines = describe_case(build(ORDINARY))
     assert [line.split()[0] for line in lines[-3:]] == ["ddx", "ddweight", "ddbias"]
-
-
-@pytest.mark.parametrize("name", [entry.name for entry in REGISTRY if not entry.missing()])
-def test_bundled_adapters_give_what_they_claim(name: str) -> None:
-    """Where second order or forward mode is claimed, an adapter gives every result; fields stay the Outcome's own."""
-    with opened(name) as adapter:
-        rank = adapter.claims.ranks[0]
-        recipe = replace(ORDINARY, shape=(2, 3, *(1 for _ in range(rank - 2))), dtype=adapter.claims.dtypes[0])
-        for training in (True, False):
-            case: Case = build(replace(recipe, training=training))
-            mode: Mode = "training" if training else "inference"
-            found = [second_order(adapter, case)] if mode in adapter.claims.second_order else []
-            found += [jvp(adapter, case)] if mode in adapter.claims.forward_mode else []
-            given = [{f.name for f in fields(Outcome) if getattr(outcome, f.name) is not None} for outcome in found]
-            results = [names & {"ddy", "dx", "dweight", "y_tangent", "error"} for names in given]
-            assert results == [{"ddy", "dx", "dweight"}, {"y_tangent"}][: len(results)]
 
 
 def test_fused_kernel_offers_no_forward_mode() -> None:
