@@ -26,7 +26,8 @@ SHARDS = 2
 """How many shards of a recipe are run."""
 RUN = "17"
 """The number of the pipeline."""
-PYTEST = f'exec "{sys.executable}" -m pytest "$@" -p no:cacheprovider --bn-requirement=F1 --hypothesis-profile=quick\n'
+QUICK = "--assert=plain --bn-requirement=F1 --hypothesis-profile=quick"
+PYTEST = f'exec "{sys.executable}" -m pytest "$@" -p no:cacheprovider {QUICK}\n'
 """Replaces pytest: the arguments of the recipe, with one law and few cases."""
 BNCONFORM = f"""[ "$1" = campaign ] && set -- "$@" --requirement F1 --cases 60 --processes 1
 exec "{sys.executable}" -m bnconform.cli "$@"

@@ -27,7 +27,8 @@ def recorded(folder: Path, *options: str) -> Results:
     text = (resources.files("bnconform") / "starters" / "numpy_functions.py").read_text()
     assert text.count("np.sqrt(variance + eps)") == 1
     (folder / "kernel.py").write_text(text.replace("np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)"))
-    command = [sys.executable, "-m", "pytest", "--pyargs", "bnconform", "-p", "no:cacheprovider", *ASKED, *options]
+    quick = ("-p", "no:cacheprovider", "--assert=plain")
+    command = [sys.executable, "-m", "pytest", "--pyargs", "bnconform", *quick, *ASKED, *options]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS", "CI"))}
     subprocess.run(command, cwd=folder, env=kept, capture_output=True, check=False)
     return read(folder / "out" / "results.json")
