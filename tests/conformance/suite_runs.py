@@ -7,8 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -27,6 +27,8 @@ from bnconform.running.search import search
 from bnconform.running.watch import Watch
 from bnconform_adapters.contract import Adapter
 from bnconform_adapters.registry import REGISTRY, Entry, find
+from bnconform_adapters.worker import client
+from bnconform_adapters.worker.client import Starter
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = (
@@ -101,6 +103,18 @@ def judge(
     law = laws()[id]
     broken = search(law, adapter, claims, tally=tally, settings=settings, seed=seed, pool=pool, spec=spec, watch=watch)
     return broken, tally
+
+
+@contextmanager
+def one_starter() -> Iterator[Starter]:
+    """Fork the fresh processes of all files from one process, which imports a framework once; give their starter.
+
+    A fork has called nothing before, whichever file it is for; files of one framework get along.
+    """
+    starter = Starter(str(ROOT / "any.py"))
+    with patch.object(client, "_starter_of", lambda spec: starter):
+        yield starter
+    starter.forkserver.close()
 
 
 _MODULES = "modules at the end:"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from form_faults import FAULTS
 
 from bnconform.cases.build import build
 from bnconform.cases.recipe import Recipe
-from bnconform.diagnosis import MOST_CALLS, diagnose
+from bnconform.diagnosis import MOST_CALLS, bounded_calls, diagnose, trial_cases
 from bnconform_adapters.candidate import load_candidate
 from bnconform_adapters.contract import Adapter, Case, Layer, Outcome
 from bnconform_adapters.registry import load
@@ -133,6 +134,15 @@ def zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ZOO))
     for name in [name for name in sys.modules if name.startswith("blind_")]:
         monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_probes() -> Iterator[None]:
+    """Implementations that are asked the same share the cases, and the oracle's values where their claims agree."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((trial_cases, "build"), (trial_cases, "scaled"), (bounded_calls, "expect")):
+            patch.setattr(module, name, lru_cache(4096)(getattr(module, name)))
+        yield
 
 
 def specimen(family: str, name: str, **claims: Any) -> Adapter:

@@ -7,17 +7,17 @@ to know of it, in at most 12 lines.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from runpy import run_path
 
 import pytest
-from suite_runs import judge
+from suite_runs import judge, one_starter
 
 from bnconform.identify.measured_claims import measured_claims, write_claims
 from bnconform.running.all_laws import laws
 from bnconform_adapters.registry import load
-from bnconform_adapters.worker.client import opened
+from bnconform_adapters.worker.client import Starter, WorkerAdapter
 
 HERE = Path(__file__).parent
 BROKEN = {
@@ -34,23 +34,30 @@ OF_CLAIMS = ("F1", "F3", "F4", "F5", "S1", "S2", "S3", "S4", "S9", "I1", "G1", "
 """Laws that break if a claim is wrong."""
 ONE_ARRAY = "self.dweight, self.dbias = torch.stack([self.dweight, self.dbias]); return dx"
 MARK = "# For bnconform:\n"
-MOST_LINES, FEW = 12, 5
+MOST_LINES, FEW, FEWER = 12, 5, 3
 
 
-def broken_laws(path: Path, only: Collection[str] = ()) -> dict[str, str]:
+@pytest.fixture(scope="module", autouse=True)
+def starter() -> Iterator[Starter]:
+    """What forks the processes of all files, and has torch by then."""
+    with one_starter() as starter:
+        yield starter
+
+
+def broken_laws(path: Path, only: Collection[str] = (), examples: int = FEW) -> dict[str, str]:
     """Judge laws, by default all that a file claims, on a few cases; return the broken ones, with what is wrong."""
     spec = str(path)
     adapter = load(spec)
     asked = only or laws()
     claimed = [id for id in asked if laws()[id].source.why_not(adapter.claims) is None]
-    found = {id: judge(adapter, id, examples=FEW, profile="quick", spec=spec)[0] for id in claimed}
+    found = {id: judge(adapter, id, examples=examples, profile="quick", spec=spec)[0] for id in claimed}
     return {id: str(broken.finding) for id, broken in found.items() if broken is not None}
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in BROKEN])
 def test_correct_one_conforms(name: str) -> None:
     """No law that it claims is broken."""
-    assert broken_laws(HERE / f"{name}.py") == {}
+    assert broken_laws(HERE / f"{name}.py", examples=FEWER) == {}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -129,11 +136,11 @@ def test_ranks_are_tried(name: str, ranks: tuple[int, ...], remark: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in BROKEN])
-def test_measured_claims_are_right(name: str, tmp_path: Path) -> None:
+def test_measured_claims_are_right(name: str, tmp_path: Path, starter: Starter) -> None:
     """A correct file without CLAIMS conforms to those that `bnconform identify --write` measures."""
     path = tmp_path / f"{name}.py"
     path.write_text(without_claims((HERE / f"{name}.py").read_text()))
-    with opened(str(path)) as adapter:
+    with WorkerAdapter(str(path), started_by=starter) as adapter:
         write_claims(path, measured_claims(adapter))
     assert set(broken_laws(path, OF_CLAIMS)) <= KNOWN.get(name, set())
 

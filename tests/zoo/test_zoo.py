@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from catalogue import PAGE, page
 from hunt import FAMILIES, ZOO, alarm, correct_makes, correct_names, file_of, hunt, specimens, subject
 from specimen import Specimen
+from suite_runs import one_starter
 
 from bnconform.judging import judge, oracle
 from bnconform.judging.law import Law
@@ -20,7 +22,7 @@ from bnconform_adapters.claims import Claims
 from bnconform_adapters.contract import Case
 
 SEED = 0
-EXAMPLES = 5  # of each law on each correct make; false_alarms.py judges as many as one likes
+EXAMPLES = 3  # of each law on each correct make; false_alarms.py judges as many as one likes
 FEWEST_SPECIMENS, FEWEST_CORRECT = 80, 10
 ISSUE_TWO = {
     "OnePassVariance",
@@ -63,6 +65,13 @@ def shared_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
         return kept[key][1]
 
     monkeypatch.setattr(judge, "expect", expect)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_process_forks() -> Iterator[None]:
+    """The fresh processes of all specimens are forks of one process."""
+    with one_starter():
+        yield
 
 
 @THOROUGH
