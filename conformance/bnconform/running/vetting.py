@@ -110,7 +110,8 @@ def vet(
         if options.report is None:
             command.append(f"{PREFIX}report={folder}")
         record = report / "results.json"
-        record.unlink(missing_ok=True)  # a run that is stopped early would show an older one
+        if record.is_file():  # a run that is stopped early would show an older one
+            record.unlink()
         if set(PLAIN) & set(more):
             status = subprocess.call(command, env=_environment())
             if status == 0 and not record.is_file():
