@@ -40,8 +40,10 @@ def test_pure_functions_are_compiled_whole(tmp_path: Path) -> None:
 
 STATEFUL = {
     "it states JIT = False": "JIT = False\n",
+    "an iterator beside a name": "STEPS, MORE = iter(range(9)), 1\n",
     "a dict of the module": "SEEN = {}\n",
     "a list of the module": "SEEN = list()\n",
+    "an iterator with a type": "STEPS: object = iter(range(9))\n",
     "an array of the module": "import numpy as np\n",
     "a global": "def count():\n    global calls\n    calls = 1\n",
     "an attribute": "def count():\n    count.calls = 1\n",

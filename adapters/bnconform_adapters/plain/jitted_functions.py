@@ -55,7 +55,7 @@ def keeps_state(module):
         return True
     plain = (ast.FunctionDef, ast.Import, ast.ImportFrom, ast.Expr, ast.Assign, ast.AnnAssign)
     for node in tree.body:
-        if not isinstance(node, plain) or (isinstance(node, ast.Assign) and not constant(node)):
+        if not isinstance(node, plain) or (isinstance(node, (ast.Assign, ast.AnnAssign)) and not constant(node)):
             return True
     imported = [name for node in ast.walk(tree) for name in modules_of(node)]
     return any(map(changes, ast.walk(tree))) or any(name not in STATELESS for name in imported)
@@ -63,9 +63,11 @@ def keeps_state(module):
 
 def constant(assignment):
     """Return True for an assignment of a number, a text, a tuple of them, or a name that the suite reads."""
-    names = {one.id for one in assignment.targets if isinstance(one, ast.Name)}
+    targets = assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]
+    names = {one.id for one in targets if isinstance(one, ast.Name)}
     fixed = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.Load, ast.operator, ast.unaryop, ast.Name)
-    return names <= {"CLAIMS"} or all(isinstance(one, fixed) for one in ast.walk(assignment.value))
+    value = assignment.value or ast.Constant(None)
+    return names == {"CLAIMS"} or all(isinstance(one, fixed) for one in ast.walk(value))
 
 
 def modules_of(node):
