@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -207,3 +207,11 @@ def with_values(claims: Claims, values: Mapping[str, Any]) -> Claims:
     """Return `claims` with some fields replaced by values from JSON or TOML, where lists stand for tuples."""
     changed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return replace(claims, **changed)
+
+
+def with_entries(claims: Claims, entries: Mapping[str, Any]) -> Claims:
+    """Return `claims` changed by the entries of a file's CLAIMS, some of which are fields of the dialect."""
+    conventions = {field.name for field in fields(Dialect)}
+    dialect = replace(claims.dialect, **{k: v for k, v in entries.items() if k in conventions})
+    others = {k: v for k, v in entries.items() if k not in conventions}
+    return with_values(replace(claims, dialect=dialect), others)

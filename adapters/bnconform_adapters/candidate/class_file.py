@@ -32,8 +32,6 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from bnconform_adapters.candidate.adapter import Candidate
 from bnconform_adapters.candidate.arrays import Arrays, arrays_of
 from bnconform_adapters.candidate.module_file import CHANNELS, built
@@ -88,9 +86,8 @@ def _called(layer: Any, stated: Statements, rank: int, mode: Mode) -> tuple[Any,
     """Call a new object on a small x of some rank; return the shapes of x and y."""
     from bnconform_adapters.plain.called_object import trial
 
-    x = np.linspace(-1, 2, 4 * CHANNELS * 2 ** (rank - 2), dtype=np.float32).reshape(4, CHANNELS, *[2] * (rank - 2))
-    case = trial(CHANNELS, x=x, training=mode == "training")
-    return x.shape, layer(case, file=stated).forward(case)()["y"].shape
+    case = trial(CHANNELS, rank, training=mode == "training")
+    return case.x.shape, layer(case, file=stated).forward(case)()["y"].shape
 
 
 def _base_claims(claims: Claims, layer: Any, takes: dict[str, str], *, explicit: bool, arrays: Arrays) -> Claims:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
 from bnconform_adapters.claim_rules import RANKS, contradictions
-from bnconform_adapters.claims import Claims, Layout, with_values
+from bnconform_adapters.claims import Claims, Layout, with_entries
 from bnconform_adapters.errors import AdapterError
 from bnconform_adapters.plain.kernel_file import KernelFile
 from bnconform_reference.dialect import Dialect
@@ -116,9 +116,7 @@ class Statements(KernelFile):
         self.refuse_unknown("CLAIMS", sorted((_CLAIMS | _DIALECT) - without))
         for key, value in stated.items():
             self._check(key, value, layouts)
-        base = replace(base, zero_channels="either")  # as torch documents it
-        claims = with_values(base, {k: v for k, v in stated.items() if k in _CLAIMS})
-        claims = replace(claims, dialect=replace(base.dialect, **{k: v for k, v in stated.items() if k in _DIALECT}))
+        claims = with_entries(replace(base, zero_channels="either"), stated)  # as torch documents it
         self.refuse_contradictions(claims)
         return claims
 

@@ -1,6 +1,7 @@
 """Call an object of a file's class, by the names that the file's LAYER gives to its parts."""
 
 import inspect
+import math
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -233,9 +234,10 @@ class ObjectLayer(ChannelAxis):
         return None if copied is None else copied.reshape(-1)
 
 
-def trial(channels, **changes):
+def trial(channels, rank=2, **changes):
     """Return a small case, to build an object and look at it."""
-    case = {"x": np.linspace(-1, 2, 4 * channels, dtype=np.float32).reshape(4, channels), "before": "nothing"}
+    shape = (4, channels, *[2] * (rank - 2))
+    case = {"x": np.linspace(-1, 2, math.prod(shape), dtype=np.float32).reshape(shape), "before": "nothing"}
     ones = np.ones(channels, np.float32)
     case |= {"dy": None, "weight": ones, "bias": ones, "running_mean": ones, "running_var": ones}
     case |= {"training": True, "momentum": 0.25, "eps": 1e-3, "layout": "contiguous", "dy_layout": "contiguous"}

@@ -20,7 +20,7 @@ from bnconform.judging.comparison import compare
 from bnconform.judging.oracle import expect
 from bnconform_adapters.calls import run
 from bnconform_adapters.claim_rules import RANKS
-from bnconform_adapters.claims import Claims, Layout, Mode, Parameters, with_values
+from bnconform_adapters.claims import Claims, Layout, Mode, Parameters, with_entries, with_values
 from bnconform_adapters.contract import DTYPES, Adapter, AnyArray, Case, Outcome, parameter_dtype
 from bnconform_reference.channel_axes import from_channel_rows
 from bnconform_reference.double_double import high
@@ -57,18 +57,11 @@ def explains(adapter: Adapter, conventions: dict[str, Any], case: Case) -> bool:
     outcome = run(adapter, case)
     outputs = {name: getattr(outcome, name) for name in (*OUTPUTS, "running_mean", "running_var")}
     found = {name: one for name, one in outputs.items() if one is not None}
-    own, new = adapter.claims, with_conventions(adapter.claims, conventions)
+    own, new = adapter.claims, with_entries(adapter.claims, conventions)
     turned = new.dialect.momentum_weighs != own.dialect.momentum_weighs  # the number then means the other weight
     momentum = 1.0 - case.momentum if turned else case.momentum
     other = replace(case, eps=new.fixed_eps or case.eps, momentum=new.fixed_momentum or momentum)
     return not _as_expected(own, case, found) and _as_expected(new, other, found)
-
-
-def with_conventions(claims: Claims, stated: dict[str, Any]) -> Claims:
-    """Return the claims with entries of CLAIMS, some of which are fields of the dialect."""
-    dialect = {name: value for name, value in stated.items() if hasattr(claims.dialect, name)}
-    others = {name: value for name, value in stated.items() if name not in dialect}
-    return with_values(replace(claims, dialect=replace(claims.dialect, **dialect)), others)
 
 
 def write_claims(path: Path, found: dict[str, Any]) -> str:

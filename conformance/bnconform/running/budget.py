@@ -180,11 +180,11 @@ def _costs(adapter: Adapter) -> tuple[float, float, float]:
         return small, small / LARGE, compiling
     large = _case(adapter.claims, LARGE)
     seconds, exit = _timed(adapter, large)
-    again = OWN_CALLS if adapter.claims.own is not None else adapter.claims.cost != "cheap"
+    again = OWN_CALLS if adapter.claims.own is not None else int(adapter.claims.cost != "cheap")
     for _ in range(again):
         if not exit:
             later, exit = _timed(adapter, large)
-            seconds = min(seconds, later) if adapter.claims.own is not None else later
+            seconds = min(seconds, later)
     if exit not in ("", "hung"):
         return small, 0.0, compiling
     return small, max(0.0, seconds - small) / large.x.size, compiling
