@@ -15,7 +15,7 @@ CONFORMS, BREAKS = 0, 1
 """Exit statuses; 2 means that something cannot be loaded or asked for."""
 ARITHMETIC: tuple[Level, ...] = ("core", "numerics")
 """Levels that say whether the numbers are right."""
-EXCUSES = {"time budget": "time budget was over", "run was stopped": "run was stopped"}
+EXCUSES = {"run was stopped": "run was stopped", "time budget": "time budget was over"}
 """Reasons for which a law is not judged although the suite works, by the words that a cell has for them."""
 _NAMES = {"core": "core", "numerics": "numerics", "robust": "robustness", "more": "further"}
 
@@ -33,7 +33,7 @@ def first_line(results: Results, implementation: str) -> str:
     texts = {level: _level_text(level, found) for level, found in levels.items() if found}
     rest = _rest(cells)
     if suite_failed(cells) or (unjudged and not broken):
-        why = "bnconform failed on" if suite_failed(cells) else f"the {_excuse(unjudged[0])} before"
+        why = "bnconform failed on" if suite_failed(cells) else f"the {_excuse(*unjudged)} before"
         head = f"{implementation} NOT JUDGED: {why} {len(unjudged)} of {len(cells)} laws"
         return "; ".join([head, *([", ".join(texts.values())] if texts else []), *rest])
     if not texts:
@@ -82,9 +82,9 @@ def suite_failed(cells: Iterable[Cell]) -> bool:
     return any(cell.verdict == "not judged" and not _excuse(cell) for cell in cells)
 
 
-def _excuse(cell: Cell) -> str:
-    """Why a law was not judged, if it is not because the suite failed; else an empty string."""
-    return next((phrase for word, phrase in EXCUSES.items() if word in cell.reason), "")
+def _excuse(*cells: Cell) -> str:
+    """Why laws were not judged, if it is not because the suite failed; else an empty string."""
+    return next((phrase for word, phrase in EXCUSES.items() if any(word in cell.reason for cell in cells)), "")
 
 
 def ended_process(cell: Cell) -> bool:

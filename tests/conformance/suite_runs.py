@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -112,9 +112,8 @@ def one_starter() -> Iterator[Starter]:
     A fork has called nothing before, whichever file it is for; files of one framework get along.
     """
     starter = Starter(str(ROOT / "any.py"))
-    with patch.object(client, "_starter_of", lambda spec: starter):
+    with closing(starter.forkserver), patch.object(client, "_starter_of", lambda spec: starter):
         yield starter
-    starter.forkserver.close()
 
 
 _MODULES = "modules at the end:"

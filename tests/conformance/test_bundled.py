@@ -52,8 +52,8 @@ SHOWN = tuple(entry for entry in DEVIATIONS if entry not in CRASHES)
 
 @dataclass(frozen=True)
 class Asked:
-    """What an implementation claims and is found to be, how it breaks the laws of its entries in the ledger, and the
-    fields of the outcomes of its second order and forward mode, by mode."""
+    """All answers about an implementation: its claims, its identity, how it breaks the laws of its ledger entries, and
+    by mode the fields of its outcomes of second order and forward mode."""
 
     claims: Claims
     identity: Identity

@@ -34,7 +34,7 @@ def calls() -> list[tuple[np.ndarray, np.ndarray]]:
 
 @cache
 def found() -> list[dict[str, Any]]:
-    """What Keras gives for all of them, on the backend of this process."""
+    """Return Keras' results for all of them, on the backend of this process."""
     import keras
 
     answers: list[dict[str, Any]] = []

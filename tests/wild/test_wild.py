@@ -39,7 +39,7 @@ MOST_LINES, FEW, FEWER = 12, 5, 3
 
 @pytest.fixture(scope="module", autouse=True)
 def starter() -> Iterator[Starter]:
-    """What forks the processes of all files, and has torch by then."""
+    """Provide the process that forks those of all files; it has torch by then."""
     with one_starter() as starter:
         yield starter
 
